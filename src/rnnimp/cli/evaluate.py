@@ -1,0 +1,12 @@
+"""`rnnimp evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("evaluate")
+    parser.set_defaults(run=run)

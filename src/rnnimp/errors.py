@@ -1,0 +1,40 @@
+"""Errors that a user can act on: one line each, and the exit code that goes with it.
+
+Everything else that is raised is a defect of the program and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RnnimpError(Exception):
+    """A problem that the user can mend; `rnnimp` prints it as one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class DataError(RnnimpError):
+    """A file or its content is not what is needed.
+
+    Args:
+        message: what was expected, what was found, and what to do.
+        path: the file, when there is one.
+        line: the line in it, counted from 1.
+    """
+
+    def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
+        place = "" if path is None else str(path)
+        if line is not None:
+            place += f":{line}"
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class SettingsError(RnnimpError):
+    """An option, or a combination of options, that makes no sense."""
+
+    exit_code = 2
+
+
+class TrainingError(RnnimpError):
+    """Training of one or more regions failed; the others are kept."""

@@ -1,0 +1,378 @@
+"""HAPS/LEGEND/SAMPLE: a text matrix of alleles, a table of its sites, a list of its samples.
+
+Reading goes: legend whole (it is small), then haplotype rows in blocks, each block parsed as bytes by numpy.
+Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.files import atomic_output, open_input, read_lines
+from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
+
+BLOCK_BYTES = 1 << 24
+
+_SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
+_ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
+_REQUIRED = ("id", "position", "a0", "a1")
+
+
+def open_panel(
+    hap: str | Path, legend: str | Path, sample: str | Path | None = None, chromosome: str | None = None
+) -> PanelStream:
+    """Open phased haplotypes for reading block by block.
+
+    Args:
+        hap: alleles, a line a site, two columns a sample; plain or gzip.
+        legend: the sites, a line each under a header.
+        sample: sample names; `Sample_1...` without.
+        chromosome: the chromosome's name, which the format itself does not hold.
+
+    Raises:
+        DataError: naming the file and line, where the three do not fit together or are malformed.
+    """
+    sites = read_legend(legend, chromosome)
+    rows = allele_blocks(hap)
+    first = next(rows, None)
+    names = read_sample(sample) if sample is not None else ()
+    n_columns = 2 * len(names) if first is None else first.shape[1]
+    if n_columns % 2:
+        raise DataError(f"expected two columns a sample, found an odd number ({n_columns}); is it diploid?", hap, 1)
+    if sample is not None and len(names) != n_columns // 2:
+        raise DataError(f"expected {n_columns // 2} samples as in {hap}, found {len(names)}; use the file's own list", sample)
+    names = names or default_sample_names(n_columns // 2)
+    blocks = _with_sites(first, rows, sites, names, str(hap), str(legend))
+    return PanelStream(names, blocks)
+
+
+def _with_sites(
+    first: NDArray[np.int8] | None,
+    rest: Iterator[NDArray[np.int8]],
+    sites: Sites,
+    names: tuple[str, ...],
+    hap: str,
+    legend: str,
+) -> Iterator[Panel]:
+    start = 0
+    block = first
+    while block is not None:
+        stop = start + len(block)
+        if stop > len(sites):
+            raise DataError(f"expected {len(sites)} lines as sites in {legend}, found more; the two belong to different data", hap)
+        yield Panel(sites[start:stop], block, names)
+        start, block = stop, next(rest, None)
+    if start < len(sites):
+        raise DataError(f"expected {len(sites)} lines as sites in {legend}, found {start}; the file may be truncated", hap)
+
+
+def allele_blocks(hap: str | Path, block_bytes: int = BLOCK_BYTES) -> Iterator[NDArray[np.int8]]:
+    """The alleles of a `.hap` file in consecutive blocks of rows.
+
+    Yields:
+        int8 (n_rows, n_columns); 0, 1, or -1 for missing.
+
+    Raises:
+        DataError: where a row has another number of alleles than the first.
+    """
+    n_columns: int | None = None
+    line = 1
+    with open_input(hap) as file:
+        for text in _whole_lines(file, block_bytes):
+            if n_columns is None:
+                n_columns = len(text[: text.index(b"\n")].split())
+            block = parse_alleles(text, n_columns, hap, line)
+            line += len(block)
+            yield block
+
+
+def _whole_lines(file: IO[bytes], block_bytes: int) -> Iterator[bytes]:
+    """Pieces of a file that end at line ends; a last line without one gets it."""
+    rest = b""
+    while piece := file.read(block_bytes):
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield rest + piece[:end]
+            rest = piece[end:]
+        else:
+            rest += piece
+    if rest:
+        yield rest + b"\n"
+
+
+def parse_alleles(text: bytes, n_columns: int, path: str | Path | None = None, first_line: int = 1) -> NDArray[np.int8]:
+    """Alleles of whole lines of text.
+
+    Lines of single characters between single spaces, as nearly all files have them, are cut out of the bytes
+    as they lie; any other white space and longer tokens take a slower way, also without a loop.
+
+    Returns:
+        int8 (n_lines, n_columns); 0, 1, or -1 for any other token.
+
+    Raises:
+        DataError: where a line has another number of tokens than `n_columns`.
+
+    >>> parse_alleles(b"0 1\\n? 0\\n", 2).tolist()
+    [[0, 1], [-1, 0]]
+    """
+    data = np.frombuffer(text, dtype=np.uint8)
+    if n_columns and data.size % (2 * n_columns) == 0:
+        grid = data.reshape(-1, 2 * n_columns)
+        tokens = grid[:, ::2]
+        regular = (grid[:, 1:-1:2] == _SPACE).all() and (grid[:, -1] == _NEWLINE).all() and (tokens > _SPACE).all()
+        if regular:
+            return _codes(tokens)
+    return _parse_any_spacing(data, n_columns, path, first_line)
+
+
+def _codes(tokens: NDArray[np.uint8]) -> NDArray[np.int8]:
+    codes = np.subtract(tokens, ord("0"), dtype=np.uint8).view(np.int8)
+    unknown = (codes < 0) | (codes > 1)
+    if unknown.any():
+        codes[unknown] = -1
+    return codes
+
+
+def _parse_any_spacing(
+    data: NDArray[np.uint8], n_columns: int, path: str | Path | None, first_line: int
+) -> NDArray[np.int8]:
+    is_space = (data == _SPACE) | (data == _TAB) | (data == _NEWLINE) | (data == _RETURN)
+    starts = ~is_space
+    starts[1:] &= is_space[:-1]
+    ends_next = np.append(is_space[1:], True)
+    positions = np.flatnonzero(starts)
+    line_ends = np.flatnonzero(data == _NEWLINE)
+    counts = np.diff(np.searchsorted(positions, line_ends), prepend=0)
+    ragged = np.flatnonzero(counts != n_columns)
+    if ragged.size:
+        row = int(ragged[0])
+        raise DataError(
+            f"expected {n_columns} alleles as in the first line, found {counts[row]}; the file is ragged or truncated",
+            path,
+            first_line + row,
+        )
+    codes = _codes(data[positions])
+    codes[~ends_next[positions]] = -1  # a token of several characters
+    return codes.reshape(len(line_ends), n_columns)
+
+
+def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
+    """Read the sites of a legend; its columns may stand in any order.
+
+    Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `swap`.
+
+    Raises:
+        DataError: for a missing column, a malformed line, positions that go down, or a site that repeats.
+    """
+    lines = read_lines(path)
+    if not lines:
+        raise DataError("expected a header line 'id position a0 a1', found an empty file", path)
+    header = lines[0].split()
+    columns = _columns(header, path)
+    rows = [line.split() for line in lines[1:]]
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DataError(f"expected {len(header)} columns as in the header, found {len(row)}", path, number)
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+
+    def column(name: str) -> Sequence[str]:
+        return cells[columns[name]]
+
+    optional: dict[str, Any] = {}
+    if "array_marker_flag" in columns:
+        optional["is_marker"] = _converted(column("array_marker_flag"), _flag, bool, path, "array_marker_flag")
+    if "a1_freq" in columns:
+        optional["a1_freq"] = _converted(column("a1_freq"), _frequency, np.float64, path, "a1_freq")
+    if "swap" in columns:
+        optional["swapped"] = _converted(column("swap"), _flag, bool, path, "swap")
+    positions = _converted(column("position"), int, np.int64, path, "position")
+    alleles = as_strings(column("a0")), as_strings(column("a1"))
+    sites = Sites(as_strings(column("id")), positions, *alleles, chromosome=chromosome, **optional)
+    check_order(sites, path, first_line=2)
+    return sites
+
+
+def _columns(header: list[str], path: str | Path) -> dict[str, int]:
+    columns = {name: index for index, name in enumerate(header)}
+    for index, name in enumerate(header):
+        if name.lower() in _ID_NAMES:
+            columns.setdefault("id", index)
+    missing = [name for name in _REQUIRED if name not in columns]
+    if missing:
+        raise DataError(
+            f"expected the columns {' '.join(_REQUIRED)}, found '{' '.join(header)}'; add {', '.join(missing)}", path, 1
+        )
+    return columns
+
+
+def _converted(
+    values: Sequence[str], convert: Callable[[str], Any], dtype: Any, path: str | Path, name: str
+) -> NDArray[Any]:
+    try:
+        return np.fromiter(map(convert, values), dtype, len(values))
+    except ValueError:
+        for line, value in enumerate(values, start=2):
+            try:
+                convert(value)
+            except ValueError:
+                raise DataError(f"expected a number in column {name}, found '{value}'", path, line) from None
+        raise
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return text == "1"
+
+
+def _frequency(text: str) -> float:
+    value = np.nan if text in ("NA", "nan") else float(text)
+    if value < 0 or value > 1:
+        raise ValueError(text)
+    return value
+
+
+def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -> None:
+    """Refuse positions that go down and sites that repeat.
+
+    Args:
+        sites: in file order.
+        path: for the message.
+        first_line: the line of the first site, where each site is a line.
+    """
+
+    def line(row: int) -> int | None:
+        return None if first_line is None else first_line + row
+
+    steps = np.diff(sites.positions)
+    down = np.flatnonzero(steps < 0)
+    if down.size:
+        row = int(down[0]) + 1
+        before, found = sites.positions[row - 1], sites.positions[row]
+        raise DataError(f"expected positions in rising order, found {found} after {before}; sort the file", path, line(row))
+    row = first_duplicate(sites)
+    if row is not None:
+        site = f"{sites.positions[row]} {sites.a0[row]} {sites.a1[row]}"
+        raise DataError(f"expected each site once, found {site} again; remove the duplicate", path, line(row))
+
+
+def first_duplicate(sites: Sites) -> int | None:
+    """Index of the first site whose position and alleles stood before; None if there is none. Needs sorted sites."""
+    shared = np.flatnonzero(np.diff(sites.positions) == 0)
+    seen: set[tuple[int, str, str]] = set()
+    for row in np.union1d(shared, shared + 1).tolist():
+        key = (int(sites.positions[row]), sites.a0[row], sites.a1[row])
+        if key in seen:
+            return int(row)
+        seen.add(key)
+    return None
+
+
+def read_sample(path: str | Path) -> tuple[str, ...]:
+    """Sample names of a `.sample` file.
+
+    Two kinds are in use: Oxford's, with the header lines `ID_1 ID_2 missing ...` and `0 0 0 ...` (the name is
+    `ID_2`), and the reference panels' `sample population group sex`, with one (the name is the first column).
+
+    Raises:
+        DataError: for an empty or malformed file, or a name that repeats.
+    """
+    rows = [line.split() for line in read_lines(path)]
+    while rows and not rows[-1]:
+        rows.pop()
+    if not rows:
+        raise DataError("expected sample names under a header, found an empty file", path)
+    is_oxford = len(rows) > 1 and len(rows[1]) >= 3 and set(rows[1][:3]) == {"0"}
+    column, n_header = (1, 2) if is_oxford else (0, 1)
+    names: dict[str, int] = {}
+    for line, row in enumerate(rows[n_header:], start=n_header + 1):
+        if len(row) <= column:
+            raise DataError(f"expected {column + 1} columns or more, found {len(row)}", path, line)
+        if row[column] in names:
+            raise DataError(f"expected each sample once, found {row[column]} as in line {names[row[column]]}", path, line)
+        names[row[column]] = line
+    return tuple(names)
+
+
+class HapsLegendWriter:
+    """Writes `PREFIX.hap.gz`, `PREFIX.legend.gz` and, with names, `PREFIX.sample`, block by block.
+
+    Use it as a context manager: the files take their names when the block ends without an exception.
+
+    Args:
+        prefix: path without the endings.
+        sample_names: written to the `.sample` file; None writes none.
+    """
+
+    def __init__(self, prefix: str | Path, sample_names: Sequence[str] | None = None) -> None:
+        self._prefix = str(prefix)
+        self._sample_names = sample_names
+        self._stack = ExitStack()
+        self._has_header = False
+
+    def __enter__(self) -> HapsLegendWriter:
+        with ExitStack() as stack:
+            self._hap = stack.enter_context(atomic_output(f"{self._prefix}.hap.gz"))
+            self._legend = stack.enter_context(atomic_output(f"{self._prefix}.legend.gz"))
+            if self._sample_names is not None:
+                file = stack.enter_context(atomic_output(f"{self._prefix}.sample"))
+                file.write(sample_text(self._sample_names).encode())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, trace)
+
+    def write(self, sites: Sites, alleles: NDArray[np.int8]) -> None:
+        """Append sites and their alleles, int8 (n_sites, n_haplotypes)."""
+        self._legend.write(legend_text(sites, with_header=not self._has_header).encode())
+        self._has_header = True
+        self._hap.write(allele_text(alleles))
+
+
+def write_legend(path: str | Path, sites: Sites) -> None:
+    """Write a whole legend; see `legend_text`."""
+    with atomic_output(path) as file:
+        file.write(legend_text(sites).encode())
+
+
+def legend_text(sites: Sites, with_header: bool = True) -> str:
+    """A legend with the optional columns that the sites have; unknown frequencies are `NA`."""
+    columns: dict[str, Sequence[str]] = {
+        "id": sites.ids.tolist(),
+        "position": [str(position) for position in sites.positions.tolist()],
+        "a0": sites.a0.tolist(),
+        "a1": sites.a1.tolist(),
+    }
+    if sites.is_marker is not None:
+        columns["array_marker_flag"] = ["1" if flag else "0" for flag in sites.is_marker]
+    if sites.a1_freq is not None:
+        columns["a1_freq"] = ["NA" if freq != freq else repr(freq) for freq in sites.a1_freq.tolist()]
+    if sites.swapped is not None:
+        columns["swap"] = ["1" if flag else "0" for flag in sites.swapped]
+    lines = [" ".join(columns)] if with_header else []
+    lines += map(" ".join, zip(*columns.values(), strict=True))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def allele_text(alleles: NDArray[np.int8]) -> bytes:
+    """Rows of `0`, `1` and `?` between single spaces."""
+    text = np.full((alleles.shape[0], 2 * alleles.shape[1]), _SPACE, dtype=np.uint8)
+    text[:, ::2] = np.where(alleles < 0, ord("?"), alleles + ord("0"))
+    text[:, -1] = _NEWLINE
+    return text.tobytes()
+
+
+def sample_text(names: Sequence[str]) -> str:
+    """An Oxford sample file."""
+    return "ID_1 ID_2 missing\n0 0 0\n" + "".join(f"{name} {name} 0\n" for name in names)

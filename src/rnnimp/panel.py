@@ -1,0 +1,229 @@
+"""The plain data that every format is read into and written from.
+
+A site is known by chromosome, position and alleles. `a0` and `a1` are the alleles written 0 and 1; in data
+read from a VCF they are REF and ALT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+
+MISSING = -1
+"""The code of a missing allele in every int8 allele array."""
+
+SiteKey = tuple[int, str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """Biallelic sites of one chromosome, in file order.
+
+    Attributes:
+        ids: object (n_sites,), strings.
+        positions: int64 (n_sites,), 1-based base pairs.
+        a0: object (n_sites,), strings; the allele coded 0.
+        a1: object (n_sites,), strings; the allele coded 1.
+        chromosome: the name as the source writes it; None where the format has none.
+        is_marker: bool (n_sites,), True where the array types the site; None if not known.
+        a1_freq: float64 (n_sites,), frequency of a1 in the panel, NaN where unknown; None if absent.
+        swapped: bool (n_sites,), True where a0 and a1 stand the other way round than in the source; None
+            if absent.
+    """
+
+    ids: NDArray[np.object_]
+    positions: NDArray[np.int64]
+    a0: NDArray[np.object_]
+    a1: NDArray[np.object_]
+    chromosome: str | None = None
+    is_marker: NDArray[np.bool_] | None = None
+    a1_freq: NDArray[np.float64] | None = None
+    swapped: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for _, column in self._columns()}
+        if len(lengths) > 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, selection: slice | NDArray[Any]) -> Sites:
+        """The selected sites: a slice, indices or a mask."""
+        return replace(self, **{name: column[selection] for name, column in self._columns()})
+
+    def keys(self) -> list[SiteKey]:
+        """(position, a0, a1) of every site."""
+        return list(zip(self.positions.tolist(), self.a0.tolist(), self.a1.tolist(), strict=True))
+
+    def markers(self) -> NDArray[np.bool_]:
+        """The marker flags.
+
+        Raises:
+            DataError: if the source did not say which sites are markers.
+        """
+        if self.is_marker is None:
+            raise DataError(
+                "the legend has no array_marker_flag column, so the markers are unknown; make it with 'rnnimp prepare'"
+            )
+        return self.is_marker
+
+    def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for name in ("ids", "positions", "a0", "a1", "is_marker", "a1_freq", "swapped"):
+            column = getattr(self, name)
+            if column is not None:
+                yield name, column
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Sites]) -> Sites:
+        """Join sites of one chromosome; a column is kept where every part has it."""
+        first = parts[0]
+        shared = [name for name, _ in first._columns() if all(getattr(part, name) is not None for part in parts)]
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in shared}
+        return cls(chromosome=first.chromosome, **columns)
+
+    @classmethod
+    def build(
+        cls,
+        positions: Iterable[int],
+        a0: Iterable[str],
+        a1: Iterable[str],
+        ids: Iterable[str] | None = None,
+        **optional: Any,
+    ) -> Sites:
+        """Make sites from any sequences; ids default to `position:a0:a1`.
+
+        >>> Sites.build([100, 200], ["A", "C"], ["G", "CT"]).ids.tolist()
+        ['100:A:G', '200:C:CT']
+        """
+        columns = np.fromiter(positions, np.int64), as_strings(a0), as_strings(a1)
+        if ids is None:
+            ids = [f"{position}:{ref}:{alt}" for position, ref, alt in zip(*columns, strict=True)]
+        return cls(as_strings(ids), *columns, **optional)
+
+
+def as_strings(values: Iterable[str]) -> NDArray[np.object_]:
+    """Strings as an object array, without numpy's padding of each to the longest."""
+    listed = list(values)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Phased diploid haplotypes at sites.
+
+    Attributes:
+        sites: n_sites of them.
+        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing. Columns 2i and 2i + 1 belong to
+            sample i.
+        sample_names: n_haplotypes / 2 names.
+    """
+
+    sites: Sites
+    alleles: NDArray[np.int8]
+    sample_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        expected = (len(self.sites), 2 * len(self.sample_names))
+        if self.alleles.shape != expected:
+            raise ValueError(f"alleles have shape {self.alleles.shape}, sites and samples ask for {expected}")
+
+    def __getitem__(self, selection: slice | NDArray[Any]) -> Panel:
+        """The same samples at the selected sites."""
+        return replace(self, sites=self.sites[selection], alleles=self.alleles[selection])
+
+    def take_samples(self, indices: NDArray[np.intp]) -> Panel:
+        """The same sites for the samples at `indices`, in that order."""
+        columns = haplotype_columns(indices)
+        names = tuple(self.sample_names[index] for index in indices)
+        return replace(self, alleles=self.alleles[:, columns], sample_names=names)
+
+
+@dataclass(frozen=True)
+class PanelStream:
+    """A panel that is read block by block, so that memory does not grow with the chromosome.
+
+    Attributes:
+        sample_names: the samples of every block.
+        blocks: consecutive stretches of sites, in order; can be walked once.
+    """
+
+    sample_names: tuple[str, ...]
+    blocks: Iterator[Panel]
+
+    def read(self) -> Panel:
+        """All blocks joined."""
+        parts = list(self.blocks)
+        if not parts:
+            return Panel(Sites.build([], [], []), np.empty((0, 2 * len(self.sample_names)), np.int8), self.sample_names)
+        sites = Sites.concatenate([part.sites for part in parts])
+        return Panel(sites, np.concatenate([part.alleles for part in parts]), self.sample_names)
+
+
+def haplotype_columns(sample_indices: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The two haplotype columns of each sample, side by side."""
+    indices = np.asarray(sample_indices, dtype=np.intp)
+    return np.stack([2 * indices, 2 * indices + 1], axis=1).reshape(-1)
+
+
+def default_sample_names(n_samples: int) -> tuple[str, ...]:
+    """`Sample_1`, `Sample_2`, ...: the names used where a source has none."""
+    return tuple(f"Sample_{index}" for index in range(1, n_samples + 1))
+
+
+def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Frequency of allele 1 at each site.
+
+    Missing alleles count neither above nor below the line.
+
+    Args:
+        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+
+    Returns:
+        float64 (n_sites,) in [0, 1]; NaN where every allele is missing.
+    """
+    known = np.count_nonzero(alleles >= 0, axis=1)
+    carried = np.count_nonzero(alleles == 1, axis=1)
+    return np.divide(carried, known, out=np.full(len(alleles), np.nan), where=known > 0)
+
+
+def same_chromosome(first: str, second: str) -> bool:
+    """Whether two names mean one chromosome: `chr22` and `22` do.
+
+    >>> same_chromosome("chr22", "22"), same_chromosome("X", "22")
+    (True, False)
+    """
+    return plain_chromosome(first) == plain_chromosome(second)
+
+
+def plain_chromosome(name: str) -> str:
+    """The name without a `chr` before it."""
+    return name[3:] if name.lower().startswith("chr") else name
+
+
+@dataclass(frozen=True, eq=False)
+class GenotypeTable:
+    """Unphased genotypes with their uncertainty, as imputers write them.
+
+    Attributes:
+        sites: n_sites of them.
+        probabilities: float32 (n_sites, n_samples, 3), P(0, 1 or 2 copies of a1); NaN where the genotype is
+            missing or the source has no probabilities.
+        dosages: float32 (n_sites, n_samples), expected copies of a1 in [0, 2]; NaN for missing.
+        sample_names: n_samples names; None where the format holds none.
+        is_typed: bool (n_sites,), True where the site was observed, not imputed; None if the source does not say.
+    """
+
+    sites: Sites
+    probabilities: NDArray[np.float32]
+    dosages: NDArray[np.float32]
+    sample_names: tuple[str, ...] | None = None
+    is_typed: NDArray[np.bool_] | None = None

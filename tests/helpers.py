@@ -1,0 +1,60 @@
+"""Test data, built in memory by documented helpers, and the place of the real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnimp.panel import Panel, Sites, alt_frequency, default_sample_names
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def shared_data(name: str = "") -> Path:
+    """A file or folder of the real data beside the checkout; skips the test where it is absent.
+
+    Under CI the data must be there, so that no test is skipped unseen.
+    """
+    path = REPOSITORY.parent / "shared" / "data" / name
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is absent")
+        pytest.skip(f"the real data are not beside the checkout: {path}")
+    return path
+
+
+def random_panel(
+    rng: np.random.Generator,
+    n_sites: int = 60,
+    n_samples: int = 20,
+    marker_share: float = 0.3,
+    missing_share: float = 0.0,
+    chromosome: str | None = "22",
+) -> Panel:
+    """A panel with linkage disequilibrium: haplotypes are mosaics of eight founders.
+
+    Positions rise by 1 to 500 bp; some sites are indels; markers are drawn at random.
+    """
+    n_haplotypes = 2 * n_samples
+    founders = rng.random((n_sites, 8)) < rng.beta(0.6, 1.2, size=(n_sites, 1))
+    switches = rng.random((n_sites, n_haplotypes)) < 0.02
+    switches[0] = True
+    choices = rng.integers(0, 8, size=(n_sites, n_haplotypes))
+    last_switch = np.maximum.accumulate(np.where(switches, np.arange(n_sites)[:, None], 0), axis=0)
+    origin = np.take_along_axis(choices, last_switch, axis=0)
+    alleles = np.take_along_axis(founders, origin, axis=1).astype(np.int8)
+    alleles[rng.random(alleles.shape) < missing_share] = -1
+    ref = rng.choice(list("ACGT"), n_sites)
+    alt = [{"A": "G", "C": "T", "G": "A", "T": "TAG"}[base] for base in ref]
+    sites = Sites.build(
+        1_000_000 + np.cumsum(rng.integers(1, 500, n_sites)),
+        ref,
+        alt,
+        chromosome=chromosome,
+        is_marker=rng.random(n_sites) < marker_share,
+        a1_freq=alt_frequency(alleles),
+    )
+    return Panel(sites, alleles, default_sample_names(n_samples))
