@@ -56,7 +56,8 @@ class Sites:
 
     def __getitem__(self, selection: slice | NDArray[Any]) -> Sites:
         """The selected sites: a slice, indices or a mask."""
-        return replace(self, **{name: column[selection] for name, column in self._columns()})
+        columns: dict[str, Any] = {name: column[selection] for name, column in self._columns()}
+        return replace(self, **columns)
 
     def keys(self) -> list[SiteKey]:
         """(position, a0, a1) of every site."""
@@ -192,7 +193,9 @@ def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
     """
     known = np.count_nonzero(alleles >= 0, axis=1)
     carried = np.count_nonzero(alleles == 1, axis=1)
-    return np.divide(carried, known, out=np.full(len(alleles), np.nan), where=known > 0)
+    frequency = np.full(len(alleles), np.nan)
+    np.divide(carried, known, out=frequency, where=known > 0)
+    return frequency
 
 
 def same_chromosome(first: str, second: str) -> bool:
@@ -202,6 +205,20 @@ def same_chromosome(first: str, second: str) -> bool:
     (True, False)
     """
     return plain_chromosome(first) == plain_chromosome(second)
+
+
+def chromosome_in_ids(sites: Sites) -> str | None:
+    """The chromosome that ids of the form `chromosome:position:a0:a1` name; None unless all such ids agree.
+
+    >>> chromosome_in_ids(Sites.build([5, 9], "AC", "GT", ids=["22:5:A:G", "rs7"]))
+    '22'
+    """
+    names: set[str] = set()
+    for identifier, position in zip(sites.ids.tolist(), sites.positions.tolist(), strict=True):
+        name, _, rest = identifier.partition(":")
+        if name and rest.startswith(f"{position}:"):
+            names.add(name)
+    return names.pop() if len(names) == 1 else None
 
 
 def plain_chromosome(name: str) -> str:

@@ -1,0 +1,11 @@
+"""Split a panel into regions: `rnnimp split` under the published program's name."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from rnnimp.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main(["split", *sys.argv[1:]]))

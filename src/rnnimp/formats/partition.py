@@ -1,0 +1,54 @@
+"""The BED file that cuts chromosomes into blocks of linkage disequilibrium, such as `fourier_ls-all.bed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnnimp.errors import DataError
+from rnnimp.formats.files import read_lines
+from rnnimp.panel import same_chromosome
+
+
+def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]:
+    """Last positions of the blocks of one chromosome.
+
+    Columns are `chr start stop`, with any white space between; a header line that begins with `chr` and a word
+    `start` is passed over, as are empty lines.
+
+    Args:
+        path: the BED file.
+        chromosome: the chromosome, as `22` or `chr22`; may be None where the file holds a single one.
+
+    Returns:
+        The stops, rising.
+
+    Raises:
+        DataError: for a malformed line, blocks that go back, a chromosome that is absent, or several of them
+            where none was named.
+    """
+    stops: dict[str, list[int]] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = line.split()
+        if not fields or fields[1:2] == ["start"] or fields[0].startswith(("#", "track", "browser")):
+            continue
+        if len(fields) < 3 or not (fields[1].isdigit() and fields[2].isdigit()):
+            raise DataError(f"expected 'chr start stop', found '{line.strip()}'", path, number)
+        blocks = stops.setdefault(fields[0], [])
+        if blocks and int(fields[2]) <= blocks[-1]:
+            raise DataError(f"expected rising stops, found {fields[2]} after {blocks[-1]}; sort the file", path, number)
+        blocks.append(int(fields[2]))
+    return _of_chromosome(stops, chromosome, path)
+
+
+def _of_chromosome(stops: dict[str, list[int]], chromosome: str | None, path: str | Path) -> list[int]:
+    if chromosome is None:
+        if len(stops) == 1:
+            return next(iter(stops.values()))
+        names = ", ".join(list(stops)[:3]) + (", ..." if len(stops) > 3 else "")
+        raise DataError(
+            f"expected blocks of one chromosome, found {len(stops)} ({names}); name it with --chromosome", path
+        )
+    for name, blocks in stops.items():
+        if same_chromosome(name, chromosome):
+            return blocks
+    raise DataError(f"expected blocks of chromosome {chromosome}, found none; check the name and the file", path)

@@ -1,0 +1,172 @@
+"""Split: a chromosome's panel into a training file pair a region.
+
+The haplotypes are read twice, a block at a time: once for the allele frequencies, once to hand each region its
+rows. In between the regions are planned from the sites alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.files import atomic_output
+from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
+from rnnimp.formats.partition import read_partition
+from rnnimp.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids
+from rnnimp.regions import Region, RegionLimits, plan_regions
+
+logger = logging.getLogger(__name__)
+
+REGION_INFO_COLUMNS = (
+    "imp_start_pos",
+    "imp_end_pos",
+    "margin_start_pos",
+    "margin_end_pos",
+    "imp_site_count",
+    "marker_count",
+    "total_count",
+)
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What to keep and how to cut.
+
+    Attributes:
+        limits: region sizes.
+        maf_threshold: imputed sites whose a1 frequency is below it are dropped.
+        flip_alleles: write the rarer allele of each marker as a1.
+    """
+
+    limits: RegionLimits = field(default_factory=RegionLimits)
+    maf_threshold: float = 0.005
+    flip_alleles: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.maf_threshold <= 0.5:
+            raise SettingsError(f"--maf-threshold must lie between 0 and 0.5, found {self.maf_threshold}")
+
+
+def split(
+    hap: str | Path,
+    legend: str | Path,
+    output_prefix: str | Path,
+    settings: SplitSettings,
+    partition: str | Path | None = None,
+    chromosome: str | None = None,
+) -> list[Region]:
+    """Write `PREFIX_<i>.hap.gz`, `PREFIX_<i>.legend.gz`, `PREFIX_region_info.txt` and, last, `PREFIX.list`.
+
+    Args:
+        hap: the training haplotypes.
+        legend: their sites, with `array_marker_flag`.
+        output_prefix: where to; folders are made.
+        settings: what to keep and how to cut.
+        partition: a BED file of blocks to cut at first.
+        chromosome: which of the partition's chromosomes; else told from the site ids or the file.
+
+    Returns:
+        The regions, over the rows of the kept sites.
+    """
+    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome))
+    kept, kept_sites = select_sites(sites, settings)
+    stops = [] if partition is None else read_partition(partition, chromosome or chromosome_in_ids(sites))
+    regions = plan_regions(kept_sites, settings.limits, stops)
+    assert kept_sites.swapped is not None
+    logger.info(
+        "%d samples, %d sites: %d markers (%d with alleles swapped) and %d to impute kept, in %d regions",
+        len(stream.sample_names),
+        len(sites),
+        np.count_nonzero(kept_sites.markers()),
+        np.count_nonzero(kept_sites.swapped),
+        np.count_nonzero(~kept_sites.markers()),
+        len(regions),
+    )
+    _write_regions(open_panel(hap, legend), str(output_prefix), regions, kept, kept_sites)
+    _write_tables(str(output_prefix), regions, kept_sites)
+    return regions
+
+
+def _with_frequencies(stream: PanelStream) -> tuple[PanelStream, Sites]:
+    parts = [replace(block.sites, a1_freq=alt_frequency(block.alleles)) for block in stream.blocks]
+    if not parts:
+        raise DataError("the panel has no site")
+    return stream, Sites.concatenate(parts)
+
+
+def select_sites(sites: Sites, settings: SplitSettings) -> tuple[NDArray[np.int64], Sites]:
+    """Choose the sites to keep and swap the alleles of markers whose a1 is the more common one.
+
+    Args:
+        sites: all sites, with marker flags and the a1 frequencies.
+        settings: threshold and whether to swap.
+
+    Returns:
+        The rows kept, int64, and those sites with `swapped` and `a1_freq` after the swap. Sites without a
+        single known allele are dropped.
+    """
+    is_marker, frequency = sites.markers(), sites.a1_freq
+    assert frequency is not None
+    is_kept = np.where(is_marker, frequency >= 0, frequency >= settings.maf_threshold)
+    kept = np.flatnonzero(is_kept)
+    chosen = sites[kept]
+    assert chosen.a1_freq is not None
+    swapped = chosen.markers() & (chosen.a1_freq > 0.5) & settings.flip_alleles
+    return kept, replace(
+        chosen,
+        a0=np.where(swapped, chosen.a1, chosen.a0),
+        a1=np.where(swapped, chosen.a0, chosen.a1),
+        a1_freq=np.where(swapped, 1 - chosen.a1_freq, chosen.a1_freq),
+        swapped=swapped,
+    )
+
+
+def _write_regions(
+    stream: PanelStream, prefix: str, regions: list[Region], kept: NDArray[np.int64], sites: Sites
+) -> None:
+    """Walk the panel once; a region's files are open from its first row to its last."""
+    assert sites.swapped is not None
+    waiting = list(enumerate(regions, start=1))[::-1]
+    at_work: list[tuple[Region, ExitStack, HapsLegendWriter]] = []
+    block_start = 0
+    with ExitStack() as guard:
+        for block in stream.blocks:
+            first, stop = np.searchsorted(kept, [block_start, block_start + len(block.sites)])
+            alleles = _swap(block.alleles[kept[first:stop] - block_start], sites.swapped[first:stop])
+            block_start += len(block.sites)
+            while waiting and waiting[-1][1].rows[0] < stop:
+                number, region = waiting.pop()
+                own = guard.enter_context(ExitStack())
+                at_work.append((region, own, own.enter_context(HapsLegendWriter(f"{prefix}_{number}"))))
+            for region, _, writer in at_work:
+                rows = region.rows[(region.rows >= first) & (region.rows < stop)]
+                writer.write(sites[rows], alleles[rows - first])
+            for region, own, _ in at_work:
+                if region.rows[-1] < stop:
+                    own.close()
+            at_work = [entry for entry in at_work if entry[0].rows[-1] >= stop]
+
+
+def _swap(alleles: NDArray[np.int8], swapped: NDArray[np.bool_]) -> NDArray[np.int8]:
+    exchanged = np.where(alleles < 0, alleles, 1 - alleles)
+    return np.where(swapped[:, None], exchanged, alleles)
+
+
+def _write_tables(prefix: str, regions: list[Region], sites: Sites) -> None:
+    lines = ["\t".join(REGION_INFO_COLUMNS)]
+    for region in regions:
+        positions, is_marker = sites.positions[region.rows], sites.markers()[region.rows]
+        imputed = positions[~is_marker]
+        margins = positions[0], positions[-1]
+        counts = len(imputed), int(np.count_nonzero(is_marker)), len(positions)
+        lines.append("\t".join(map(str, (imputed[0], imputed[-1], *margins, *counts))))
+    with atomic_output(f"{prefix}_region_info.txt") as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())
+    with atomic_output(f"{prefix}.list") as file:
+        file.write("".join(f"{prefix}_{number}\n" for number in range(1, len(regions) + 1)).encode())
