@@ -1,0 +1,52 @@
+# `make demo` and `make test` set up what they need in folders of their own, and are quick when run again.
+# Another Python (3.10 or newer): make demo PYTHON=python3.12
+
+PYTHON ?= python3
+DEMO_VENV := .venv-demo
+TEST_VENV := .venv-test
+TEST_REQUIREMENT := .[train,test,simulate]
+PYTEST_ARGS ?=
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test lint demo-data clean
+
+help:
+	@echo 'make demo       impute the packaged example, evaluate it, say where the results are (no torch)'
+	@echo 'make test       lint, types, import contract and all tests'
+	@echo 'make lint       the same without the tests'
+	@echo 'make demo-data  simulate the packaged example again'
+	@echo 'make clean      remove what these commands made'
+
+demo: $(DEMO_VENV)/.ready
+	$(DEMO_VENV)/bin/rnnimp demo --output-dir demo_results
+
+test: lint
+	$(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(TEST_VENV)/.ready
+	$(TEST_VENV)/bin/ruff check .
+	$(TEST_VENV)/bin/ruff format --check .
+	$(TEST_VENV)/bin/mypy
+	$(TEST_VENV)/bin/lint-imports
+
+demo-data: $(TEST_VENV)/.ready
+	$(TEST_VENV)/bin/python tools/simulate_demo.py --output-dir build/demo --package-dir src/rnnimp/demo
+
+# Both are editable, so that only a change of the requirements calls for a new installation. The stamp is
+# made last: an interrupted installation starts again.
+$(DEMO_VENV)/.ready: pyproject.toml constraints.txt
+	$(call set_up,$(DEMO_VENV),.)
+
+$(TEST_VENV)/.ready: pyproject.toml constraints.txt
+	$(call set_up,$(TEST_VENV),$(TEST_REQUIREMENT))
+
+define set_up
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'Python 3.10 or newer is needed; name one with: make PYTHON=/path/to/python3'; exit 1; }
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python $(PIP_INSTALL) --editable '$(2)'
+	@touch $@
+endef
+
+clean:
+	rm -rf $(DEMO_VENV) $(TEST_VENV) demo_results build dist
