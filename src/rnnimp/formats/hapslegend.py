@@ -20,6 +20,8 @@ from rnnimp.formats.files import atomic_output, open_input, read_lines
 from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 
 BLOCK_BYTES = 1 << 24
+LAST_POSITION = (1 << 31) - 1
+"""No chromosome is longer: VCF and BCF hold positions in 32 bits."""
 
 _SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
@@ -46,9 +48,13 @@ def open_panel(
     names = read_sample(sample) if sample is not None else ()
     n_columns = 2 * len(names) if first is None else first.shape[1]
     if n_columns % 2:
-        raise DataError(f"expected two columns a sample, found an odd number ({n_columns}); is it diploid?", hap, 1)
+        raise DataError(
+            f"expected two columns a sample, found an odd number ({n_columns}); only alleles may stand here", hap, 1
+        )
     if sample is not None and len(names) != n_columns // 2:
-        raise DataError(f"expected {n_columns // 2} samples as in {hap}, found {len(names)}; use the file's own list", sample)
+        raise DataError(
+            f"expected {n_columns // 2} samples as in {hap}, found {len(names)}; use the file's own list", sample
+        )
     names = names or default_sample_names(n_columns // 2)
     blocks = _with_sites(first, rows, sites, names, str(hap), str(legend))
     return PanelStream(names, blocks)
@@ -67,11 +73,19 @@ def _with_sites(
     while block is not None:
         stop = start + len(block)
         if stop > len(sites):
-            raise DataError(f"expected {len(sites)} lines as sites in {legend}, found more; the two belong to different data", hap)
+            raise DataError(
+                f"expected {len(sites)} lines as sites in {legend}, found more; the two belong to different data",
+                hap,
+                len(sites) + 1,
+            )
         yield Panel(sites[start:stop], block, names)
         start, block = stop, next(rest, None)
     if start < len(sites):
-        raise DataError(f"expected {len(sites)} lines as sites in {legend}, found {start}; the file may be truncated", hap)
+        raise DataError(
+            f"expected {len(sites)} lines as sites in {legend}, found {start}; the file may be truncated",
+            hap,
+            start or None,
+        )
 
 
 def allele_blocks(hap: str | Path, block_bytes: int = BLOCK_BYTES) -> Iterator[NDArray[np.int8]]:
@@ -145,6 +159,8 @@ def _parse_any_spacing(
     data: NDArray[np.uint8], n_columns: int, path: str | Path | None, first_line: int
 ) -> NDArray[np.int8]:
     is_space = (data == _SPACE) | (data == _TAB) | (data == _NEWLINE) | (data == _RETURN)
+    if ((data < _SPACE) & ~is_space).any():
+        raise DataError("expected alleles as text, found binary data; check that it is the right file", path)
     starts = ~is_space
     starts[1:] &= is_space[:-1]
     ends_next = np.append(is_space[1:], True)
@@ -188,12 +204,16 @@ def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
 
     optional: dict[str, Any] = {}
     if "array_marker_flag" in columns:
-        optional["is_marker"] = _converted(column("array_marker_flag"), _flag, bool, path, "array_marker_flag")
+        optional["is_marker"] = _converted(
+            column("array_marker_flag"), _flag, bool, path, "0 or 1 as array_marker_flag"
+        )
     if "a1_freq" in columns:
-        optional["a1_freq"] = _converted(column("a1_freq"), _frequency, np.float64, path, "a1_freq")
+        optional["a1_freq"] = _converted(
+            column("a1_freq"), _frequency, np.float64, path, "a number from 0 to 1, or NA, as a1_freq"
+        )
     if "swap" in columns:
-        optional["swapped"] = _converted(column("swap"), _flag, bool, path, "swap")
-    positions = _converted(column("position"), int, np.int64, path, "position")
+        optional["swapped"] = _converted(column("swap"), _flag, bool, path, "0 or 1 as swap")
+    positions = _converted(column("position"), _position, np.int64, path, "a whole number of base pairs as position")
     alleles = as_strings(column("a0")), as_strings(column("a1"))
     sites = Sites(as_strings(column("id")), positions, *alleles, chromosome=chromosome, **optional)
     check_order(sites, path, first_line=2)
@@ -214,7 +234,7 @@ def _columns(header: list[str], path: str | Path) -> dict[str, int]:
 
 
 def _converted(
-    values: Sequence[str], convert: Callable[[str], Any], dtype: Any, path: str | Path, name: str
+    values: Sequence[str], convert: Callable[[str], Any], dtype: Any, path: str | Path, expected: str
 ) -> NDArray[Any]:
     try:
         return np.fromiter(map(convert, values), dtype, len(values))
@@ -223,8 +243,15 @@ def _converted(
             try:
                 convert(value)
             except ValueError:
-                raise DataError(f"expected a number in column {name}, found '{value}'", path, line) from None
+                raise DataError(f"expected {expected}, found '{value}'", path, line) from None
         raise
+
+
+def _position(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= LAST_POSITION:
+        raise ValueError(text)
+    return value
 
 
 def _flag(text: str) -> bool:
@@ -257,11 +284,13 @@ def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -
     if down.size:
         row = int(down[0]) + 1
         before, found = sites.positions[row - 1], sites.positions[row]
-        raise DataError(f"expected positions in rising order, found {found} after {before}; sort the file", path, line(row))
-    row = first_duplicate(sites)
-    if row is not None:
-        site = f"{sites.positions[row]} {sites.a0[row]} {sites.a1[row]}"
-        raise DataError(f"expected each site once, found {site} again; remove the duplicate", path, line(row))
+        raise DataError(
+            f"expected positions in rising order, found {found} after {before}; sort the file", path, line(row)
+        )
+    repeated = first_duplicate(sites)
+    if repeated is not None:
+        site = f"{sites.positions[repeated]} {sites.a0[repeated]} {sites.a1[repeated]}"
+        raise DataError(f"expected each site once, found {site} again; remove the duplicate", path, line(repeated))
 
 
 def first_duplicate(sites: Sites) -> int | None:
@@ -297,7 +326,9 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
         if len(row) <= column:
             raise DataError(f"expected {column + 1} columns or more, found {len(row)}", path, line)
         if row[column] in names:
-            raise DataError(f"expected each sample once, found {row[column]} as in line {names[row[column]]}", path, line)
+            raise DataError(
+                f"expected each sample once, found {row[column]} as in line {names[row[column]]}", path, line
+            )
         names[row[column]] = line
     return tuple(names)
 
@@ -325,6 +356,7 @@ class HapsLegendWriter:
             if self._sample_names is not None:
                 file = stack.enter_context(atomic_output(f"{self._prefix}.sample"))
                 file.write(sample_text(self._sample_names).encode())
+            stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
 
@@ -332,6 +364,10 @@ class HapsLegendWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return self._stack.__exit__(kind, error, trace)
+
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and not self._has_header:
+            self.write(Sites.build([], [], []), np.empty((0, 0), np.int8))
 
     def write(self, sites: Sites, alleles: NDArray[np.int8]) -> None:
         """Append sites and their alleles, int8 (n_sites, n_haplotypes)."""
@@ -367,8 +403,8 @@ def legend_text(sites: Sites, with_header: bool = True) -> str:
 
 def allele_text(alleles: NDArray[np.int8]) -> bytes:
     """Rows of `0`, `1` and `?` between single spaces."""
-    text = np.full((alleles.shape[0], 2 * alleles.shape[1]), _SPACE, dtype=np.uint8)
-    text[:, ::2] = np.where(alleles < 0, ord("?"), alleles + ord("0"))
+    text = np.full((alleles.shape[0], max(2 * alleles.shape[1], 1)), _SPACE, dtype=np.uint8)
+    text[:, : 2 * alleles.shape[1] : 2] = np.where(alleles < 0, ord("?"), alleles + ord("0"))
     text[:, -1] = _NEWLINE
     return text.tobytes()
 
