@@ -1,0 +1,123 @@
+"""How good an imputed site is, told from its probabilities alone: no truth is needed.
+
+All functions are vectorised over sites and compute in float64. Haplotype probabilities are P(a1); NaN marks a
+missing allele, which counts neither above nor below the line. The two haplotypes of a sample are independent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def genotype_probabilities(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """P(0, 1 and 2 copies of a1) from two independent haplotypes.
+
+    Args:
+        alt_probabilities: (n_sites, 2 * n_samples), P(a1); columns 2i and 2i + 1 belong to sample i.
+
+    Returns:
+        float64 (n_sites, n_samples, 3); NaN where either allele is missing.
+
+    >>> genotype_probabilities(np.array([[0.5, 1.0]])).tolist()
+    [[[0.0, 0.5, 0.5]]]
+    """
+    first = np.asarray(alt_probabilities[:, ::2], dtype=np.float64)
+    second = np.asarray(alt_probabilities[:, 1::2], dtype=np.float64)
+    neither, both = (1 - first) * (1 - second), first * second
+    return np.stack([neither, first * (1 - second) + second * (1 - first), both], axis=-1)
+
+
+def dosages(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Expected copies of a1 a sample.
+
+    Args:
+        alt_probabilities: (n_sites, 2 * n_samples), P(a1).
+
+    Returns:
+        float64 (n_sites, n_samples) in [0, 2]; NaN where either allele is missing.
+    """
+    return np.asarray(alt_probabilities[:, ::2], dtype=np.float64) + alt_probabilities[:, 1::2]
+
+
+def dosage_frequency(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Expected frequency of a1: half the mean dosage.
+
+    Returns:
+        float64 (n_sites,); NaN where every allele is missing.
+    """
+    return _mean(np.asarray(alt_probabilities, dtype=np.float64))
+
+
+def minimac_r2(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Minimac's R2 ("Rsq"): variance of the haplotype probabilities over that of a known allele.
+
+    `mean((p - f)^2) / (f (1 - f))` with f the mean of p; Das et al. 2016, Nat Genet 48:1284.
+
+    Args:
+        alt_probabilities: (n_sites, n_haplotypes), P(a1), NaN for missing.
+
+    Returns:
+        float64 (n_sites,); NaN where f is 0 or 1, as there is nothing to explain.
+    """
+    probabilities = np.asarray(alt_probabilities, dtype=np.float64)
+    frequency = _mean(probabilities)
+    explained = _mean((probabilities - frequency[:, None]) ** 2)
+    return _ratio(explained, frequency * (1 - frequency))
+
+
+def impute_info(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """IMPUTE's INFO: one minus the share of the genotype's variance that is left unknown.
+
+    `1 - mean(g1 + 4 g2 - d^2) / (2 f (1 - f))` with d = g1 + 2 g2 and f = mean(d) / 2; Marchini & Howie 2010,
+    Nat Rev Genet 11:499, supplement S3.
+
+    Args:
+        alt_probabilities: (n_sites, 2 * n_samples), P(a1), NaN for missing; a sample with either missing is left out.
+
+    Returns:
+        float64 (n_sites,); 1 where f is 0 or 1; NaN where every genotype is missing.
+    """
+    genotypes = genotype_probabilities(alt_probabilities)
+    dosage = genotypes[..., 1] + 2 * genotypes[..., 2]
+    unknown = _mean(genotypes[..., 1] + 4 * genotypes[..., 2] - dosage**2)
+    frequency = _mean(dosage) / 2
+    share = _ratio(unknown, 2 * frequency * (1 - frequency))
+    is_fixed = (frequency <= 0) | (frequency >= 1)
+    return np.where(is_fixed, 1.0, 1 - share)
+
+
+def beagle_r2(genotypes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Beagle's allelic R2: estimated squared correlation of the most likely and the true allele dose.
+
+    With z the most likely dose, u and w the expected true dose and its expected square:
+    `(sum zu - sum z sum u / n)^2 / ((sum w - (sum u)^2 / n) (sum z^2 - (sum z)^2 / n))`; Browning & Browning 2009,
+    Am J Hum Genet 84:210, appendix.
+
+    Args:
+        genotypes: (n_sites, n_samples, 3), P(0, 1, 2 copies of a1), NaN for missing.
+
+    Returns:
+        float64 (n_sites,); NaN where all most likely or all expected doses are the same.
+    """
+    genotypes = np.asarray(genotypes, dtype=np.float64)
+    is_missing = np.isnan(genotypes).any(axis=-1)
+    likely = np.where(is_missing, np.nan, np.argmax(np.where(np.isnan(genotypes), -1.0, genotypes), axis=-1))
+    expected = genotypes[..., 1] + 2 * genotypes[..., 2]
+    expected_square = genotypes[..., 1] + 4 * genotypes[..., 2]
+    covariance = _mean(likely * expected) - _mean(likely) * _mean(expected)
+    likely_variance = _mean(likely**2) - _mean(likely) ** 2
+    true_variance = _mean(expected_square) - _mean(expected) ** 2
+    return _ratio(covariance**2, likely_variance * true_variance)
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over samples without the missing ones; NaN, and no warning, where all are missing."""
+    is_known = ~np.isnan(values)
+    return _ratio(np.sum(values, axis=1, where=is_known), np.count_nonzero(is_known, axis=1).astype(np.float64))
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    result = np.full(len(above), np.nan)
+    np.divide(above, below, out=result, where=below > 0)
+    return result
