@@ -1,0 +1,75 @@
+"""Demo: the packaged example imputed with the packaged model, then scored against the packaged truth.
+
+The example is simulated (`tools/simulate_demo.py` of the source): 50 people of four populations at an array's markers,
+the same people at all sites, and a model trained on 400 others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnimp.errors import DataError
+from rnnimp.pipeline.evaluate import EvaluateSettings, Evaluation, GenotypeSource, evaluate
+from rnnimp.pipeline.impute import ImputeSettings, run_impute
+
+PACKAGED = Path(__file__).resolve().parent.parent / "demo"
+"""The folder of `target.*`, `truth.*` and `model/demo_<i>.*`."""
+
+MODEL = "model/demo"
+_PANELS = ("target", "truth")
+_PANEL_ENDINGS = ("hap.gz", "legend.gz", "sample")
+_MODEL_FILES = (f"{MODEL}_1.onnx", f"{MODEL}_1.legend.gz")
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        vcf: the imputed genotypes.
+        bins: the table of accuracy by minor allele frequency, as TSV.
+        sites: the accuracy of each site, as TSV.
+        evaluation: the same, in memory.
+    """
+
+    vcf: Path
+    bins: Path
+    sites: Path
+    evaluation: Evaluation
+
+
+def demo(output_dir: str | Path, data: Path | None = None) -> DemoResult:
+    """Impute the example and compare it with the truth.
+
+    Args:
+        output_dir: where to; made if it is not there.
+        data: the folder of the example; `PACKAGED` if None.
+
+    Raises:
+        DataError: if the example is not complete, or the results cannot be written.
+    """
+    data = PACKAGED if data is None else data
+    _require_example(data)
+    prefix = Path(output_dir) / "demo"
+    hap, legend, sample = (str(data / f"target.{ending}") for ending in _PANEL_ENDINGS)
+    vcf = run_impute(
+        ImputeSettings(
+            model_prefix=str(data / MODEL),
+            output_prefix=str(prefix),
+            hap=hap,
+            legend=legend,
+            sample=sample,
+            output_format="vcf",
+        )
+    )
+    truth = GenotypeSource(data / "truth.hap.gz")
+    evaluation = evaluate(GenotypeSource(vcf), truth, EvaluateSettings(), output_prefix=prefix)
+    return DemoResult(vcf, Path(f"{prefix}.bins.tsv"), Path(f"{prefix}.sites.tsv.gz"), evaluation)
+
+
+def _require_example(data: Path) -> None:
+    names = [f"{panel}.{ending}" for panel in _PANELS for ending in _PANEL_ENDINGS] + list(_MODEL_FILES)
+    absent = [name for name in names if not (data / name).is_file()]
+    if absent:
+        raise DataError(f"expected the packaged example, found no {', '.join(absent)}; install rnnimp again", data)

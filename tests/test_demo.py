@@ -1,0 +1,84 @@
+"""The demo, on a small example made here whose result can be told from its model."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import random_panel
+from rnnimp.cli import main
+from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.vcf import read_genotypes
+from rnnimp.panel import Panel, as_strings
+from rnnimp.pipeline import demo as demo_stage
+from rnnimp.pipeline.demo import demo
+from tiny_model import tiny_region, write_tiny_bundle
+
+
+@pytest.fixture
+def panel() -> Panel:
+    drawn = random_panel(np.random.default_rng(3), n_sites=40, n_samples=12)
+    ids = as_strings(f"22:{identifier}" for identifier in drawn.sites.ids)
+    return replace(drawn, sites=replace(drawn.sites, ids=ids))
+
+
+@pytest.fixture
+def example(tmp_path: Path, panel: Panel) -> Path:
+    """A folder laid out as the packaged one, with one region."""
+    folder = tmp_path / "example"
+    for name, part in (("truth", panel), ("target", panel[panel.sites.markers()])):
+        with HapsLegendWriter(folder / name, part.sample_names) as writer:
+            writer.write(part.sites, part.alleles)
+    (folder / "model").mkdir()
+    write_tiny_bundle(folder / "model" / "demo", [tiny_region(np.random.default_rng(4), panel.sites)])
+    return folder
+
+
+def test_every_site_is_written_and_every_imputed_one_scored(example: Path, panel: Panel, tmp_path: Path) -> None:
+    result = demo(tmp_path / "new" / "results", example)
+    table = read_genotypes(result.vcf)
+    assert table.sites.keys() == panel.sites.keys()
+    assert table.sample_names == panel.sample_names
+    assert table.is_typed is not None
+    assert np.array_equal(table.is_typed, panel.sites.markers())
+    genotypes = panel.alleles[:, ::2] + panel.alleles[:, 1::2]
+    assert np.array_equal(table.dosages[table.is_typed], genotypes[panel.sites.markers()])
+    imputed = panel.sites[~panel.sites.markers()]
+    assert result.evaluation.sites.keys() == imputed.keys()
+    # the score of one site, from what the VCF says and what the panel holds
+    row = int(np.flatnonzero(~table.is_typed & (genotypes.std(axis=1) > 0))[0])
+    expected = np.corrcoef(table.dosages[row], genotypes[row])[0, 1] ** 2
+    scored = imputed.positions.tolist().index(panel.sites.positions[row])
+    assert result.evaluation.statistics.r2()[scored] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_command_says_where_the_results_are(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo_stage, "PACKAGED", example)
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    named = [Path(word) for word in out.split() if word.startswith("demo_results/")]
+    assert [path.name for path in named] == ["demo.vcf", "demo.bins.tsv", "demo.sites.tsv.gz"]
+    assert all(path.is_file() for path in named)
+    last_row = (tmp_path / "demo_results" / "demo.bins.tsv").read_text().splitlines()[-1].split("\t")
+    assert last_row[0] == "all"
+    assert f"{float(last_row[3]):.4f}" in out
+
+
+@pytest.mark.parametrize("absent", ["target.sample", "truth.hap.gz", "model/demo_1.onnx", "model"])
+def test_an_incomplete_example_is_one_clear_line(example: Path, tmp_path: Path, absent: str) -> None:
+    path = example / absent
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    with pytest.raises(DataError, match=f"{absent}.*install rnnimp again"):
+        demo(tmp_path / "results", example)
+    assert not (tmp_path / "results").exists()
