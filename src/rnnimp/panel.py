@@ -244,3 +244,40 @@ class GenotypeTable:
     dosages: NDArray[np.float32]
     sample_names: tuple[str, ...] | None = None
     is_typed: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        n_sites, n_samples = self.dosages.shape
+        if self.probabilities.shape != (n_sites, n_samples, 3):
+            raise ValueError(f"probabilities have shape {self.probabilities.shape}, dosages {self.dosages.shape}")
+        if len(self.sites) != n_sites or (self.is_typed is not None and len(self.is_typed) != n_sites):
+            raise ValueError(f"dosages are of {n_sites} sites, the table has {len(self.sites)}")
+        if self.sample_names is not None and len(self.sample_names) != n_samples:
+            raise ValueError(f"dosages are of {n_samples} samples, found {len(self.sample_names)} names")
+
+
+@dataclass(frozen=True, eq=False)
+class ImputedBlock:
+    """A stretch of imputed and typed sites in order of position, ready to be written.
+
+    Attributes:
+        sites: n_sites of them.
+        alt_probabilities: float32 (n_sites, n_haplotypes), P(a1) on each haplotype; 0 or 1 where it was observed,
+            0.5 where a typed allele is missing. Columns 2i and 2i + 1 belong to sample i.
+        is_typed: bool (n_sites,), True where the target's own genotypes stand, False where a model imputed.
+        is_missing: bool (n_sites, n_haplotypes), True for the missing alleles of typed sites; None if there are none.
+    """
+
+    sites: Sites
+    alt_probabilities: NDArray[np.float32]
+    is_typed: NDArray[np.bool_]
+    is_missing: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def __getitem__(self, selection: slice | NDArray[Any]) -> ImputedBlock:
+        """The same samples at the selected sites."""
+        is_missing = None if self.is_missing is None else self.is_missing[selection]
+        return ImputedBlock(
+            self.sites[selection], self.alt_probabilities[selection], self.is_typed[selection], is_missing
+        )

@@ -1,0 +1,245 @@
+"""Bundles: what is listed, what is refused, and the manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import shared_data
+from rnnimp.bundle import (
+    Bundle,
+    Manifest,
+    RegionEntry,
+    load_session,
+    manifest_path,
+    open_bundle,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import write_legend
+from rnnimp.panel import as_strings
+from tiny_model import TinyRegion, tiny_chromosome, write_tiny_bundle, write_tiny_model
+
+
+@pytest.fixture
+def regions() -> list[TinyRegion]:
+    return tiny_chromosome(np.random.default_rng(1))[1]
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, regions: list[TinyRegion]) -> Path:
+    write_tiny_bundle(tmp_path / "m", regions)
+    return tmp_path / "m"
+
+
+def manifest_of(prefix: Path, regions: list[TinyRegion]) -> Manifest:
+    entries = []
+    for index, region in enumerate(regions, start=1):
+        files = sorted(prefix.parent.glob(f"{prefix.name}_{index}.*"))
+        positions = region.sites.positions[~region.sites.markers()]
+        n_sites, n_markers = region.weights.shape
+        entries.append(
+            RegionEntry(
+                index=index,
+                files={path.name: sha256_of(path) for path in files},
+                n_markers=n_markers,
+                n_sites=n_sites,
+                first_position=int(positions[0]),
+                last_position=int(positions[-1]),
+                summary={"validation_r2": 0.5, "never": float("nan")},
+            )
+        )
+    return Manifest("2.0.0", {"torch": "2.6"}, "chr22", {"units": 40}, 7, tuple(entries))
+
+
+def error_of(prefix: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        open_bundle(prefix)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def load_error(bundle: Bundle) -> str:
+    with pytest.raises(DataError) as caught:
+        load_session(bundle.regions[0])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_regions_are_listed_by_number(prefix: Path, regions: list[TinyRegion]) -> None:
+    bundle = open_bundle(prefix)
+    assert [region.index for region in bundle.regions] == [1, 2, 3]
+    assert [region.sites.keys() for region in bundle.regions] == [region.sites.keys() for region in regions]
+    assert bundle.manifest is None
+    assert bundle.chromosome is None
+
+
+def test_ten_regions_are_in_order_of_number(tmp_path: Path, regions: list[TinyRegion]) -> None:
+    write_tiny_bundle(tmp_path / "m", [regions[0]] * 10)
+    assert [region.index for region in open_bundle(tmp_path / "m").regions] == list(range(1, 11))
+
+
+def test_files_of_another_prefix_are_not_taken(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_tiny_bundle(prefix.parent / "m_1", regions)
+    write_tiny_bundle(prefix.parent / "am", regions, numbers=[4, 5, 6])
+    assert len(open_bundle(prefix).regions) == 3
+
+
+@pytest.mark.parametrize(
+    ("removed", "named"),
+    [
+        (["m_3.onnx"], "m_3.onnx"),
+        (["m_2.legend.gz"], "m_2.legend.gz"),
+        (["m_2.onnx", "m_2.legend.gz"], "nothing of region 2"),
+        (["m_1.onnx", "m_1.legend.gz"], "nothing of region 1"),
+        ([f"m_{i}.{ending}" for i in (1, 2, 3) for ending in ("onnx", "legend.gz")], "check --model-prefix"),
+    ],
+)
+def test_what_is_missing_is_named(prefix: Path, removed: list[str], named: str) -> None:
+    for name in removed:
+        (prefix.parent / name).unlink()
+    assert named in error_of(prefix)
+
+
+def test_absent_folder_is_named(tmp_path: Path) -> None:
+    assert "nowhere" in error_of(tmp_path / "nowhere" / "m")
+
+
+def test_legend_without_marker_flags_is_refused(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_legend(f"{prefix}_1.legend.gz", replace(regions[0].sites, is_marker=None))
+    assert "m_1.legend.gz:1: expected the column array_marker_flag" in error_of(prefix)
+
+
+def test_chromosome_comes_from_the_ids(tmp_path: Path, regions: list[TinyRegion]) -> None:
+    named = [replace(region.sites, ids=as_strings(f"20:{name}" for name in region.sites.ids)) for region in regions]
+    write_tiny_bundle(
+        tmp_path / "m", [replace(region, sites=sites) for region, sites in zip(regions, named, strict=True)]
+    )
+    assert open_bundle(tmp_path / "m").chromosome == "20"
+
+
+def test_session_has_the_shapes_of_the_legend(prefix: Path) -> None:
+    region = open_bundle(prefix).regions[1]
+    session = load_session(region)
+    inputs = np.zeros((3, len(region.marker_rows), 2), np.float32)
+    assert session.run(None, {"inputs": inputs})[0].shape == (len(region.imputed_rows), 3, 2)
+
+
+def test_corrupt_model_is_one_clear_line(prefix: Path) -> None:
+    bundle = open_bundle(prefix)
+    path = bundle.regions[0].model_path
+    path.write_bytes(path.read_bytes()[:100])
+    assert load_error(bundle).startswith(f"{path}: ONNX Runtime cannot load the model")
+    path.write_bytes(b"no model at all")
+    assert load_error(bundle).startswith(f"{path}: ONNX Runtime cannot load the model")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x10\x00\x00\x00ORTM" + bytes(200)])
+def test_corrupt_ort_is_one_clear_line(prefix: Path, content: bytes) -> None:
+    Path(f"{prefix}_1.ort").write_bytes(content)
+    assert load_error(open_bundle(prefix)).startswith(f"{prefix}_1.ort: ONNX Runtime cannot load the model")
+
+
+def test_truncated_published_ort_is_one_clear_line(tmp_path: Path) -> None:
+    for name in ("s_1.legend.gz", "s_1.ort"):
+        shutil.copyfile(shared_data("legacy_model/gru") / name, tmp_path / name)
+    path = tmp_path / "s_1.ort"
+    path.write_bytes(path.read_bytes()[:50_000])
+    assert load_error(open_bundle(tmp_path / "s")).startswith(f"{path}: ONNX Runtime cannot load the model")
+
+
+def test_model_of_another_region_is_refused(prefix: Path, regions: list[TinyRegion]) -> None:
+    assert regions[0].weights.shape != regions[1].weights.shape
+    write_tiny_model(Path(f"{prefix}_1.onnx"), regions[1].weights)
+    message = load_error(open_bundle(prefix))
+    n_sites, n_markers = regions[0].weights.shape
+    assert f"{n_markers} markers and {n_sites} imputed sites" in message
+    assert "another region" in message
+
+
+def test_published_models_open() -> None:
+    bundle = open_bundle(shared_data("legacy_model/lstm") / "s")
+    assert bundle.chromosome == "22"
+    assert [region.model_path.suffix for region in bundle.regions] == [".ort", ".ort"]
+    assert [len(region.sites) for region in bundle.regions] == [116, 128]
+
+
+def test_manifest_comes_back(prefix: Path, regions: list[TinyRegion]) -> None:
+    manifest = manifest_of(prefix, regions)
+    write_manifest(prefix, manifest)
+    read = read_manifest(prefix)
+    summaries = [entry.summary for entry in read.regions]
+    assert summaries == [{"validation_r2": 0.5, "never": None}] * 3
+    cleaned = tuple(replace(entry, summary={}) for entry in manifest.regions)
+    assert replace(read, regions=tuple(replace(entry, summary={}) for entry in read.regions)) == replace(
+        manifest, regions=cleaned
+    )
+
+
+def test_manifest_has_no_time_and_a_fixed_order(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    first = manifest_path(prefix).read_bytes()
+    write_manifest(prefix, manifest_of(prefix, regions))
+    assert manifest_path(prefix).read_bytes() == first
+    keys = list(json.loads(first))
+    assert keys == sorted(keys)
+    assert set(keys) == {
+        *("format", "format_version", "rnnimp_version", "versions", "chromosome", "settings", "seed", "regions")
+    }
+
+
+def test_manifest_decides_on_the_chromosome(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    bundle = open_bundle(prefix)
+    assert bundle.chromosome == "chr22"
+    for region in bundle.regions:
+        load_session(region)
+
+
+def test_exchanged_files_are_found_by_checksum(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    path = Path(f"{prefix}_1.onnx")
+    write_tiny_model(path, regions[0].weights * np.float32(0.5))
+    assert load_error(open_bundle(prefix)).startswith(f"{path}: corrupt or exchanged")
+    legend = Path(f"{prefix}_2.legend.gz")
+    write_legend(legend, regions[2].sites)
+    assert error_of(prefix).startswith(f"{legend}: corrupt or exchanged")
+
+
+def test_manifest_of_another_number_of_regions(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions[:2]))
+    assert "expected the 2 regions of the manifest, found the files of 3" in error_of(prefix)
+
+
+def test_model_unknown_to_the_manifest_is_not_used(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    Path(f"{prefix}_1.ort").write_bytes(b"made later")
+    assert open_bundle(prefix).regions[0].model_path.suffix == ".onnx"
+    Path(f"{prefix}_1.onnx").unlink()
+    assert "the manifest does not name this file" in error_of(prefix)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "expected a manifest of format rnnimp-bundle"),
+        ({"format_version": 2}, "expected format version 1, found 2; update rnnimp"),
+        ({"colour": "red"}, "colour"),
+        ({"regions": [{"index": 1}]}, "expected a manifest with the fields"),
+        ({"regions": None}, "expected a manifest with the fields"),
+    ],
+)
+def test_malformed_manifest(prefix: Path, regions: list[TinyRegion], change: dict[str, object], message: str) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    content = json.loads(manifest_path(prefix).read_text()) | change
+    manifest_path(prefix).write_text(json.dumps(content))
+    assert message in error_of(prefix)
+    manifest_path(prefix).write_text("{")
+    assert "expected JSON" in error_of(prefix)
