@@ -76,7 +76,12 @@ def test_a_monomorphic_site_gets_its_other_allele_from_the_model() -> None:
 
 def test_counts_add_up() -> None:
     model = sites(
-        (1, "A", "G"), (2, "A", "G"), (3, "A", "G"), (4, "A", "G"), (5, "A", "G"), markers=[True, True, True, False, True]
+        (1, "A", "G"),
+        (2, "A", "G"),
+        (3, "A", "G"),
+        (4, "A", "G"),
+        (5, "A", "G"),
+        markers=[True, True, True, False, True],
     )
     target = sites((1, "A", "G"), (2, "G", "A"), (3, "T", "C"), (4, "A", "G"), (6, "A", "G"), (7, "C", "T"))
     counts = match_sites(target, model).counts(model.markers())

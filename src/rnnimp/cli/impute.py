@@ -1,4 +1,4 @@
-"""`rnnimp impute`."""
+"""`rnnimp impute`: fill in the sites that an array does not type."""
 
 from __future__ import annotations
 
@@ -8,9 +8,54 @@ from typing import Any
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("impute")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "impute",
+        help="impute the untyped sites of phased haplotypes",
+        description="Impute the untyped sites of phased haplotypes with a trained model. Sites are matched by position "
+        "and alleles; typed sites keep their genotypes.",
+    )
+    target = parser.add_argument_group("target: --hap with --legend, or --vcf")
+    target.add_argument("--hap", metavar="FILE", help="haplotypes (.hap or .hap.gz)")
+    target.add_argument("--legend", metavar="FILE", help="their sites (.legend or .legend.gz)")
+    target.add_argument("--sample", metavar="FILE", help="their sample names (default: Sample_1, Sample_2, ...)")
+    target.add_argument("--vcf", metavar="FILE", help="phased genotypes as .vcf, .vcf.gz or .bcf")
+    target.add_argument(
+        "--chromosome", metavar="NAME", help="chromosome name (default: told from the target or the model)"
+    )
+    parser.add_argument(
+        "--model-prefix",
+        required=True,
+        metavar="PREFIX",
+        help="the model: PREFIX_1.onnx or PREFIX_1.ort, PREFIX_1.legend.gz, and so on",
+    )
+    parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="prefix of the files to write")
+    parser.add_argument(
+        "--output-format",
+        choices=("gen", "vcf"),
+        default="gen",
+        help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--python3-bin",
+        default="python3",
+        metavar="PATH",
+        help="accepted for the published program's scripts, without effect: all runs in this process",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
+    from rnnimp.pipeline.impute import ImputeSettings, run_impute
+
+    settings = ImputeSettings(
+        model_prefix=args.model_prefix,
+        output_prefix=args.output_prefix,
+        hap=args.hap,
+        legend=args.legend,
+        sample=args.sample,
+        vcf=args.vcf,
+        chromosome=args.chromosome,
+        output_format=args.output_format,
+    )
+    run_impute(settings)

@@ -1,0 +1,11 @@
+"""Impute haplotypes: `rnnimp impute` under the published program's name."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from rnnimp.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["impute", *sys.argv[1:]]))

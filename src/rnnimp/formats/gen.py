@@ -1,0 +1,170 @@
+"""Oxford GEN: a line a site, `--- id position a0 a1`, then three genotype probabilities a sample.
+
+Probabilities have six decimals at most, in their shortest form. A genotype whose alleles are missing is
+`0.25 0.5 0.25`, as two haplotypes of which nothing is known. On reading, `0 0 0` is missing; the leading columns
+may be five (`--- id` or `SNP_id rs_id` before the position) or six (the chromosome before those).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
+from rnnimp.formats.files import atomic_output, open_input
+from rnnimp.formats.hapslegend import LAST_POSITION, read_sample, sample_text
+from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
+from rnnimp.scores import genotype_probabilities
+
+_DECIMALS = 6
+_SUM_TOLERANCE = 0.02
+
+
+class GenWriter:
+    """Writes `PREFIX.gen` and `PREFIX.sample`, block by block.
+
+    Use it as a context manager: the files take their names when the block ends without an exception.
+
+    Args:
+        prefix: path without the endings.
+        sample_names: white space in a name, which the sample file cannot hold, becomes `_`.
+    """
+
+    def __init__(self, prefix: str | Path, sample_names: Sequence[str]) -> None:
+        self._prefix = str(prefix)
+        self._sample_names = ["_".join(name.split()) for name in sample_names]
+        self._stack = ExitStack()
+
+    def __enter__(self) -> GenWriter:
+        with ExitStack() as stack:
+            self._gen = stack.enter_context(atomic_output(f"{self._prefix}.gen"))
+            sample = stack.enter_context(atomic_output(f"{self._prefix}.sample"))
+            sample.write(sample_text(self._sample_names).encode())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, trace)
+
+    def write(self, block: ImputedBlock) -> None:
+        """Append sites."""
+        for text in gen_text(block):
+            self._gen.write(text)
+
+
+def gen_text(block: ImputedBlock) -> Iterator[bytes]:
+    """The lines of a block, in pieces of bounded size."""
+    n_rows = max(1, ROW_BYTES // (3 * (_DECIMALS + 3) * (1 + block.alt_probabilities.shape[1] // 2)))
+    for start in range(0, len(block), n_rows):
+        yield _rows_text(block[start : start + n_rows])
+
+
+def _rows_text(block: ImputedBlock) -> bytes:
+    values = decimals(genotype_probabilities(block.alt_probabilities), _DECIMALS, 1)
+    padded = np.empty((*values.shape[:-1], values.shape[-1] + 1), dtype=np.uint8)
+    padded[..., 0] = ord(" ")
+    padded[..., 1:] = values
+    columns = (block.sites.ids, block.sites.positions, block.sites.a0, block.sites.a1)
+    heads = [
+        f"--- {name} {position} {a0} {a1}".encode()
+        for name, position, a0, a1 in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    return b"".join(head + row + b"\n" for head, row in zip(heads, packed_rows(padded), strict=True))
+
+
+def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeTable:
+    """Read a GEN file.
+
+    Args:
+        path: plain or gzip.
+        sample: the `.sample` file, for the names.
+        chromosome: its name, where the file has none; a sixth leading column goes before it.
+
+    Returns:
+        Sites in file order; probabilities NaN where a genotype is missing (`0 0 0`).
+
+    Raises:
+        DataError: naming the line that is malformed, or the sample file of another length.
+    """
+    heads: list[list[str]] = []
+    rows: list[NDArray[np.float32]] = []
+    n_columns: int | None = None
+    with open_input(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to report a token that is no number
+        for line, text in enumerate(file, start=1):
+            if n_columns is None:
+                n_columns = _count_columns(text, path)
+            head, row = _parse_line(text, n_columns, path, line)
+            heads.append(head)
+            rows.append(row)
+    n_samples = 0 if n_columns is None else n_columns // 3 - (2 if n_columns % 3 == 0 else 1)
+    stacked = np.stack(rows) if rows else np.empty((0, 0), np.float32)
+    probabilities = stacked.reshape(len(rows), n_samples, 3)
+    _check_probabilities(probabilities, path)
+    probabilities[probabilities.sum(axis=2) == 0] = np.nan
+    names = None if sample is None else _names(sample, n_samples, path)
+    alt_dosages = probabilities[..., 1] + 2 * probabilities[..., 2]
+    return GenotypeTable(_sites(heads, chromosome), probabilities, alt_dosages, names)
+
+
+def _count_columns(text: bytes, path: str | Path) -> int:
+    n_columns = len(text.split())
+    if n_columns < 5 or n_columns % 3 == 1:
+        raise DataError(
+            f"expected 5 or 6 columns and then 3 a sample, found {n_columns}; is it a GEN file?",
+            path,
+            1,
+        )
+    return n_columns
+
+
+def _parse_line(text: bytes, n_columns: int, path: str | Path, line: int) -> tuple[list[str], NDArray[np.float32]]:
+    n_head = 6 if n_columns % 3 == 0 else 5
+    cells = text.split(None, n_head)
+    try:
+        head = [cell.decode() for cell in cells[:n_head]]
+        values = np.fromstring(b" ".join(cells[n_head:]).decode(), dtype=np.float64, sep=" ")
+        position = int(head[-3]) if len(head) == n_head else 1
+    except (ValueError, DeprecationWarning) as error:
+        raise DataError(f"expected a whole position and probabilities as numbers ({error})", path, line) from None
+    if len(head) + len(values) != n_columns:
+        found = len(head) + len(values)
+        raise DataError(f"expected {n_columns} columns as in the first line, found {found}", path, line)
+    if not 0 < position <= LAST_POSITION:
+        raise DataError(f"expected a position from 1 to {LAST_POSITION}, found {position}", path, line)
+    return head, values.astype(np.float32)
+
+
+def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path) -> None:
+    is_wrong = ~((probabilities >= 0) & (probabilities <= 1)).all(axis=(1, 2))
+    is_wrong |= (probabilities.sum(axis=2) > 1 + _SUM_TOLERANCE).any(axis=1)
+    if is_wrong.any():
+        line = int(np.argmax(is_wrong)) + 1
+        raise DataError("expected three probabilities a sample, from 0 to 1 with a sum of 1, found others", path, line)
+
+
+def _names(sample: str | Path, n_samples: int, path: str | Path) -> tuple[str, ...]:
+    names = read_sample(sample)
+    if len(names) != n_samples:
+        raise DataError(f"expected the {n_samples} samples of {path}, found {len(names)}; use its own list", sample)
+    return names
+
+
+def _sites(heads: list[list[str]], chromosome: str | None) -> Sites:
+    """Sites of the leading columns; the id is the one next to the position."""
+    columns: list[Any] = list(zip(*heads, strict=True)) if heads else [()] * 5
+    names, positions, a0, a1 = columns[-4:]
+    if len(columns) == 6:
+        chromosome = columns[0][0]
+    position = np.fromiter(map(int, positions), np.int64, len(positions))
+    return Sites(as_strings(names), position, as_strings(a0), as_strings(a1), chromosome=chromosome)

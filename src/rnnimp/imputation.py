@@ -1,0 +1,273 @@
+"""From a target's haplotypes and the regions' models to imputed sites, region by region in order of position.
+
+Planning comes first and needs legends only: the sites of all regions are joined, the target is matched to them once.
+Then each region in turn: its markers' alleles become the model's input, the model runs in chunks of haplotypes, and
+its imputed sites are merged with the target's own sites up to there. Only one region's model and probabilities are
+in memory at a time. At one position typed sites stand first, each kind in the order of its source.
+
+What runs a model is a `RegionEngine`, so that another one can take ONNX Runtime's place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.bundle import Bundle, BundleRegion, load_session
+from rnnimp.errors import DataError
+from rnnimp.markers import MatchCounts, SiteMatch, complete_alleles, match_sites
+from rnnimp.panel import MISSING, ImputedBlock, Panel, Sites
+
+HAPLOTYPES_PER_RUN = 32
+
+RegionEngine = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Runs one region's model: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], to P(a1), float32 (n_sites,
+n_haplotypes)."""
+
+EngineLoader = Callable[[BundleRegion], RegionEngine]
+"""Loads the engine of a region when its turn comes."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPlan:
+    """How one region meets the target.
+
+    Attributes:
+        region: of the bundle.
+        sources: int64 (n_markers,), the target site of each marker, -1 where it is absent.
+        is_swapped: bool (n_markers,), True where the target's a0 is the model's a1.
+        is_written: bool (n_imputed_sites,), False where the target types the site itself.
+    """
+
+    region: BundleRegion
+    sources: NDArray[np.int64]
+    is_swapped: NDArray[np.bool_]
+    is_written: NDArray[np.bool_]
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the target has any of the region's markers."""
+        return bool((self.sources >= 0).any())
+
+
+@dataclass(frozen=True, eq=False)
+class ImputationPlan:
+    """How a model meets a target.
+
+    Attributes:
+        target: with alleles completed from the model where the array knows only REF.
+        regions: in order of position.
+        counts: of the match.
+    """
+
+    target: Panel
+    regions: tuple[RegionPlan, ...]
+    counts: MatchCounts
+
+    @property
+    def n_unobserved_regions(self) -> int:
+        """Regions of which the target has no marker: they are imputed from allele frequencies alone."""
+        return sum(not plan.is_observed for plan in self.regions)
+
+    @property
+    def n_sites(self) -> int:
+        """Sites that will be written."""
+        return len(self.target.sites) + sum(int(plan.is_written.sum()) for plan in self.regions)
+
+
+def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
+    """Match a target to all regions of a model.
+
+    Args:
+        target: phased haplotypes in order of position.
+        bundle: the model.
+
+    Raises:
+        DataError: if no marker of the model is in the target, or regions of the model overlap.
+    """
+    regions = _in_order(bundle)
+    sites, rows_by_region = _joined_sites(regions)
+    match = match_sites(target.sites, sites)
+    counts = match.counts(sites.markers())
+    if not counts.observed_markers:
+        raise DataError(
+            f"expected sites of the target among the model's {counts.missing} markers, found none with their position "
+            f"and alleles ({counts.mismatched} with other alleles, {counts.strand_flipped} on the other strand); "
+            "check chromosome and genome build",
+            bundle.prefix,
+        )
+    plans = tuple(_plan_region(region, rows, match) for region, rows in zip(regions, rows_by_region, strict=True))
+    completed = replace(target.sites, a1=complete_alleles(target.sites, sites, match))
+    for plan in plans:
+        if not plan.is_observed:
+            _logger.warning(
+                "warning: region %d: the target has none of its markers; it is imputed from allele frequencies alone",
+                plan.region.index,
+            )
+    return ImputationPlan(replace(target, sites=completed), plans, counts)
+
+
+def _in_order(bundle: Bundle) -> list[BundleRegion]:
+    """The regions that impute something, by position whatever their numbers."""
+    regions = [region for region in bundle.regions if region.imputed_rows.size]
+    regions.sort(key=_span)
+    for before, after in pairwise(regions):
+        if _span(after)[0] < _span(before)[1]:
+            raise DataError(
+                f"expected regions that do not overlap, found imputed sites of region {before.index} and region "
+                f"{after.index} among each other; are these files of one model?",
+                bundle.prefix,
+            )
+    return regions
+
+
+def _span(region: BundleRegion) -> tuple[int, int]:
+    positions = region.sites.positions[region.imputed_rows]
+    return int(positions[0]), int(positions[-1])
+
+
+def _joined_sites(regions: list[BundleRegion]) -> tuple[Sites, list[NDArray[np.int64]]]:
+    """All regions' sites, each once, and the row among them of each site of each region: flanks are shared."""
+    if not regions:
+        return Sites.build([], [], [], is_marker=np.empty(0, bool)), []
+    row_of_key: dict[tuple[int, str, str], int] = {}
+    rows = [
+        np.fromiter((row_of_key.setdefault(key, len(row_of_key)) for key in region.sites.keys()), np.int64)
+        for region in regions
+    ]
+    joined = np.concatenate(rows)
+    _, first_rows = np.unique(joined, return_index=True)
+    _require_distinct(regions, rows)
+    return Sites.concatenate([region.sites for region in regions])[first_rows], rows
+
+
+def _require_distinct(regions: list[BundleRegion], rows: list[NDArray[np.int64]]) -> None:
+    """Refuse a model in which two regions impute one site."""
+    owner: dict[int, BundleRegion] = {}
+    for region, region_rows in zip(regions, rows, strict=True):
+        for row, site in zip(region_rows[region.imputed_rows].tolist(), region.imputed_rows.tolist(), strict=True):
+            other = owner.setdefault(row, region)
+            if other is not region:
+                raise DataError(
+                    f"expected each site imputed once, found {region.sites.positions[site]} also in region "
+                    f"{other.index}; are these files of one model?",
+                    region.legend_path,
+                )
+
+
+def _plan_region(region: BundleRegion, rows: NDArray[np.int64], match: SiteMatch) -> RegionPlan:
+    sources, is_swapped = match.target_index[rows], match.is_swapped[rows]
+    markers = region.marker_rows
+    is_written = sources[region.imputed_rows] < 0
+    return RegionPlan(region, sources[markers], is_swapped[markers], is_written)
+
+
+def impute(
+    plan: ImputationPlan, load_engine: EngineLoader, haplotypes_per_run: int = HAPLOTYPES_PER_RUN
+) -> Iterator[ImputedBlock]:
+    """Impute region by region and merge with the target's own sites.
+
+    Every site of the target is in the result as observed, every imputed site that the target does not type too, each
+    once and in order of position.
+
+    Args:
+        plan: from `plan_imputation`.
+        load_engine: gives the engine of a region; called once a region, in order.
+        haplotypes_per_run: bounds the memory of a run; the result does not depend on it.
+
+    Yields:
+        A block a region; the first and the last have the typed sites before and behind too.
+    """
+    ends = [_span(region_plan.region)[1] for region_plan in plan.regions]
+    stops = np.searchsorted(plan.target.sites.positions, ends, side="right").tolist()
+    stops[-1] = len(plan.target.sites)
+    for region_plan, start, stop in zip(plan.regions, [0, *stops[:-1]], stops, strict=True):
+        probabilities = run_region(region_plan, plan.target, load_engine(region_plan.region), haplotypes_per_run)
+        sites = region_plan.region.sites[region_plan.region.imputed_rows[region_plan.is_written]]
+        yield _merge(plan.target[start:stop], sites, probabilities[region_plan.is_written])
+
+
+def run_region(plan: RegionPlan, target: Panel, engine: RegionEngine, haplotypes_per_run: int) -> NDArray[np.float32]:
+    """All imputed sites of a region, float32 (n_imputed_sites, n_haplotypes), P(a1)."""
+    n_haplotypes = target.alleles.shape[1]
+    result = np.empty((len(plan.is_written), n_haplotypes), dtype=np.float32)
+    for start in range(0, n_haplotypes, haplotypes_per_run):
+        chunk = slice(start, start + haplotypes_per_run)
+        result[:, chunk] = engine(region_inputs(plan, target.alleles[:, chunk]))
+    return result
+
+
+def region_inputs(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.float32]:
+    """The input of a region's model.
+
+    An observed allele is certain; absent markers and missing alleles enter by the panel's frequency of a1, or 0.5 if
+    that is unknown.
+
+    Args:
+        plan: of the region.
+        alleles: int8 (n_target_sites, n_haplotypes); 0, 1, or -1 for missing.
+
+    Returns:
+        float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)].
+    """
+    sites = plan.region.sites[plan.region.marker_rows]
+    frequency = np.full(len(sites), 0.5) if sites.a1_freq is None else np.nan_to_num(sites.a1_freq, nan=0.5)
+    observed = np.full((len(sites), alleles.shape[1]), MISSING, dtype=np.int8)
+    is_present = plan.sources >= 0
+    observed[is_present] = alleles[plan.sources[is_present]]
+    carried = np.where(plan.is_swapped[:, None], 1 - observed, observed)
+    alt = np.where(observed == MISSING, frequency[:, None], carried).T
+    return np.stack([1 - alt, alt], axis=-1).astype(np.float32)
+
+
+def _merge(typed: Panel, imputed: Sites, probabilities: NDArray[np.float32]) -> ImputedBlock:
+    """Typed and imputed sites in order of position; the order is stable, typed ones first."""
+    plain = [replace(sites, is_marker=None, a1_freq=None, swapped=None) for sites in (typed.sites, imputed)]
+    sites = replace(Sites.concatenate(plain), chromosome=typed.sites.chromosome)
+    is_typed = np.arange(len(sites)) < len(typed.sites)
+    is_missing = np.zeros((len(sites), typed.alleles.shape[1]), dtype=bool)
+    is_missing[: len(typed.sites)] = typed.alleles == MISSING
+    observed = np.where(typed.alleles == MISSING, 0.5, typed.alleles).astype(np.float32)
+    order = np.argsort(sites.positions, kind="stable")
+    block = ImputedBlock(
+        sites, np.concatenate([observed, probabilities]), is_typed, is_missing if is_missing.any() else None
+    )
+    return block[order]
+
+
+def load_onnx_engine(region: BundleRegion) -> RegionEngine:
+    """An engine of ONNX Runtime on one thread.
+
+    Raises:
+        DataError: if the model cannot be loaded, run, or does not fit the legend.
+    """
+    session: Any = load_session(region)
+    input_name, output_name = session.get_inputs()[0].name, session.get_outputs()[0].name
+    n_sites = len(region.imputed_rows)
+
+    def run(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            (predictions,) = session.run([output_name], {input_name: inputs})
+        except Exception as error:  # ONNX Runtime raises many kinds; the input is ours and right
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"ONNX Runtime cannot run the model ({reason})", region.model_path) from error
+        if predictions.shape != (n_sites, len(inputs), 2):
+            raise DataError(
+                f"expected predictions of {n_sites} sites as in the legend, found shape {predictions.shape}; "
+                "it is the model of another region",
+                region.model_path,
+            )
+        alt = np.asarray(predictions[:, :, 1], dtype=np.float32)
+        if not np.isfinite(alt).all():
+            raise DataError("the model predicts what is no number; train or get it again", region.model_path)
+        return alt
+
+    return run

@@ -1,0 +1,165 @@
+"""Impute: a target's haplotypes and a model in, GEN or VCF out.
+
+The model's legends are read first, then the target, then the two are matched; only when that has succeeded are the
+output files opened. They get their names when the last site is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rnnimp.bundle import Bundle, open_bundle
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats import hapslegend, vcf
+from rnnimp.formats.gen import GenWriter
+from rnnimp.formats.vcf_output import VcfWriter
+from rnnimp.imputation import ImputationPlan, impute, load_onnx_engine, plan_imputation
+from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids, same_chromosome
+
+OUTPUT_FORMATS = ("gen", "vcf")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImputeSettings:
+    """What to impute, with what, and where to.
+
+    Attributes:
+        model_prefix: of the bundle.
+        output_prefix: of the files to write.
+        hap: the target's haplotypes, with `legend`; or else `vcf`.
+        legend: their sites.
+        sample: their sample names; `Sample_1...` without.
+        vcf: the target as VCF or BCF.
+        chromosome: its name; None to take it from the target or the model.
+        output_format: one of `OUTPUT_FORMATS`.
+    """
+
+    model_prefix: str
+    output_prefix: str
+    hap: str | None = None
+    legend: str | None = None
+    sample: str | None = None
+    vcf: str | None = None
+    chromosome: str | None = None
+    output_format: str = "gen"
+
+    def __post_init__(self) -> None:
+        if (self.vcf is None) == (self.hap is None):
+            raise SettingsError("expected one target, either --hap with --legend or --vcf; give one of them")
+        if (self.hap is None) != (self.legend is None):
+            raise SettingsError("expected --hap and --legend together; a VCF needs neither")
+        if self.vcf is not None and self.sample is not None:
+            raise SettingsError("--sample goes with --hap; a VCF names its samples itself")
+        if self.output_format not in OUTPUT_FORMATS:
+            formats = " or ".join(OUTPUT_FORMATS)
+            raise SettingsError(f"--output-format must be {formats}, found {self.output_format}")
+
+
+class Writer(Protocol):
+    """Takes blocks one after the other."""
+
+    def write(self, block: ImputedBlock) -> None:
+        """Append sites."""
+
+
+def run_impute(settings: ImputeSettings) -> Path:
+    """Impute a target and write `PREFIX.gen` and `PREFIX.sample`, or `PREFIX.vcf`.
+
+    Args:
+        settings: what to impute, with what, and where to.
+
+    Returns:
+        The path of the GEN or VCF.
+
+    Raises:
+        DataError: if target and model do not fit, or a file is missing or damaged.
+        SettingsError: if a VCF is wanted but nothing tells the chromosome.
+    """
+    start = time.perf_counter()
+    bundle = open_bundle(settings.model_prefix)
+    target = read_target(settings, bundle)
+    chromosome = _checked_chromosome(settings, target, bundle)
+    if settings.output_format == "vcf" and chromosome is None:
+        raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
+    plan = plan_imputation(target, bundle)
+    path = Path(f"{settings.output_prefix}.{settings.output_format}")
+    with _open_writer(settings, plan, chromosome) as writer:
+        for block in _with_progress(impute(plan, load_onnx_engine), len(plan.regions)):
+            writer.write(block)
+    _report(plan, path, time.perf_counter() - start)
+    return path
+
+
+def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
+    """The target as a whole: of the array's few sites, not of the imputed ones."""
+    if settings.vcf is not None:
+        # a VCF may hold other chromosomes, which the model has nothing to say about
+        return vcf.open_panel(settings.vcf, chromosome=settings.chromosome or bundle.chromosome).read()
+    assert settings.hap is not None and settings.legend is not None
+    return hapslegend.open_panel(settings.hap, settings.legend, settings.sample, settings.chromosome).read()
+
+
+def _checked_chromosome(settings: ImputeSettings, target: Panel, bundle: Bundle) -> str | None:
+    """The name to write: as asked for, else of the target, else of the model."""
+    names = [settings.chromosome, target.sites.chromosome, chromosome_in_ids(target.sites)]
+    for name in names:
+        if name is not None and bundle.chromosome is not None and not same_chromosome(name, bundle.chromosome):
+            raise DataError(
+                f"expected a model of chromosome {name} as the target, found one of chromosome {bundle.chromosome}; "
+                "check --model-prefix",
+                settings.model_prefix,
+            )
+    return next((name for name in [*names, bundle.chromosome] if name is not None), None)
+
+
+def _open_writer(
+    settings: ImputeSettings, plan: ImputationPlan, chromosome: str | None
+) -> AbstractContextManager[Writer]:
+    names = plan.target.sample_names
+    if settings.output_format == "gen":
+        return GenWriter(settings.output_prefix, names)
+    assert chromosome is not None
+    return VcfWriter(f"{settings.output_prefix}.vcf", names, chromosome)
+
+
+def _with_progress(blocks: Iterator[ImputedBlock], n_regions: int) -> Iterable[ImputedBlock]:
+    """The blocks, a region each, with a bar on a terminal."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return blocks
+    progress: Iterable[ImputedBlock] = tqdm(blocks, total=n_regions, desc="impute", unit="region", disable=None)
+    return progress
+
+
+def _report(plan: ImputationPlan, path: Path, seconds: float) -> None:
+    counts = plan.counts
+    logger.info(
+        "target sites: %d matched, %d swapped, %d strand-flipped, %d mismatched, %d not in the model",
+        counts.matched,
+        counts.swapped,
+        counts.strand_flipped,
+        counts.mismatched,
+        counts.not_in_model,
+    )
+    logger.info("model markers: %d observed, %d missing from the target", counts.observed_markers, counts.missing)
+    unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
+    n_typed = len(plan.target.sites)
+    logger.info("regions: %d%s", len(plan.regions), unobserved)
+    logger.info(
+        "%s: %d sites (%d imputed, %d typed) of %d samples in %.1f s",
+        path,
+        plan.n_sites,
+        plan.n_sites - n_typed,
+        n_typed,
+        len(plan.target.sample_names),
+        seconds,
+    )

@@ -1,0 +1,303 @@
+"""`rnnimp impute` as users run it: against the published program, other programs, and bad input."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import REPOSITORY, shared_data
+from rnnimp.cli import EXIT_INTERRUPTED, main
+from rnnimp.formats.files import read_lines
+from rnnimp.formats.gen import read_gen
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.vcf import read_genotypes
+from rnnimp.panel import Panel, as_strings
+from tiny_model import tiny_chromosome, write_tiny_bundle
+
+Impute = Callable[..., int]
+
+
+def program(name: str) -> str:
+    """The path of an external program; skips the test where it is absent, but not under CI."""
+    path = shutil.which(name)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def legacy_command(kind: str, output: Path, *more: str, model: Path | None = None) -> list[str]:
+    folder = shared_data("legacy_model")
+    prefix = model or folder / kind / "s"
+    target = ["--hap", str(folder / "target.hap.gz"), "--legend", str(folder / "target.legend.gz")]
+    return ["impute", *target, "--model-prefix", str(prefix), "--output-prefix", str(output), *more]
+
+
+@pytest.mark.parametrize("ending", ["onnx", "ort"])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_published_output_is_reached(tmp_path: Path, kind: str, ending: str) -> None:
+    folder = shared_data("legacy_model") / kind
+    for path in [*folder.glob(f"s_*.{ending}"), *folder.glob("s_*.legend.gz")]:
+        shutil.copyfile(path, tmp_path / path.name)
+    assert main(legacy_command(kind, tmp_path / "out", model=tmp_path / "s")) == 0
+    expected = [line.split() for line in read_lines(folder / "published_output.gen.gz")]
+    found = [line.split() for line in (tmp_path / "out.gen").read_text().splitlines()]
+    assert [row[:5] for row in found] == [row[:5] for row in expected]
+    values, published = (np.array([row[5:] for row in rows], dtype=np.float64) for rows in (found, expected))
+    np.testing.assert_allclose(values, published, rtol=0, atol=1e-5)
+
+
+def test_summary_says_what_became_of_the_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(legacy_command("gru", tmp_path / "out")) == 0
+    output = capsys.readouterr()
+    assert output.out == ""
+    # by an independent count of the legends: 44 distinct markers, all typed, and 24 sites before and behind them
+    assert "35 matched, 9 swapped, 0 strand-flipped, 0 mismatched, 24 not in the model" in output.err
+    assert "model markers: 44 observed, 0 missing" in output.err
+    assert "regions: 2\n" in output.err
+    assert "241 sites (173 imputed, 68 typed) of 20 samples" in output.err
+
+
+def frequencies(path: Path) -> dict[tuple[str, str], float]:
+    """ALT_FREQS of a plink2 .afreq file by id and ALT."""
+    header, *rows = [line.split() for line in path.read_text().splitlines()]
+    columns = [header.index(name) for name in ("ID", "ALT", "ALT_FREQS")]
+    return {(row[columns[0]], row[columns[1]]): float(row[columns[2]]) for row in rows}
+
+
+def test_plink2_reads_both_formats_with_our_frequencies(tmp_path: Path) -> None:
+    plink2 = program("plink2")
+    for output_format in ("gen", "vcf"):
+        assert main(legacy_command("gru", tmp_path / "out", "--output-format", output_format)) == 0
+    table = read_gen(tmp_path / "out.gen", tmp_path / "out.sample")
+    ours = dict(zip(zip(table.sites.ids, table.sites.a1, strict=True), table.dosages.mean(axis=1) / 2, strict=True))
+    sources = {
+        "vcf": ["--vcf", "out.vcf", "dosage=DS"],
+        "gen": ["--gen", "out.gen", "ref-first", "--sample", "out.sample", "--oxford-single-chr", "22"],
+    }
+    for name, source in sources.items():
+        command = [plink2, *source, "--freq", "cols=+altfreq", "--out", name]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Warning" not in result.stdout + result.stderr
+        theirs = frequencies(tmp_path / f"{name}.afreq")
+        assert theirs.keys() == ours.keys()
+        assert max(abs(theirs[key] - ours[key]) for key in ours) < 1e-4  # plink2 holds dosages in steps of 2^-15
+
+
+def test_bcftools_reads_the_vcf_without_a_warning(tmp_path: Path) -> None:
+    bcftools = program("bcftools")
+    assert main(legacy_command("gru", tmp_path / "out", "--output-format", "vcf")) == 0
+    command = [bcftools, "query", "-f", "%POS %REF %ALT %INFO/AC %INFO/AN %INFO/IMP[ %GT:%DS:%GP]\n", "out.vcf"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert len(rows) == 241
+    assert sum(row[5] == "1" for row in rows) == 173
+    for row in rows:
+        alleles = [allele for cell in row[6:] for allele in cell.split(":")[0].split("|")]
+        assert (int(row[3]), int(row[4])) == (alleles.count("1"), len(alleles))
+    checked = subprocess.run([bcftools, "view", "out.vcf"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.fixture
+def impute(tmp_path: Path) -> Impute:
+    """Runs the command on a made target (`t`) and model (`m`) in a folder; extra arguments replace the usual ones."""
+    panel, regions = tiny_chromosome(np.random.default_rng(8))
+    write_tiny_bundle(tmp_path / "m", regions)
+    plain = replace(panel.sites, is_marker=None, a1_freq=None)
+    write_target(tmp_path / "t", replace(panel, sites=plain)[panel.sites.markers()])
+
+    def run(*arguments: str, hap: bool = True) -> int:
+        usual = {"--model-prefix": str(tmp_path / "m"), "--output-prefix": str(tmp_path / "out" / "x")}
+        if hap:
+            usual |= {"--hap": str(tmp_path / "t.hap.gz"), "--legend": str(tmp_path / "t.legend.gz")}
+        usual |= dict(zip(arguments[::2], arguments[1::2], strict=True))
+        return main(["impute", *(text for pair in usual.items() for text in pair)])
+
+    return run
+
+
+def write_target(prefix: Path, panel: Panel) -> None:
+    with HapsLegendWriter(prefix, panel.sample_names) as writer:
+        writer.write(panel.sites, panel.alleles)
+
+
+def vcf_of(prefix: Path, chromosome: str) -> Path:
+    """The HAPS/LEGEND target as a VCF, written line by line."""
+    legend = [line.split() for line in read_lines(f"{prefix}.legend.gz")][1:]
+    haps = [line.split() for line in read_lines(f"{prefix}.hap.gz")]
+    names = [f"N{index}" for index in range(len(haps[0]) // 2)]
+    lines = ["##fileformat=VCFv4.2", f"##contig=<ID={chromosome}>"]
+    lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
+    lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *names]))
+    for (name, position, a0, a1), row in zip(legend, haps, strict=True):
+        alleles = [allele.replace("?", ".") for allele in row]
+        genotypes = [f"{first}|{second}" for first, second in zip(alleles[::2], alleles[1::2], strict=True)]
+        lines.append("\t".join([chromosome, position, name, a0, a1, ".", ".", ".", "GT", *genotypes]))
+    path = prefix.with_suffix(".vcf")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(errors) == 1
+    return errors[0]
+
+
+def nothing_written(tmp_path: Path) -> bool:
+    return not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_vcf_target_gives_what_haps_give(tmp_path: Path, impute: Impute) -> None:
+    assert impute() == 0
+    path = vcf_of(tmp_path / "t", "chr22")
+    assert impute("--vcf", str(path), "--output-prefix", str(tmp_path / "v"), hap=False) == 0
+    assert (tmp_path / "v.gen").read_bytes() == (tmp_path / "out" / "x.gen").read_bytes()
+    assert (tmp_path / "v.sample").read_text().splitlines()[2] == "N0 N0 0"
+
+
+def test_vcf_output_says_the_same_as_gen(tmp_path: Path, impute: Impute) -> None:
+    assert impute() == 0
+    assert impute("--output-format", "vcf", "--chromosome", "22") == 0
+    gen, vcf = read_gen(tmp_path / "out" / "x.gen"), read_genotypes(tmp_path / "out" / "x.vcf")
+    assert vcf.sites.chromosome == "22"
+    assert vcf.sites.keys() == gen.sites.keys()
+    np.testing.assert_allclose(vcf.dosages, gen.dosages, atol=6e-5)
+    np.testing.assert_allclose(vcf.probabilities, gen.probabilities, atol=6e-4)
+    assert vcf.is_typed is not None
+    assert 0 < vcf.is_typed.sum() < len(vcf.sites)
+
+
+def test_sample_names_are_written(tmp_path: Path, impute: Impute) -> None:
+    sample = tmp_path / "t.sample"
+    sample.write_text(sample.read_text().replace("Sample_", "person"))
+    assert impute("--sample", str(sample)) == 0
+    assert (tmp_path / "out" / "x.sample").read_bytes() == sample.read_bytes()
+    assert impute("--sample", str(sample), "--output-format", "vcf", "--chromosome", "22") == 0
+    header = next(line for line in (tmp_path / "out" / "x.vcf").read_text().splitlines() if line.startswith("#CHROM"))
+    assert header.split("\t")[9:] == [f"person{index}" for index in range(1, 6)]
+
+
+def test_vcf_takes_the_chromosome_from_a_vcf_target(tmp_path: Path, impute: Impute) -> None:
+    path = vcf_of(tmp_path / "t", "chr22")
+    assert impute("--vcf", str(path), "--output-format", "vcf", hap=False) == 0
+    assert "##contig=<ID=chr22>\n" in (tmp_path / "out" / "x.vcf").read_text()
+
+
+def test_vcf_without_a_chromosome_is_refused(
+    tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert impute("--output-format", "vcf") == 2
+    assert "give --chromosome" in error_line(capsys)
+    assert nothing_written(tmp_path)
+
+
+def test_model_of_another_chromosome_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(legacy_command("gru", tmp_path / "out" / "x", "--chromosome", "21")) == 1
+    assert "expected a model of chromosome 21 as the target, found one of chromosome 22" in error_line(capsys)
+    assert nothing_written(tmp_path)
+
+
+def test_target_whose_ids_name_another_chromosome_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panel, _ = tiny_chromosome(np.random.default_rng(8))
+    ids = as_strings(f"20:{name}" for name in panel.sites.ids)
+    write_target(tmp_path / "t", replace(panel, sites=replace(panel.sites, ids=ids)))
+    model = shared_data("legacy_model/gru") / "s"
+    command = ["impute", "--hap", f"{tmp_path}/t.hap.gz", "--legend", f"{tmp_path}/t.legend.gz"]
+    assert main([*command, "--model-prefix", str(model), "--output-prefix", str(tmp_path / "out" / "x")]) == 1
+    assert "expected a model of chromosome 20" in error_line(capsys)
+
+
+def test_no_common_marker_is_refused(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:
+    model = shared_data("legacy_model/gru") / "s"
+    assert impute("--model-prefix", str(model)) == 1
+    assert "found none with their position and alleles" in error_line(capsys)
+    assert nothing_written(tmp_path)
+
+
+def test_corrupt_model_leaves_nothing(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m_3.onnx").write_bytes(b"nothing")
+    assert impute() == 1
+    assert f"{tmp_path}/m_3.onnx: ONNX Runtime cannot load the model" in error_line(capsys)
+    assert nothing_written(tmp_path)
+
+
+def test_missing_model_is_named(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m_2.onnx").unlink()
+    assert impute() == 1
+    assert "m_2.onnx" in error_line(capsys)
+
+
+def test_unwritable_output(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert impute("--output-prefix", str(tmp_path / "file" / "x")) == 1
+    assert "cannot be written" in error_line(capsys)
+
+
+def test_interruption_leaves_nothing_but_the_older_file(
+    tmp_path: Path, impute: Impute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rnnimp.pipeline import impute as stage
+
+    assert impute() == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def interrupted(region):
+        if region.index == 2:
+            raise KeyboardInterrupt
+        return load(region)
+
+    load = stage.load_onnx_engine
+    monkeypatch.setattr(stage, "load_onnx_engine", interrupted)
+    for more in ([], ["--output-format", "vcf", "--chromosome", "22"]):
+        assert impute(*more) == EXIT_INTERRUPTED
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--vcf", "t.vcf"], "either --hap with --legend or --vcf"),
+        (["--output-format", "bgen"], "invalid choice: 'bgen'"),
+    ],
+)
+def test_senseless_options(
+    tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert impute(*arguments) == 2
+    assert message in error_line(capsys)
+    assert nothing_written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--hap", "t.hap"], ["--legend", "t.legend"], ["--vcf", "t.vcf", "--sample", "t.sample"]]
+)
+def test_target_must_be_given_once_and_whole(
+    impute: Impute, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert impute(*arguments, hap=False) == 2
+    assert error_line(capsys)
+
+
+def test_published_script_runs_by_path(tmp_path: Path, impute: Impute) -> None:
+    script = REPOSITORY / "scripts" / "inference" / "imputation.py"
+    arguments = ["--hap", "t.hap.gz", "--legend", "t.legend.gz", "--model-prefix", "m", "--output-prefix", "s/y"]
+    command = [sys.executable, str(script), *arguments, "--python3-bin", "python3"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert impute() == 0
+    assert (tmp_path / "s" / "y.gen").read_bytes() == (tmp_path / "out" / "x.gen").read_bytes()
