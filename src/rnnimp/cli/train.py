@@ -1,16 +1,149 @@
-"""`rnnimp train`."""
+"""`rnnimp train`: train the networks of all regions and export them as a bundle."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
+
+from rnnimp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rnnimp.training.recipe import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+# option, field of TrainingSettings, type, published default, help
+_RECIPE_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
+    ("--rnn-cell-type", "cell", str, "GRU", "RNN cell: GRU or LSTM"),
+    ("--num-units", "n_units", int, 40, "width of the recurrent state"),
+    ("--num-layers-higher", "n_layers_higher", int, 4, "recurrent layers of the higher-MAF network"),
+    ("--num-layers-lower", "n_layers_lower", int, 4, "recurrent layers of the lower-MAF network"),
+    ("--feature-size", "feature_size", int, 40, "width of the marker features"),
+    ("--gamma1", "gamma_higher", float, 0.75, "loss weight exponent of the higher-MAF network"),
+    ("--gamma2", "gamma_lower", float, -0.75, "loss weight exponent of the lower-MAF network"),
+    ("--batch-size", "batch_size", int, 500, "haplotypes an iteration"),
+    ("--max-iteration-count", "max_iterations", int, 100_000, "most iterations of each network"),
+    ("--validation-sample-size", "validation_samples", int, 100, "samples held out for validation"),
+    ("--learning-rate", "learning_rate", float, 0.01, "Adam's rate at the start"),
+    ("--patience", "patience", int, 5000, "iterations without gain after which the rate is halved; itself halved too"),
+    ("--seed", "seed", int, 3141592653, "seed of all that is drawn"),
+)
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("train")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train the networks of the regions",
+        description="Train the networks of each region of a data list and export them as a bundle of models. What is "
+        "finished is kept, and what was interrupted goes on: run the same command again.",
+    )
+    parser.add_argument(
+        "--data-list", required=True, metavar="FILE", help="list of region prefixes, from 'rnnimp split'"
+    )
+    parser.add_argument(
+        "--output-prefix",
+        required=True,
+        metavar="PREFIX",
+        help="as results/train/chr22; models: results/train/models/chr22",
+    )
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--recipe", choices=("published",), default="published", help="where the defaults come from")
+    for option, field, kind, default, text in _RECIPE_OPTIONS:
+        metavar = {int: "N", float: "X", str: "NAME"}[kind]
+        recipe.add_argument(option, dest=field, type=kind, metavar=metavar, help=f"{text} (default: {default})")
+    how = parser.add_argument_group("what and where to train")
+    how.add_argument("--regions", metavar="LIST", help="regions to train, as 3,7-9 (default: all)")
+    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    how.add_argument("--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)")
+    how.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep finished regions and go on from checkpoints (default); --no-resume trains anew",
+    )
+    how.add_argument("--chromosome", metavar="NAME", help="its name for the manifest (default: told from the site ids)")
+    slurm = parser.add_argument_group("cluster")
+    slurm.add_argument("--slurm", action="store_true", help="submit an array job to Slurm, a task a region, and return")
+    slurm.add_argument(
+        "--job-name-prefix", default="train", metavar="NAME", help="Slurm job name (default: %(default)s)"
+    )
+    slurm.add_argument("--memory-size", default="20GB", metavar="SIZE", help="memory of a task (default: %(default)s)")
+    slurm.add_argument(
+        "--python3-bin", default="python3", metavar="PATH", help="Python of the tasks (default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
+def parse_regions(text: str) -> tuple[int, ...]:
+    """Region numbers of a list with ranges.
+
+    Raises:
+        SettingsError: if it is malformed.
+
+    >>> parse_regions("3,7-9")
+    (3, 7, 8, 9)
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise SettingsError(f"--regions expects numbers and ranges as 3,7-9, found '{part}' in '{text}'")
+        numbers.extend(range(int(first), int(last if dash else first) + 1))
+    return tuple(numbers)
+
+
 def run(args: argparse.Namespace) -> None:
-    """Run the stage."""
+    """Run the stage, here or on a cluster."""
+    if args.num_threads < 1:
+        raise SettingsError(f"--num-threads must be 1 or more, found {args.num_threads}")
+    regions = None if args.regions is None else parse_regions(args.regions)
+    if args.slurm:
+        _submit(args, regions)
+        return
+    try:
+        from rnnimp.pipeline.train import TrainOptions, train
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
+    from rnnimp.cli.progress import choose_display
+
+    options = TrainOptions(regions, args.device, args.resume, args.num_threads, args.chromosome)
+    train(args.data_list, args.output_prefix, _settings(args), options, choose_display())
+
+
+def _settings(args: argparse.Namespace) -> TrainingSettings:
+    from dataclasses import replace
+
+    from rnnimp.training.recipe import RECIPES
+
+    given = {field: getattr(args, field) for _, field, *_ in _RECIPE_OPTIONS}
+    return replace(RECIPES[args.recipe], **{field: value for field, value in given.items() if value is not None})
+
+
+def _submit(args: argparse.Namespace, regions: tuple[int, ...] | None) -> None:
+    from pathlib import Path
+
+    from rnnimp.cluster import SlurmSettings, submit
+    from rnnimp.formats.files import read_lines
+
+    if regions is None:
+        regions = tuple(range(1, 1 + sum(bool(line.strip()) for line in read_lines(args.data_list))))
+    settings = SlurmSettings(args.job_name_prefix, args.memory_size, args.num_threads, args.python3_bin)
+    logs = Path(f"{args.output_prefix}_regions") / "logs"
+    job = submit(_task_arguments(args), regions, logs, settings)
+    logger.info("submitted job %s with %d tasks; logs: %s/slurm-%s_<region>.log", job, len(regions), logs, job)
+
+
+def _task_arguments(args: argparse.Namespace) -> list[str]:
+    """The arguments of a task: those given, without what concerns the submission."""
+    arguments = ["--data-list", args.data_list, "--output-prefix", args.output_prefix, "--recipe", args.recipe]
+    for option, field, *_ in _RECIPE_OPTIONS:
+        value = getattr(args, field)
+        if value is not None:
+            arguments.append(f"{option}={value}")
+    arguments += ["--device", args.device, "--num-threads", str(args.num_threads)]
+    arguments.append("--resume" if args.resume else "--no-resume")
+    if args.chromosome is not None:
+        arguments += ["--chromosome", args.chromosome]
+    return arguments

@@ -1,0 +1,1 @@
+"""What is trained: marker features, recurrent networks, and their export to one ONNX graph a region."""

@@ -1,0 +1,201 @@
+"""A region's networks as one ONNX graph, with ONNX's own recurrent operators.
+
+The hybrid is linear in the two networks' logits, and these are linear in their states; so the three are folded
+into one weight vector a site over the states of all stacks, and only the difference of the two logits is kept:
+`P(a1) = sigmoid(states . weight + bias)`.
+
+    inputs (n_haplotypes, n_markers, 2) -> features -> two stacks from the left, two from the right
+    -> states at each site's gap -> predictions (n_sites, n_haplotypes, 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from rnnimp.errors import TrainingError
+from rnnimp.network.stack import HybridHead, ImputationNetwork, RecurrentStack
+
+INPUT, OUTPUT = "inputs", "predictions"
+LARGEST_ERROR = 1e-5
+
+_OPSET, _IR_VERSION = 17, 8  # read by ONNX Runtime from 1.12 on
+_GATE_ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}  # ONNX: z r h, i o f c; PyTorch: r z n, i f g o
+
+
+def build_graph(higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead) -> onnx.ModelProto:
+    """Make the graph of a region.
+
+    Args:
+        higher: the higher-MAF network, on the CPU.
+        lower: the lower-MAF network of the same region.
+        hybrid: what joins them.
+
+    Returns:
+        A model with the input `inputs`, float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], and the output
+        `predictions`, float32 (n_sites, n_haplotypes, 2), probabilities.
+    """
+    graph = _Graph()
+    n_markers, n_sites = len(higher.features), len(higher.left_marker)
+    features = graph.add(
+        "MatMul", [graph.add("Transpose", [INPUT], perm=[1, 0, 2]), graph.constant("features", higher.features)]
+    )
+    networks = (higher, lower)
+    logits = graph.constant("bias", _folded_bias(networks, hybrid))  # (n_sites, 1, 1)
+    for side in ("left", "right"):
+        states = [
+            _add_stack(graph, getattr(network, side), features, f"{side}_{name}")
+            for network, name in zip(networks, ("higher", "lower"), strict=True)
+        ]
+        joined = graph.add("Concat", states, axis=2)  # (n_markers, n_haplotypes, both widths)
+        marker = graph.constant(f"{side}_marker", getattr(higher, f"{side}_marker"))
+        at_sites = graph.add("Gather", [joined, marker], axis=0)
+        weight = graph.constant(f"{side}_weight", _folded_head(networks, hybrid, side))
+        logits = graph.add("Add", [graph.add("MatMul", [at_sites, weight]), logits])
+    alt = graph.add("Sigmoid", [logits])  # (n_sites, n_haplotypes, 1)
+    one = graph.constant("one", torch.ones(1))
+    graph.add("Concat", [graph.add("Sub", [one, alt]), alt], output=OUTPUT, axis=2)
+    return graph.model(n_markers, n_sites)
+
+
+def _folded_head(networks: Sequence[ImputationNetwork], hybrid: HybridHead, side: str) -> Tensor:
+    """(n_sites, both widths, 1): the weight of each state in the difference of the final logits."""
+    difference = _difference(hybrid.weight)  # (n_sites, 4, 1)
+    parts = []
+    for network, rows in zip(networks, (difference[:, :2], difference[:, 2:]), strict=True):
+        head = getattr(network, f"{side}_head").double() * getattr(network, f"has_{side}").double()
+        parts.append(head @ rows)
+    return torch.cat(parts, dim=1).float()
+
+
+def _folded_bias(networks: Sequence[ImputationNetwork], hybrid: HybridHead) -> Tensor:
+    biases = torch.cat([network.bias.double() for network in networks], dim=2)  # (n_sites, 1, 4)
+    return (biases @ _difference(hybrid.weight) + _difference(hybrid.bias)).float()
+
+
+def _difference(pairs: Tensor) -> Tensor:
+    return pairs.double() @ torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+
+
+def _add_stack(graph: _Graph, stack: RecurrentStack, features: str, name: str) -> str:
+    direction = "reverse" if stack.from_right else "forward"
+    states = features
+    for depth, layer in enumerate(stack.layers):
+        assert isinstance(layer, nn.GRU | nn.LSTM)
+        output = _add_layer(graph, layer, states, f"{name}_{depth}", direction)
+        states = output if depth == 0 else graph.add("Add", [states, output])
+    return states
+
+
+def _add_layer(graph: _Graph, layer: nn.GRU | nn.LSTM, states: str, name: str, direction: str) -> str:
+    kind = layer.mode
+    input_weight, state_weight, input_bias, state_bias = (_reordered(weight, kind) for weight in layer.parameters())
+    weights = {"W": input_weight, "R": state_weight, "B": torch.cat([input_bias, state_bias])}
+    operands = [states] + [graph.constant(f"{name}_{key}", weight[None]) for key, weight in weights.items()]
+    # PyTorch multiplies the reset gate into the recurrent product after its bias is added
+    attributes: dict[str, Any] = {"linear_before_reset": 1} if kind == "GRU" else {}
+    output = graph.add(kind, operands, hidden_size=layer.hidden_size, direction=direction, **attributes)
+    return graph.add("Squeeze", [output, graph.constant("axis", torch.tensor([1]))])  # the axis of directions
+
+
+def _reordered(weight: Tensor, kind: str) -> Tensor:
+    gates = weight.detach().chunk(len(_GATE_ORDER[kind]))
+    return torch.cat([gates[index] for index in _GATE_ORDER[kind]])
+
+
+class _Graph:
+    """Collects nodes and constants under names that depend on their order alone."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: Tensor) -> str:
+        array = np.ascontiguousarray(value.detach().numpy())
+        self._constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def add(self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        name = output or f"{operator.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def model(self, n_markers: int, n_sites: int) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self._nodes,
+            "rnnimp region",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n_haplotypes", n_markers, 2])],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [n_sites, "n_haplotypes", 2])],
+            list(self._constants.values()),
+        )
+        opset = helper.make_opsetid("", _OPSET)
+        model = helper.make_model(graph, producer_name="rnnimp", opset_imports=[opset], ir_version=_IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def check_graph(
+    model: onnx.ModelProto, higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead, inputs: Tensor
+) -> float:
+    """Compare the graph with PyTorch.
+
+    Runs on ONNX Runtime where it is installed, else on ONNX's own slow evaluator.
+
+    Args:
+        model: from `build_graph`.
+        higher: and the next two: the networks.
+        lower: see above.
+        hybrid: see above.
+        inputs: float32 (n_haplotypes, n_markers, 2).
+
+    Returns:
+        The largest absolute difference of a probability.
+
+    Raises:
+        TrainingError: if it is above 1e-5.
+    """
+    with torch.no_grad():
+        expected = torch.softmax(hybrid(higher(inputs), lower(inputs)), dim=2).numpy()
+    error = float(np.abs(_run(model, inputs.numpy()) - expected).max())
+    if not error <= LARGEST_ERROR:
+        raise TrainingError(f"the exported graph differs from the networks by {error:.2g}; nothing was written")
+    return error
+
+
+def _run(model: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    try:
+        from onnxruntime import InferenceSession
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        session = ReferenceEvaluator(model)
+    else:
+        session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (predictions,) = session.run([OUTPUT], {INPUT: inputs})
+    return np.asarray(predictions)
+
+
+def as_ort(model: onnx.ModelProto) -> bytes | None:
+    """The same model in ONNX Runtime's own format, which loads faster; None where ONNX Runtime is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    import tempfile
+    from pathlib import Path
+
+    options = onnxruntime.SessionOptions()
+    # the highest level that does not depend on the processor at hand
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = str(Path(folder) / "model.ort")
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return Path(options.optimized_model_filepath).read_bytes()

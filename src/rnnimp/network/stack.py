@@ -1,0 +1,191 @@
+"""The networks in plain PyTorch: the reference for every faster way of running them.
+
+A haplotype enters as allele probabilities at the markers, becomes features, and runs through two stacks of
+recurrent layers, one from the left and one from the right. Each imputed site reads the left stack's state at the
+last marker before it and the right stack's state at the first marker after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnimp.errors import SettingsError
+
+CELLS = ("GRU", "LSTM")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The shape of one network.
+
+    Attributes:
+        cell: `GRU` or `LSTM`, with PyTorch's equations.
+        n_units: width of the recurrent state.
+        n_layers: recurrent layers in each direction.
+        feature_size: width of the marker features.
+    """
+
+    cell: str = "GRU"
+    n_units: int = 40
+    n_layers: int = 4
+    feature_size: int = 40
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise SettingsError(f"the RNN cell type must be one of {' / '.join(CELLS)}, found '{self.cell}'")
+        for name in ("n_units", "n_layers", "feature_size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
+
+
+def gaps_of_sites(is_marker: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The number of markers before each imputed site, which names the gap that it lies in.
+
+    Args:
+        is_marker: bool (n_rows,), the region's rows in order.
+
+    Returns:
+        int64 (n_imputed,), from 0 (before the first marker) to n_markers (after the last).
+
+    >>> gaps_of_sites(np.array([False, True, False, False, True])).tolist()
+    [0, 1, 1]
+    """
+    return np.cumsum(is_marker, dtype=np.int64)[~is_marker]
+
+
+class RecurrentStack(nn.Module):
+    """Recurrent layers in one direction; each from the second adds its input to its output."""
+
+    def __init__(self, settings: NetworkSettings, from_right: bool) -> None:
+        super().__init__()
+        layer = nn.GRU if settings.cell == "GRU" else nn.LSTM
+        widths = [settings.feature_size] + [settings.n_units] * (settings.n_layers - 1)
+        self.layers = nn.ModuleList(layer(width, settings.n_units) for width in widths)
+        self.from_right = from_right
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run over all markers.
+
+        Args:
+            features: float32 (n_markers, n_haplotypes, feature_size).
+
+        Returns:
+            float32 (n_markers, n_haplotypes, n_units), the last layer's state at each marker, in marker order
+            for both directions.
+        """
+        states = features.flip(0) if self.from_right else features
+        for depth, layer in enumerate(self.layers):
+            output, _ = layer(states)
+            states = output if depth == 0 else states + output
+        return states.flip(0) if self.from_right else states
+
+
+class ImputationNetwork(nn.Module):
+    """One network of a region: allele probabilities at the markers in, two logits a site out.
+
+    Args:
+        settings: its shape.
+        features: float32 (n_markers, 2, feature_size), from `marker_features`; not trained.
+        gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
+        a1_freq: float64 (n_sites,), panel frequencies, at whose log odds the heads' biases begin; None for 0.
+    """
+
+    features: Tensor
+    left_marker: Tensor
+    right_marker: Tensor
+    has_left: Tensor
+    has_right: Tensor
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        features: NDArray[np.float32],
+        gaps: NDArray[np.int64],
+        a1_freq: NDArray[np.float64] | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        n_markers, n_sites = len(features), len(gaps)
+        self.left = RecurrentStack(settings, from_right=False)
+        self.right = RecurrentStack(settings, from_right=True)
+        self.left_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
+        self.right_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
+        self.bias = nn.Parameter(torch.empty(n_sites, 1, 2))
+        gap = torch.as_tensor(gaps)
+        fixed = {
+            "features": torch.as_tensor(features),
+            "left_marker": (gap - 1).clamp(min=0),
+            "right_marker": gap.clamp(max=n_markers - 1),
+            "has_left": (gap > 0).float()[:, None, None],  # (n_sites, 1, 1)
+            "has_right": (gap < n_markers).float()[:, None, None],
+        }
+        for name, tensor in fixed.items():
+            self.register_buffer(name, tensor, persistent=False)
+        self._initialise(a1_freq)
+
+    def _initialise(self, a1_freq: NDArray[np.float64] | None) -> None:
+        for stack in (self.left, self.right):
+            for name, weight in stack.named_parameters():
+                if "weight" in name:
+                    for gate in weight.data.chunk(3 if self.settings.cell == "GRU" else 4):
+                        nn.init.xavier_uniform_(gate)
+                else:
+                    _initial_bias(self.settings.cell, name, weight.data)
+        spread = (6 / (2 * self.settings.n_units + 2)) ** 0.5  # Glorot's bound for 2 * n_units -> 2
+        nn.init.uniform_(self.left_head, -spread, spread)
+        nn.init.uniform_(self.right_head, -spread, spread)
+        nn.init.zeros_(self.bias)
+        if a1_freq is not None:
+            frequency = np.clip(np.nan_to_num(a1_freq, nan=0.5), 1e-4, 1 - 1e-4)
+            log_odds = torch.as_tensor(np.log(frequency / (1 - frequency)), dtype=torch.float32)
+            self.bias.data[:, 0, 0], self.bias.data[:, 0, 1] = -log_odds / 2, log_odds / 2
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits of both alleles at every imputed site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)].
+
+        Returns:
+            float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
+        """
+        features = torch.bmm(inputs.transpose(0, 1), self.features)  # (n_markers, n_haplotypes, feature_size)
+        from_left = self.left(features)[self.left_marker]  # (n_sites, n_haplotypes, n_units)
+        from_right = self.right(features)[self.right_marker]
+        logits = torch.baddbmm(self.bias, from_left, self.left_head * self.has_left)
+        return torch.baddbmm(logits, from_right, self.right_head * self.has_right)
+
+
+def _initial_bias(cell: str, name: str, bias: Tensor) -> None:
+    """Gates begin open towards the past: 1 for the GRU's reset and update gates and the LSTM's forget gate.
+
+    PyTorch keeps two biases a gate, which add up; the second (`hh`) begins at 0. Gates lie in the order r, z, n
+    (GRU) and i, f, g, o (LSTM).
+    """
+    bias.zero_()
+    if "bias_ih" in name:
+        n_units = len(bias) // (3 if cell == "GRU" else 4)
+        kept_open = slice(0, 2 * n_units) if cell == "GRU" else slice(n_units, 2 * n_units)
+        bias[kept_open] = 1
+
+
+class HybridHead(nn.Module):
+    """Joins the higher- and the lower-MAF network: a linear layer a site from their four logits to two.
+
+    It begins as the mean of the two networks' logits.
+    """
+
+    def __init__(self, n_sites: int) -> None:
+        super().__init__()
+        halves = 0.5 * torch.eye(2).repeat(2, 1)  # (4, 2)
+        self.weight = nn.Parameter(halves.repeat(n_sites, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(n_sites, 1, 2))
+
+    def forward(self, higher: Tensor, lower: Tensor) -> Tensor:
+        """Logits from logits, each float32 (n_sites, n_haplotypes, 2)."""
+        return torch.baddbmm(self.bias, torch.cat([higher, lower], dim=2), self.weight)

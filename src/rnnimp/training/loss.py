@@ -1,0 +1,70 @@
+"""What training makes small, and what it is judged by."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+LOWEST_MAF = 0.005
+
+
+def site_weights(a1_freq: NDArray[np.float64], gamma: float) -> Tensor:
+    """Weight of each site in the loss, `0.5 * (2 * max(MAF, 0.005)) ** gamma` (Kojima et al. 2020).
+
+    Args:
+        a1_freq: float64 (n_sites,), panel frequencies; NaN counts as 0.5.
+        gamma: above 0 favours common sites, below 0 rare ones, 0 none.
+
+    Returns:
+        float32 (n_sites,).
+    """
+    frequency = np.nan_to_num(a1_freq, nan=0.5)
+    maf = np.maximum(np.minimum(frequency, 1 - frequency), LOWEST_MAF)
+    return torch.as_tensor(0.5 * (2 * maf) ** gamma, dtype=torch.float32)
+
+
+def weighted_cross_entropy(logits: Tensor, alleles: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy of the true alleles, weighted by site, mean over sites and haplotypes.
+
+    Args:
+        logits: float32 (n_sites, n_haplotypes, 2).
+        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing, whose truth is [0.5, 0.5].
+        weights: float32 (n_sites,).
+
+    Returns:
+        float32 scalar.
+    """
+    truth = torch.where(alleles < 0, 0.5, alleles.float())  # P(a1)
+    log_probabilities = torch.log_softmax(logits, dim=2)
+    entropy = -(1 - truth) * log_probabilities[:, :, 0] - truth * log_probabilities[:, :, 1]
+    return (entropy * weights[:, None]).mean()
+
+
+def mean_dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> float:
+    """Mean over sites of the squared correlation between true and expected dosages.
+
+    Sites whose true dosages do not vary are left out; a site whose expected dosages do not vary counts 0. A
+    sample with a missing allele is left out at that site.
+
+    Args:
+        alt_probabilities: float (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 are one sample's.
+        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+
+    Returns:
+        The mean, or NaN if no site varies.
+    """
+    n_sites = len(alleles)
+    expected = alt_probabilities.double().reshape(n_sites, -1, 2).sum(2)
+    pairs = alleles.reshape(n_sites, -1, 2)
+    known = (pairs >= 0).all(2).double()
+    true = pairs.double().sum(2) * known
+    n_known = known.sum(1, keepdim=True).clamp(min=1)
+    expected = (expected - (expected * known).sum(1, keepdim=True) / n_known) * known
+    true = (true - true.sum(1, keepdim=True) / n_known) * known
+    covariance, variance = (expected * true).sum(1), (true * true).sum(1)
+    explained = (expected * expected).sum(1)
+    varies = variance > 1e-9
+    r2 = torch.where(explained > 1e-12, covariance**2 / (variance * explained).clamp(min=1e-30), 0.0)
+    return float(r2[varies].mean())

@@ -1,0 +1,99 @@
+"""Training settings and the recipes that name sets of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from rnnimp.errors import SettingsError
+from rnnimp.network.stack import NetworkSettings
+
+DEFAULT_SEED = 3141592653
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that decides a region's weights, apart from its data.
+
+    The defaults are the published recipe (Kojima et al. 2020), with gradient clipping that works.
+
+    Attributes:
+        cell: `GRU` or `LSTM`.
+        n_units: width of the recurrent state.
+        n_layers_higher: recurrent layers a direction of the higher-MAF network.
+        n_layers_lower: the same of the lower-MAF network.
+        feature_size: width of the marker features.
+        gamma_higher: exponent of the MAF in the higher-MAF network's site weights.
+        gamma_lower: the same of the lower-MAF network.
+        batch_size: haplotypes an iteration.
+        max_iterations: for each of the three networks.
+        validation_samples: samples held out.
+        learning_rate: Adam's, at the start.
+        smallest_rate: training ends when the rate falls below it.
+        evaluate_every: iterations between validations.
+        patience: iterations without gain after which the rate is halved; itself halved each time.
+        smallest_patience: what it is halved to at the least.
+        clip_factor: gradients longer than this multiple of the running median norm are cut to it.
+        clip_window: iterations that the running median looks back over.
+        crossovers: crossover points in each group of three haplotypes.
+        recombination_rate: crossovers a base pair and generation.
+        effective_size: Ne of the crossover probability.
+        redraw_every: iterations between new groups and crossovers.
+        seed: of everything that is drawn.
+    """
+
+    cell: str = "GRU"
+    n_units: int = 40
+    n_layers_higher: int = 4
+    n_layers_lower: int = 4
+    feature_size: int = 40
+    gamma_higher: float = 0.75
+    gamma_lower: float = -0.75
+    batch_size: int = 500
+    max_iterations: int = 100_000
+    validation_samples: int = 100
+    learning_rate: float = 1e-2
+    smallest_rate: float = 1e-6
+    evaluate_every: int = 10
+    patience: int = 5000
+    smallest_patience: int = 100
+    clip_factor: float = 5.0
+    clip_window: int = 1000
+    crossovers: int = 2
+    recombination_rate: float = 1e-8
+    effective_size: float = 1e4
+    redraw_every: int = 5
+    seed: int = DEFAULT_SEED
+
+    def __post_init__(self) -> None:
+        at_least_one = ("batch_size", "max_iterations", "validation_samples", "evaluate_every", "clip_window")
+        for name in (*at_least_one, "patience", "smallest_patience", "redraw_every"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
+        for name in ("learning_rate", "smallest_rate", "clip_factor"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
+        if self.seed < 0:
+            raise SettingsError(f"the seed must be 0 or more, found {self.seed}")
+        self.network(self.n_layers_higher)
+        self.network(self.n_layers_lower)
+
+    def network(self, n_layers: int) -> NetworkSettings:
+        """The shape of a network with so many layers."""
+        return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON can hold them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainingSettings:
+        """Settings from a mapping; unknown keys are refused."""
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise SettingsError(f"unknown training settings: {', '.join(unknown)}")
+        return cls(**values)
+
+
+RECIPES = {"published": TrainingSettings()}
+"""The recipes by name."""

@@ -1,0 +1,98 @@
+"""The three networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnnimp.network.stack import HybridHead, ImputationNetwork
+from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.loss import site_weights
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
+
+NETWORKS = ("higher", "lower", "hybrid")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRegion:
+    """A region's networks with their best weights, on the CPU.
+
+    Attributes:
+        higher: the higher-MAF network.
+        lower: the lower-MAF network.
+        hybrid: what joins them.
+        evaluations: of the weights kept, by network name.
+    """
+
+    higher: ImputationNetwork
+    lower: ImputationNetwork
+    hybrid: HybridHead
+    evaluations: dict[str, Evaluation]
+
+
+def train_region(
+    data: RegionData,
+    settings: TrainingSettings,
+    number: int,
+    folder: Path,
+    device: torch.device,
+    progress: Callable[[str], Progress],
+) -> TrainedRegion:
+    """Train a region's networks, going on from the checkpoints in its folder.
+
+    Args:
+        data: the region's haplotypes.
+        settings: the recipe.
+        number: the region's number, which its seeds derive from.
+        folder: where checkpoints and histories lie.
+        device: where to compute.
+        progress: gives, for a network's name, whom to tell of its evaluations.
+
+    Returns:
+        The networks, on the CPU.
+    """
+    feeder = Feeder(data, device)
+    validation = feeder.tensors(data.validation_rows())
+    imputed_freq = data.a1_freq[~data.is_marker]
+    features = data.features(settings.feature_size)
+    evaluations: dict[str, Evaluation] = {}
+
+    def fit(name: str, model: nn.Module, forward: Forward, gamma: float) -> None:
+        source = data.batches(settings, (settings.seed, number, NETWORKS.index(name)))
+        objective = Objective(
+            forward=forward,
+            weights=site_weights(imputed_freq, gamma).to(device),
+            batch=lambda iteration: feeder.tensors(source.batch(iteration)),
+            validation=validation,
+            keep_by_loss=name == "higher",
+        )
+        checkpoint = CheckpointFile(folder / f"{name}.pt")
+        evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name)).run()
+        model.requires_grad_(False)
+
+    def network(name: str, n_layers: int) -> ImputationNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(network_seed(settings.seed, number, name))
+            model = ImputationNetwork(settings.network(n_layers), features, data.gaps, imputed_freq)
+        return model.to(device)
+
+    higher = network("higher", settings.n_layers_higher)
+    fit("higher", higher, higher, settings.gamma_higher)
+    lower = network("lower", settings.n_layers_lower)
+    fit("lower", lower, lower, settings.gamma_lower)
+    hybrid = HybridHead(len(imputed_freq)).to(device)
+    fit("hybrid", hybrid, lambda inputs: hybrid(higher(inputs), lower(inputs)), gamma=0.0)
+    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
+
+
+def network_seed(seed: int, number: int, name: str) -> int:
+    """The seed of a network's first weights, from (seed, region, network)."""
+    sequence = np.random.SeedSequence((seed, number, NETWORKS.index(name)))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,280 @@
+"""`rnnimp train` from files to a bundle: resuming, failing, refusing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from helpers import REPOSITORY, random_panel
+from rnnimp.cli import main
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline import train as stage
+from rnnimp.training import checkpoint
+from rnnimp.training.trainer import HISTORY_COLUMNS, Trainer
+
+SMALL = ["--num-units", "6", "--num-layers-higher", "2", "--num-layers-lower", "1", "--feature-size", "5"]
+SHORT = ["--max-iteration-count", "30", "--batch-size", "16", "--validation-sample-size", "6", "--seed", "5"]
+
+
+@pytest.fixture
+def data_list(tmp_path: Path) -> Path:
+    """Two regions as `rnnimp split` leaves them."""
+    prefixes = [tmp_path / "split" / f"chr22_{number}" for number in (1, 2)]
+    for seed, prefix in enumerate(prefixes):
+        panel = random_panel(np.random.default_rng(seed), n_sites=40, n_samples=25)
+        ids = np.array([f"22:{position}:{a0}:{a1}" for position, a0, a1 in panel.sites.keys()], dtype=object)
+        with HapsLegendWriter(prefix) as writer:
+            writer.write(replace(panel.sites, ids=ids, swapped=np.zeros(40, dtype=bool)), panel.alleles)
+    path = tmp_path / "split" / "chr22.list"
+    path.write_text("".join(f"{prefix}\n" for prefix in prefixes))
+    return path
+
+
+def arguments(data_list: Path, output: Path, *options: str) -> list[str]:
+    return ["train", "--data-list", str(data_list), "--output-prefix", str(output), *SMALL, *SHORT, *options]
+
+
+def trained_files(output: Path) -> dict[str, bytes]:
+    """Everything that is left but the `.ort` files, whose bytes depend on the run."""
+    paths = [path for path in sorted(output.parent.rglob("*")) if path.is_file() and path.suffix != ".ort"]
+    return {str(path.relative_to(output.parent)): path.read_bytes() for path in paths}
+
+
+def weights(output: Path) -> dict[str, bytes]:
+    return {name: content for name, content in trained_files(output).items() if name.startswith("models/")}
+
+
+def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "results" / "chr22"
+    assert main(arguments(data_list, output)) == 0
+    models = output.parent / "models"
+    names = [f"chr22_{number}.{ending}" for number in (1, 2) for ending in ("legend.gz", "onnx", "ort")]
+    assert sorted(path.name for path in models.iterdir()) == ["chr22.manifest.json", *names]
+    manifest = json.loads((models / "chr22.manifest.json").read_text())
+    assert manifest["chromosome"] == "22"
+    assert manifest["seed"] == manifest["settings"]["seed"] == 5
+    assert [entry["index"] for entry in manifest["regions"]] == [1, 2]
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("region 2: ") and "validation R2 higher" in line for line in lines) == 1
+    for number in (1, 2):
+        session = onnxruntime.InferenceSession(models / f"chr22_{number}.onnx")
+        assert session.get_inputs()[0].shape[1] == manifest["regions"][number - 1]["n_markers"]
+    for name in ("higher", "lower", "hybrid"):
+        rows = (tmp_path / f"results/chr22_regions/1/{name}.history.tsv").read_text().splitlines()
+        assert tuple(rows[0].split("\t")) == HISTORY_COLUMNS
+        assert [row.split("\t")[0] for row in rows[1:]] == ["10", "20", "30"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(data_list: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        assert main(arguments(data_list, tmp_path / name / "chr22", "--regions", "2", "--seed", seed)) == 0
+    assert trained_files(tmp_path / "a/chr22") == trained_files(tmp_path / "b/chr22")
+    assert weights(tmp_path / "a/chr22")["models/chr22_2.onnx"] != weights(tmp_path / "c/chr22")["models/chr22_2.onnx"]
+
+
+def test_regions_can_be_trained_one_by_one_in_any_order(data_list: Path, tmp_path: Path) -> None:
+    assert main(arguments(data_list, tmp_path / "at_once/chr22")) == 0
+    for region in ("2", "1"):
+        assert main(arguments(data_list, tmp_path / "singly/chr22", "--regions", region)) == 0
+    assert trained_files(tmp_path / "at_once/chr22") == trained_files(tmp_path / "singly/chr22")
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
+def test_an_interrupted_training_ends_with_the_same_weights(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
+    assert main(arguments(data_list, tmp_path / "whole/chr22", "--regions", "1")) == 0
+    evaluate, calls = Trainer._evaluate, 0
+
+    def interrupted(self: Trainer, *values: float) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == stop_after + 1:
+            raise KeyboardInterrupt
+        return evaluate(self, *values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_evaluate", interrupted)
+        assert main(arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 130
+    assert not list((tmp_path / "parts").rglob("*.onnx"))
+    assert main(arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 0
+    assert trained_files(tmp_path / "whole/chr22") == trained_files(tmp_path / "parts/chr22")
+
+
+def test_a_killed_training_goes_on(data_list: Path, tmp_path: Path) -> None:
+    output = tmp_path / "killed" / "chr22"
+    command = arguments(data_list, output, "--regions", "1", "--max-iteration-count", "400")
+    script = (
+        "import sys; from rnnimp.training.checkpoint import CheckpointFile; CheckpointFile.is_due = lambda self: True; "
+        "from rnnimp.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    process = subprocess.Popen([sys.executable, "-c", script, *command], env=environment, stderr=subprocess.DEVNULL)
+    state = tmp_path / "killed/chr22_regions/1/higher.pt"
+    while not state.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output.parent / "models").exists()
+    assert main(command) == 0
+    assert main(arguments(data_list, tmp_path / "whole/chr22", "--regions", "1", "--max-iteration-count", "400")) == 0
+    assert weights(output) == weights(tmp_path / "whole/chr22")
+
+
+def test_a_finished_region_is_not_trained_again(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(data_list, tmp_path / "out/chr22")
+    assert main(command) == 0
+    before = trained_files(tmp_path / "out/chr22")
+
+    def never(*values: object) -> None:
+        raise AssertionError("trained again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "train_region", never)
+        assert main(command) == 0
+    assert "region 1: finished before, kept" in capsys.readouterr().err
+    assert main([*command, "--no-resume"]) == 0
+    assert trained_files(tmp_path / "out/chr22") == before
+
+
+def test_a_deleted_model_is_made_again(data_list: Path, tmp_path: Path) -> None:
+    command = arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
+    assert main(command) == 0
+    model = tmp_path / "out/models/chr22_1.onnx"
+    before = model.read_bytes()
+    model.unlink()
+    assert main(command) == 0
+    assert model.read_bytes() == before
+
+
+def test_other_settings_or_data_are_not_mixed_in(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
+    assert main(command) == 0
+    assert main([*command, "--gamma1", "0.5"]) == 1
+    assert "begun with other settings or data (gamma_higher was 0.75, is 0.5)" in capsys.readouterr().err
+    other = random_panel(np.random.default_rng(9), n_sites=40, n_samples=25)
+    with HapsLegendWriter(data_list.parent / "chr22_1") as writer:
+        writer.write(other.sites, other.alleles)
+    assert main(command) == 1
+    assert "its training files have changed" in capsys.readouterr().err
+    assert main([*command, "--no-resume"]) == 0
+
+
+def test_a_failing_region_does_not_stop_the_others(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = data_list.parent / "chr22_1.hap.gz"
+    broken.write_bytes(broken.read_bytes()[:-40])
+    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("rnnimp: error: 1 of 2 regions failed: region 1: ")
+    assert "truncated" in last
+    assert (tmp_path / "out/models/chr22_2.onnx").exists()
+
+
+def test_an_unforeseen_failure_keeps_its_traceback(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*values: object) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(stage, "train_region", broken)
+    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    assert "2 of 2 regions failed: region 1: RuntimeError: no such luck (see " in capsys.readouterr().err
+    assert "no such luck" in (tmp_path / "out/chr22_regions/2/error.log").read_text()
+
+
+def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "out/chr22_regions/1"
+    folder.mkdir(parents=True)
+    (folder / "higher.pt").write_bytes(b"not a checkpoint")
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 1
+    assert "higher.pt: the checkpoint is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--rnn-cell-type", "RNN"], 2, "must be one of GRU / LSTM, found 'RNN'"),
+        (["--regions", "1,x"], 2, "--regions expects numbers and ranges as 3,7-9, found 'x' in '1,x'"),
+        (["--regions", "2-3"], 2, "--regions names region 3, but the list has 2"),
+        (["--num-threads", "0"], 2, "--num-threads must be 1 or more, found 0"),
+        (["--validation-sample-size", "25"], 1, "more than the 25 samples to hold out for validation, found 25"),
+        (["--data-list", "nowhere.list"], 1, "nowhere.list: cannot be read"),
+        (["--output-prefix", "/proc/nothing/chr22"], 1, "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, message: str
+) -> None:
+    assert main(arguments(data_list, tmp_path / "out/chr22", *options)) == code
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("rnnimp: error: ")
+    assert message in last
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_that_is_not_there(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--device", "cuda")) == 2
+    assert "PyTorch finds no CUDA device here" in capsys.readouterr().err
+
+
+def test_a_list_that_names_absent_files(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_list.write_text(data_list.read_text() + "split/chr22_3\n")
+    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    assert "chr22.list:3: split/chr22_3.hap.gz is not there" in capsys.readouterr().err
+
+
+def test_slurm_gets_an_array_of_commands_that_train(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for sbatch runs the script it is given, task by task, as Slurm would."""
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(
+        "#!/bin/bash\nset -e\ncat > script.sh\n"
+        "for task in $(grep -oP -- '--array=\\K[0-9,]+' script.sh | tr , ' '); do\n"
+        "SLURM_ARRAY_TASK_ID=$task bash script.sh 1>&2\ndone\necho '77;cluster'\n"
+    )
+    sbatch.chmod(sbatch.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    options = ["--slurm", "--job-name-prefix", "mine", "--memory-size", "2GB", "--python3-bin", sys.executable]
+    assert main(arguments(data_list, tmp_path / "cluster/chr22", *options)) == 0
+    script = (tmp_path / "script.sh").read_text()
+    for line in ("--job-name=mine", "--array=1,2", "--mem=2GB", "--cpus-per-task=1"):
+        assert f"#SBATCH {line}\n" in script
+    assert main(arguments(data_list, tmp_path / "here/chr22")) == 0
+    assert weights(tmp_path / "cluster/chr22") == weights(tmp_path / "here/chr22")
+
+
+def test_slurm_that_is_not_there_or_refuses(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = arguments(data_list, tmp_path / "out/chr22", "--slurm")
+    assert main(command) == 2
+    assert "--slurm needs 'sbatch' on the PATH" in capsys.readouterr().err
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    assert main(command) == 1
+    assert "Slurm refused the job: sbatch: error: invalid partition" in capsys.readouterr().err
