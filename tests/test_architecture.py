@@ -1,0 +1,112 @@
+"""The house rules that a reader of the code may rely on: who imports what, what is documented, what is public."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnimp
+from helpers import REPOSITORY
+from rnnimp.cli import build_parser
+
+PACKAGE = REPOSITORY / "src" / "rnnimp"
+MODULE_FILES = sorted(PACKAGE.rglob("*.py"))
+SCRIPT_FILES = sorted(path for folder in ("scripts", "tools") for path in (REPOSITORY / folder).rglob("*.py"))
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages([str(PACKAGE)], "rnnimp.") if not module.name.endswith("__main__")
+)
+NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train")
+PUBLIC_NAMES = ["__version__"]
+COMMANDS = ["prepare", "split", "train", "impute", "evaluate", "demo"]
+SEED_SCRIPTS = [
+    "scripts/test_data_preparation.py",
+    "scripts/train/train_data_splitter.py",
+    "scripts/train/train.py",
+    "scripts/inference/imputation.py",
+]
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter that finds the package in `src`."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False
+    )
+
+
+def import_without(modules: list[str], blocked: list[str]) -> subprocess.CompletedProcess[str]:
+    """Import modules where others cannot be: None in `sys.modules` makes their import fail."""
+    return python(
+        "import importlib, sys\n"
+        f"for name in {blocked!r}: sys.modules[name] = None\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+    )
+
+
+def test_imports_point_downward() -> None:
+    result = python("from importlinter.cli import lint_imports_command as run; run()")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "2 kept, 0 broken" in result.stdout
+
+
+def test_everything_but_training_works_without_torch_and_onnx() -> None:
+    modules = [name for name in MODULES if not name.startswith(NEEDS_TORCH)]
+    assert {"rnnimp.cli", "rnnimp.imputation", "rnnimp.bundle", "rnnimp.pipeline.impute"} <= set(modules)
+    result = import_without(modules, ["torch", "onnx"])
+    assert result.returncode == 0, result.stderr
+
+
+def test_training_works_with_only_numpy_torch_and_onnx() -> None:
+    modules = [name for name in MODULES if name.startswith(NEEDS_TORCH)]
+    assert "rnnimp.pipeline.train" in modules
+    result = import_without(["rnnimp.cli", *modules], ["cyvcf2", "pyfaidx", "isal", "tqdm", "onnxruntime"])
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_command_starts_without_anything_heavy() -> None:
+    heavy = ["numpy", "torch", "onnx", "onnxruntime", "cyvcf2", "pyfaidx", "isal", "tqdm"]
+    result = import_without(["rnnimp", "rnnimp.cli"], heavy)
+    assert result.returncode == 0, result.stderr
+
+
+def test_public_names() -> None:
+    assert rnnimp.__all__ == PUBLIC_NAMES
+    assert all(hasattr(rnnimp, name) for name in PUBLIC_NAMES)
+
+
+def test_commands_and_their_options_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
+    assert [name for action in parser._actions for name in action.choices or ()] == COMMANDS
+    (subparsers,) = (action for action in parser._actions if action.choices)
+    listed = {choice.dest: choice.help for choice in subparsers._get_subactions()}
+    assert all(listed.get(name) for name in COMMANDS), listed
+    assert isinstance(subparsers.choices, dict)
+    for name, command in subparsers.choices.items():
+        assert command.description, name
+        undescribed = [action.dest for action in command._actions if not action.help]
+        assert not undescribed, (name, undescribed)
+        command.print_help()  # a stray % in a help text fails here
+    assert capsys.readouterr().out.count("usage:") == len(COMMANDS)
+
+
+@pytest.mark.parametrize("script", SEED_SCRIPTS)
+def test_the_published_scripts_run_by_path(script: str, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "usage:" in result.stdout
+
+
+@pytest.mark.parametrize("path", MODULE_FILES + SCRIPT_FILES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_module_is_documented_short_and_plain(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text)), "no module docstring"
+    assert text.isascii(), [line for line in text.splitlines() if not line.isascii()]
+    assert len(text.splitlines()) <= 450
