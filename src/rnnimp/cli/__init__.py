@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
     try:
-        args = build_parser().parse_args(argv)
-        code: int | None = args.run(args)
+        code = _dispatch(argv)
         sys.stdout.flush()
     except RnnimpError as error:
         print(f"rnnimp: error: {error}", file=sys.stderr)
@@ -55,8 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except SystemExit as stop:  # argparse
+    return code
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as stop:  # --help, --version and bad arguments
         return stop.code if isinstance(stop.code, int) else 2
+    code: int | None = args.run(args)
     return code or 0
 
 

@@ -1,16 +1,64 @@
-"""`rnnimp evaluate`."""
+"""`rnnimp evaluate`: imputed genotypes against the truth."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
+
+_FORMATS = ".vcf, .vcf.gz, .bcf, .gen, .gen.gz, .hap, .hap.gz or .haps"
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("evaluate")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "evaluate",
+        help="compare imputed genotypes with the truth",
+        description="Compare imputed genotypes with the truth, by position and alleles, in bins of minor allele "
+        "frequency. The table goes to stdout; its last row is that of all sites.",
+    )
+    for name, what in (("imputed", "what is scored"), ("truth", "what it is scored against")):
+        group = parser.add_argument_group(what)
+        group.add_argument(f"--{name}", required=True, metavar="FILE", help=f"genotypes ({_FORMATS})")
+        group.add_argument(
+            f"--{name}-legend", metavar="FILE", help="legend of a .hap file (default: the one beside it)"
+        )
+        group.add_argument(
+            f"--{name}-sample", metavar="FILE", help="sample file of a .hap or .gen file (default: one beside it)"
+        )
+    parser.add_argument(
+        "--frequencies",
+        metavar="LEGEND",
+        help="the panel's legend, whose a1_freq puts sites into bins (default: the truth's legend, else its genotypes)",
+    )
+    parser.add_argument(
+        "--bins",
+        type=_edges,
+        metavar="LIST",
+        help="edges of the bins in percent; a bin holds its upper edge (default: 0,0.1,0.5,1,2,5,10,20,50)",
+    )
+    parser.add_argument("--all-sites", action="store_true", help="score typed sites as well")
+    parser.add_argument("--chromosome", metavar="NAME", help="the chromosome to read from files that have several")
+    parser.add_argument(
+        "--output-prefix", metavar="PREFIX", help="also write PREFIX.bins.tsv and, a line a site, PREFIX.sites.tsv.gz"
+    )
     parser.set_defaults(run=run)
+
+
+def _edges(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected percentages between commas, found '{text}'") from None
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
+    from rnnimp.accuracy import DEFAULT_BIN_EDGES
+    from rnnimp.pipeline.evaluate import EvaluateSettings, GenotypeSource, bins_table, evaluate
+
+    settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome)
+    imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)
+    truth = GenotypeSource(args.truth, args.truth_legend, args.truth_sample)
+    evaluation = evaluate(imputed, truth, settings, args.frequencies, args.output_prefix)
+    sys.stdout.write(bins_table(evaluation.bins))

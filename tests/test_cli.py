@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from rnnimp import __version__, cli
+from rnnimp.errors import DataError, RnnimpError, SettingsError, TrainingError
+
+COMMANDS = ("prepare", "split", "train", "impute", "evaluate", "demo")
+
+
+@pytest.fixture
+def replace_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int | None]], None]:
+    """Put a function of one's own behind `rnnimp do`."""
+
+    def install(function: Callable[[], int | None]) -> None:
+        class Command:
+            @staticmethod
+            def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+                subparsers.add_parser("do").set_defaults(run=lambda args: function())
+
+        monkeypatch.setattr(cli, "_COMMANDS", (Command,))
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rnnimp {__version__}\n"
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"\n    {command} " in out, f"{command} has no line of help"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_described(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: rnnimp {command} ")
+    subparsers = next(
+        action for action in cli.build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    parser = subparsers.choices[command]
+    assert parser.description
+    for action in parser._actions:
+        assert action.help, f"{action.option_strings} has no help"
+        if action.nargs != 0 and action.choices is None:
+            assert action.metavar, f"{action.option_strings} has no metavar"
+
+
+@pytest.mark.parametrize("arguments", [[], ["unknown"], ["--unknown"], ["evaluate", "--unknown"], ["evaluate"]])
+def test_bad_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    out, log = capsys.readouterr()
+    assert out == ""
+    assert log.startswith("usage: rnnimp")
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "code"),
+    [
+        (RnnimpError("no"), "no", 1),
+        (TrainingError("region 3 failed"), "region 3 failed", 1),
+        (SettingsError("--x is wrong"), "--x is wrong", 2),
+        (DataError("is wrong"), "is wrong", 1),
+        (DataError("is wrong", "x.hap"), "x.hap: is wrong", 1),
+        (DataError("is wrong", "x.hap", 7), "x.hap:7: is wrong", 1),
+    ],
+)
+def test_known_errors_are_one_line(
+    replace_command: Callable[[Callable[[], None]], None],
+    capsys: pytest.CaptureFixture[str],
+    error: RnnimpError,
+    line: str,
+    code: int,
+) -> None:
+    replace_command(raising(error))
+    assert cli.main(["do"]) == code
+    out, log = capsys.readouterr()
+    assert (out, log) == ("", f"rnnimp: error: {line}\n")
+
+
+def test_interruption_exits_with_130(
+    replace_command: Callable[[Callable[[], None]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_command(raising(KeyboardInterrupt()))
+    assert cli.main(["do"]) == 130
+    assert capsys.readouterr().err == "rnnimp: interrupted; no unfinished file was left\n"
+
+
+def test_defects_keep_their_traceback(replace_command: Callable[[Callable[[], None]], None]) -> None:
+    replace_command(raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["do"])
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
+def test_a_command_may_return_its_exit_code(
+    replace_command: Callable[[Callable[[], int | None]], None], returned: int | None, code: int
+) -> None:
+    replace_command(lambda: returned)
+    assert cli.main(["do"]) == code
+
+
+def python(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter on the sources under test."""
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path), "PATH": ""},
+        **settings,
+    )
+
+
+def test_starting_is_light() -> None:
+    """`rnnimp --help` loads no numerical library: not torch, not ONNX, not even numpy."""
+    code = "import sys, rnnimp.cli; rnnimp.cli.main(['--help']); print('LOADED', *sys.modules)"
+    loaded = python("-c", code, check=True).stdout.split("LOADED ")[1].split()
+    heavy = {"torch", "onnx", "onnxruntime", "cyvcf2", "numpy", "tqdm", "pyfaidx", "isal"}
+    assert heavy.isdisjoint(loaded)
+    assert "rnnimp.cli.evaluate" in loaded
+
+
+def test_the_module_runs_as_the_command_does() -> None:
+    done = python("-m", "rnnimp", "--version")
+    assert (done.returncode, done.stdout) == (0, f"rnnimp {__version__}\n")
+    done = python("-m", "rnnimp", "evaluate", "--imputed", "x.txt", "--truth", "y.vcf")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rnnimp: error: x.txt: expected a name that ends in ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_stops_early_is_no_defect() -> None:
+    """As in `rnnimp --help | head -0`."""
+    code = "import sys, rnnimp.cli; sys.exit(rnnimp.cli.main(['--help']))"
+    script = f'"$0" -c "{code}" | true; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["/bin/bash", "-c", script, sys.executable],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path), "PATH": "/bin:/usr/bin"},
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() in ("0", "1")

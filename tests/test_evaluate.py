@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import random_panel, shared_data
+from rnnimp.accuracy import compare_genotypes, non_reference_discordance
+from rnnimp.cli import main
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.panel import Panel
+from rnnimp.pipeline.evaluate import EvaluateSettings, Evaluation, GenotypeSource, evaluate, read_imputed, read_truth
+
+TRUTH = {  # site: id position a0 a1 array_marker_flag a1_freq, and the haplotypes of four samples
+    "s1 10 A G 0 0.5": "0 0 0 1 1 1 1 0",
+    "s2 20 C CT 0 0.125": "0 0 0 0 0 1 0 0",
+    "s3 30 G T 1 0.3": "0 1 0 1 0 1 0 1",
+    "s4 40 T C 0 0.125": "0 0 0 1 0 0 0 0",
+    "s6 60 A C 0 0.2": "0 1 0 0 0 0 0 0",
+}
+IMPUTED = (
+    "--- s1 10 A G 1 0 0 0 1 0 0 0 1 0 1 0",
+    "--- s2 20 C CT 0.75 0.25 0 0.75 0.25 0 0.75 0.25 0 0.75 0.25 0",
+    "--- s3 30 G T 0 0 1 0 0 1 0 0 1 1 0 0",
+    "--- s4 40 C T 0 0 1 0 1 0 0 0 1 0 0 1",
+    "--- s5 50 A C 1 0 0 1 0 0 1 0 0 1 0 0",
+)
+GOLDEN = """\
+maf_percent  sites  varying  mean_r2  aggregate_r2  concordance     nrd  mean_iqs
+       0-20      2        2   0.5000        0.5000       0.8750  0.5000    0.5000
+      20-50      1        1   1.0000        1.0000       1.0000  0.0000    1.0000
+        all      3        3   0.6667        0.8500       0.9167  0.2000    0.6667
+"""
+"""By hand. s1 is perfect, s4 too once its alleles are turned; s2 has the constant dosage 0.25 for the truth 0 0 1 0.
+
+s2: r2 0; one of four guesses wrong, three of them 0 in both; Po = 0.625 = (3 * 3 + 1 * 1) / 16 = Pc, so IQS 0.
+0-20, 8 pairs, both means 0.25: sums of squares 2 - 0.5 and 4 / 16 + 1 - 0.5, products 0.25 + 1 - 0.5, so r2 =
+0.75^2 / (1.5 * 0.75) = 0.5. All, 12 pairs, both means 0.5: 8 - 3, 7.25 - 3 and 7.25 - 3, so r2 = 4.25 / 5.
+"""
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    (tmp_path / "true.legend").write_text("\n".join(["id position a0 a1 array_marker_flag a1_freq", *TRUTH]) + "\n")
+    (tmp_path / "true.hap").write_text("\n".join(TRUTH.values()) + "\n")
+    (tmp_path / "imputed.gen").write_text("\n".join(IMPUTED) + "\n")
+    return tmp_path
+
+
+def run(folder: Path, *options: str) -> int:
+    return main(["evaluate", "--imputed", f"{folder}/imputed.gen", "--truth", f"{folder}/true.hap", *options])
+
+
+def test_golden_table(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(example, "--bins", "0,20,50") == 0
+    out, log = capsys.readouterr()
+    assert out == GOLDEN
+    assert log == (
+        "4 sites in both files (1 with alleles swapped), 1 imputed only, 1 in the truth only; "
+        "1 typed, 3 scored; 4 samples in both, 0 imputed only, 0 in the truth only\n"
+    )
+
+
+def test_tables_are_written(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(example, "--bins", "0,20,50", "--output-prefix", f"{example}/new/x", "--chromosome", "7") == 0
+    bins = [line.split("\t") for line in (example / "new/x.bins.tsv").read_text().splitlines()]
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert bins[0] == shown[0]
+    assert [row[:3] for row in bins] == [row[:3] for row in shown]
+    assert bins[3][3:] == ["0.666667", "0.850000", "0.916667", "0.200000", "0.666667"]
+    sites = gzip.decompress((example / "new/x.sites.tsv.gz").read_bytes()).decode().splitlines()
+    assert sites == [
+        "chromosome\tposition\tid\ta0\ta1\ta1_freq\tmaf\ttyped\tswapped\tgenotypes\tr2\tconcordance\tnrd\tiqs",
+        "7\t10\ts1\tA\tG\t0.500000\t0.500000\t0\t0\t4\t1.000000\t1.000000\t0.000000\t1.000000",
+        "7\t20\ts2\tC\tCT\t0.125000\t0.125000\t0\t0\t4\t0.000000\t0.750000\t1.000000\t0.000000",
+        "7\t40\ts4\tT\tC\t0.125000\t0.125000\t0\t1\t4\t1.000000\t1.000000\t0.000000\t1.000000",
+    ]
+
+
+def test_all_sites_include_typed_ones(example: Path) -> None:
+    """s3: the truth is 1 1 1 1, guessed are 2 2 2 0."""
+    files = GenotypeSource(example / "imputed.gen"), GenotypeSource(example / "true.hap")
+    found = evaluate(*files, EvaluateSettings(all_sites=True))
+    assert found.sites.ids.tolist() == ["s1", "s2", "s3", "s4"]
+    assert found.is_typed.tolist() == [False, False, True, False]
+    assert (found.bins[-1].n_sites, found.bins[-1].n_varying) == (4, 3)
+    assert found.bins[-1].concordance == pytest.approx(11 / 16)
+
+
+def test_nothing_but_typed_sites(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    legend = example / "true.legend"
+    legend.write_text(legend.read_text().replace(" 0 0.", " 1 0."))
+    assert run(example) == 1
+    assert "every site in common is typed, so nothing is left to score; add --all-sites" in capsys.readouterr().err
+    assert run(example, "--all-sites") == 0
+
+
+@pytest.mark.parametrize("flagged", ["truth", "frequencies", "none"])
+def test_who_says_which_sites_are_typed(example: Path, flagged: str, capsys: pytest.CaptureFixture[str]) -> None:
+    legend = (example / "true.legend").read_text()
+    (example / "panel.legend").write_text(legend)
+    plain = "\n".join(" ".join(line.split()[:4]) for line in legend.splitlines()) + "\n"
+    if flagged != "truth":
+        (example / "true.legend").write_text(plain)
+    options = ["--frequencies", f"{example}/panel.legend"] if flagged == "frequencies" else []
+    assert run(example, *options) == 0
+    log = capsys.readouterr().err
+    assert ("no file says which sites are typed" in log) == (flagged == "none")
+    assert (f"{0 if flagged == 'none' else 1} typed, {4 if flagged == 'none' else 3} scored") in log
+
+
+# --- frequencies ----------------------------------------------------------------------------------------------
+
+
+def scored_frequencies(folder: Path, frequencies: Path | None = None) -> dict[str, float]:
+    files = GenotypeSource(folder / "imputed.gen"), GenotypeSource(folder / "true.hap")
+    found = evaluate(*files, EvaluateSettings(), frequencies)
+    assert found.sites.a1_freq is not None
+    return dict(zip(found.sites.ids.tolist(), found.sites.a1_freq.tolist(), strict=True))
+
+
+def test_frequencies_come_from_the_panel_then_the_legend_then_the_genotypes(
+    example: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panel = example / "panel.legend"
+    panel.write_text("id position a0 a1 a1_freq\nx 10 G A 0.9\ny 20 C CT 0.004\nz 40 T G 0.3\n")
+    found = scored_frequencies(example, panel)
+    assert found["s1"] == pytest.approx(0.1)  # its alleles stand the other way round
+    assert found["s2"] == 0.004
+    assert np.isnan(found["s4"])  # the panel has the position with other alleles
+    assert run(example, "--frequencies", str(panel)) == 0
+    out, log = capsys.readouterr()
+    assert "1 scored sites have no frequency, so they are in no bin" in log
+    assert [line.split()[1] for line in out.splitlines()] == ["sites", "0", "1", "0", "0", "0", "1", "0", "0", "3"]
+    legend = example / "true.legend"
+    legend.write_text(legend.read_text().replace("0.5\n", "0.45\n").replace("0.125\n", "NA\n"))
+    assert str(scored_frequencies(example)) == "{'s1': 0.45, 's2': nan, 's4': nan}"
+    legend.write_text("\n".join(" ".join(line.split()[:5]) for line in legend.read_text().splitlines()) + "\n")
+    assert scored_frequencies(example) == {"s1": 0.5, "s2": 0.125, "s4": 0.125}
+
+
+def test_a_panel_without_frequencies_is_refused(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example / "panel.legend").write_text("id position a0 a1\nx 10 G A\n")
+    assert run(example, "--frequencies", f"{example}/panel.legend") == 1
+    assert "panel.legend:1: expected a column a1_freq, found none" in capsys.readouterr().err
+
+
+# --- every format gives the same ------------------------------------------------------------------------------
+
+
+def write_vcf(path: Path, panel: Panel, is_phased: bool = True) -> Path:
+    """Genotypes as plain VCF text, written here so that no writer of ours is needed."""
+    separator = "|" if is_phased else "/"
+    header = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *panel.sample_names]
+    lines = [
+        "##fileformat=VCFv4.2",
+        '##FILTER=<ID=PASS,Description="All filters passed">',
+        "##contig=<ID=22,length=51304566>",
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "\t".join(header),
+    ]
+    for (position, a0, a1), row in zip(panel.sites.keys(), panel.alleles.tolist(), strict=True):
+        words = ["." if code < 0 else str(code) for code in row]
+        calls = [separator.join(words[i : i + 2]) for i in range(0, len(words), 2)]
+        lines.append("\t".join(["22", str(position), ".", a0, a1, ".", ".", ".", "GT", *calls]))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_gen(path: Path, panel: Panel) -> Path:
+    lines = []
+    for (position, a0, a1), row in zip(panel.sites.keys(), panel.alleles.tolist(), strict=True):
+        copies = [row[i] + row[i + 1] if min(row[i : i + 2]) >= 0 else None for i in range(0, len(row), 2)]
+        triples = ["0 0 0" if count is None else " ".join(str(int(count == k)) for k in range(3)) for count in copies]
+        lines.append(f"--- . {position} {a0} {a1} {' '.join(triples)}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_haps(prefix: Path, panel: Panel) -> Path:
+    with HapsLegendWriter(prefix, panel.sample_names) as writer:
+        writer.write(panel.sites, panel.alleles)
+    return prefix.with_name(prefix.name + ".hap.gz")
+
+
+def two_panels(rng: np.random.Generator, n_sites: int = 80, n_samples: int = 12) -> tuple[Panel, Panel]:
+    """A truth, and a copy of it with wrong and missing alleles."""
+    truth = random_panel(rng, n_sites, n_samples, missing_share=0.03)
+    alleles = truth.alleles.copy()
+    is_wrong = rng.random(alleles.shape) < 0.1
+    alleles[is_wrong] = rng.integers(0, 2, np.count_nonzero(is_wrong))
+    alleles[rng.random(alleles.shape) < 0.03] = -1
+    return truth, Panel(truth.sites, alleles, truth.sample_names)
+
+
+def test_every_format_gives_the_same_scores(tmp_path: Path) -> None:
+    truth, imputed = two_panels(np.random.default_rng(1))
+    sources = {
+        "hap": (write_haps(tmp_path / "i", imputed), write_haps(tmp_path / "t", truth)),
+        "vcf": (write_vcf(tmp_path / "i.vcf", imputed), write_vcf(tmp_path / "t.vcf", truth)),
+        "gen": (write_gen(tmp_path / "i.gen", imputed), write_gen(tmp_path / "t.gen", truth)),
+    }
+    results: list[Evaluation] = []
+    for imputed_file, true_file in ((a, b) for a in sources for b in sources):
+        pair = GenotypeSource(sources[imputed_file][0]), GenotypeSource(sources[true_file][1])
+        results.append(evaluate(*pair, EvaluateSettings(all_sites=True)))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other.statistics.r2(), results[0].statistics.r2())
+        np.testing.assert_array_equal(other.statistics.guesses, results[0].statistics.guesses)
+        np.testing.assert_array_equal(other.statistics.weights, results[0].statistics.weights)
+    assert 0.3 < results[0].bins[-1].mean_r2 < 1
+
+
+def test_haplotypes_count_as_certain_genotypes(tmp_path: Path) -> None:
+    truth, _ = two_panels(np.random.default_rng(2))
+    source = GenotypeSource(write_haps(tmp_path / "t", truth))
+    found, table = read_truth(source, None), read_imputed(source, None)
+    copies = truth.alleles[:, ::2].astype(float) + truth.alleles[:, 1::2]
+    copies[(truth.alleles[:, ::2] < 0) | (truth.alleles[:, 1::2] < 0)] = np.nan
+    np.testing.assert_array_equal(np.where(found.genotypes < 0, np.nan, found.genotypes), copies)
+    np.testing.assert_array_equal(table.dosages, copies)
+    np.testing.assert_array_equal(table.probabilities @ np.arange(3), copies)
+    assert found.sample_names == truth.sample_names
+
+
+def test_companions_are_found_by_name_or_given(tmp_path: Path) -> None:
+    truth, _ = two_panels(np.random.default_rng(3), n_sites=5, n_samples=2)
+    named = Panel(truth.sites, truth.alleles, ("Ann", "Bob"))
+    hap = write_haps(tmp_path / "chr22.true", named)
+    assert read_truth(GenotypeSource(hap), None).sample_names == ("Ann", "Bob")
+    for ending in ("legend.gz", "sample"):
+        (tmp_path / f"chr22.true.{ending}").rename(tmp_path / f"other.{ending}")
+    with pytest.raises(DataError, match=r"chr22\.true\.hap\.gz: expected its legend beside it"):
+        read_truth(GenotypeSource(hap), None)
+    given = read_truth(GenotypeSource(hap, tmp_path / "other.legend.gz"), "22")
+    assert given.sample_names is None
+    assert given.sites.chromosome == "22"
+    given = read_truth(GenotypeSource(hap, tmp_path / "other.legend.gz", tmp_path / "other.sample"), None)
+    assert given.sample_names == ("Ann", "Bob")
+
+
+# --- against bcftools -----------------------------------------------------------------------------------------
+
+
+def bcftools_stats(first: Path, second: Path) -> dict[str, list[list[str]]]:
+    """The rows of `bcftools stats` on two files, by the name in their first column."""
+    if shutil.which("bcftools") is None:
+        pytest.skip("bcftools is not installed")
+    packed = []
+    for path in (first, second):
+        packed.append(f"{path}.gz")
+        for command in (["view", "-Oz", "-o", packed[-1], str(path)], ["index", packed[-1]]):
+            subprocess.run(["bcftools", *command], check=True, capture_output=True)
+    text = subprocess.run(["bcftools", "stats", "-s", "-", *packed], check=True, capture_output=True, text=True).stdout
+    rows: dict[str, list[list[str]]] = {}
+    for line in text.splitlines():
+        name, *row = line.split("\t")
+        rows.setdefault(name, []).append(row)
+    return rows
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_agreement_with_bcftools_stats(tmp_path: Path, seed: int) -> None:
+    truth, imputed = two_panels(np.random.default_rng(seed), n_sites=300, n_samples=15)
+    is_snp = np.array([len(a1) == 1 for a1 in truth.sites.a1])  # its table for SNPs
+    truth, imputed = truth[is_snp], imputed[is_snp]
+    true_file = write_vcf(tmp_path / "t.vcf", truth)
+    imputed_file = write_vcf(tmp_path / "i.vcf", imputed, is_phased=False)
+    rows = bcftools_stats(true_file, imputed_file)
+    found = evaluate(GenotypeSource(imputed_file), GenotypeSource(true_file), EvaluateSettings(all_sites=True))
+    (overall,) = rows["NRDs"]
+    assert 100 * found.bins[-1].discordance == pytest.approx(float(overall[1]), abs=1e-4)
+    pair = read_truth(GenotypeSource(true_file), None), read_imputed(GenotypeSource(imputed_file), None)
+    by_sample = compare_genotypes(pair[0].genotypes.T, pair[1].dosages.T, pair[1].probabilities.swapaxes(0, 1))
+    columns: Sequence[list[str]] = rows["GCsS"]
+    assert [row[1] for row in columns] == list(truth.sample_names)
+    discordance = 100 * non_reference_discordance(by_sample.guesses)
+    np.testing.assert_allclose([float(row[2]) for row in columns], discordance, atol=1e-3)
+    matches = np.array([[int(row[i]) for i in (3, 4, 5)] for row in columns])
+    np.testing.assert_array_equal(by_sample.guesses.diagonal(axis1=1, axis2=2), matches)
+    np.testing.assert_allclose([float(row[-1]) for row in columns], by_sample.r2(), atol=1e-5)
+
+
+def test_impute2_output_is_read_and_the_panel_of_other_people_is_no_truth_for_it(tmp_path: Path) -> None:
+    folder = shared_data("interop/impute2_example_chr22")
+    imputed = tmp_path / "impute2.gen"
+    shutil.copy(folder / "example.chr22.one.phased.impute2", imputed)
+    table = read_imputed(GenotypeSource(imputed), "22")
+    first = imputed.read_text().split("\n", 1)[0].split()
+    assert (table.sites.ids[0], str(table.sites.positions[0])) == (first[1], first[2])
+    triple = [float(word) for word in first[5:8]]
+    np.testing.assert_allclose(table.probabilities[0, 0], triple, atol=1e-6)
+    assert table.dosages[0, 0] == pytest.approx(triple[1] + 2 * triple[2], abs=1e-6)
+    reference = GenotypeSource(folder / "example.chr22.1kG.haps")
+    with pytest.raises(DataError, match=r"expected the same samples, found \d+ imputed and 56 true ones"):
+        evaluate(GenotypeSource(imputed), reference, EvaluateSettings())
+
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bins", ["5", "1,1", "5,2", "-1,5", "0,60", "nan,5"])
+def test_bad_bins(example: Path, capsys: pytest.CaptureFixture[str], bins: str) -> None:
+    assert run(example, f"--bins={bins}") == 2
+    assert "--bins needs two or more rising percentages from 0 to 50" in capsys.readouterr().err
+
+
+def test_bins_that_are_no_numbers(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(example, "--bins", "0;5") == 2
+    assert "expected percentages between commas, found '0;5'" in capsys.readouterr().err
+
+
+def test_a_wrong_ending(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SettingsError, match=r"x\.txt: expected a name that ends in \.vcf"):
+        evaluate(GenotypeSource("x.txt"), GenotypeSource("y.vcf"), EvaluateSettings())
+    assert main(["evaluate", "--imputed", "x.txt", "--truth", f"{example}/true.hap"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("A C", "A G", "expected sites in common, found none among"),
+        ("1 0 0 1 0 0 1 0 0 1 0 0\n", "1 0 0 1 0 0\n", "expected the same samples, found 2 imputed and 4 true ones"),
+        ("1 0 0 1 0 0 1 0 0 1 0 0\n", "1 0 0 1 0\n", "imputed.gen:1: "),
+    ],
+)
+def test_nothing_to_compare(
+    example: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    line = "--- s5 60 A C 1 0 0 1 0 0 1 0 0 1 0 0\n"
+    assert old in line
+    (example / "imputed.gen").write_text(line.replace(old, new))
+    assert run(example, "--output-prefix", f"{example}/x") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("rnnimp: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(example.glob("x.*"))
+
+
+def test_an_unwritable_output(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(example, "--output-prefix", f"{example}/true.hap/x") == 1
+    out, log = capsys.readouterr()
+    assert out == ""
+    assert "true.hap/x.bins.tsv: cannot be written" in log
