@@ -1,0 +1,325 @@
+"""Reading VCF and BCF: phased panels block by block, and unphased genotypes with their uncertainty.
+
+Every alternative allele becomes one site, so a record with three of them gives three sites at one position. Alleles
+that are no sequence (`<DEL>`, `*`, breakends, none at all) are left out and counted. Ids: `.` becomes
+`chrom:pos:ref:alt`, the id of a record with several alternatives gets `:ref:alt` behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import check_order
+from rnnimp.formats.vcf_records import Record, RecordReader
+from rnnimp.interval import chosen_interval
+from rnnimp.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
+
+BLOCK_BYTES = 1 << 24
+MAX_BLOCK_SITES = 4096
+
+_END = -2  # cyvcf2's code for "this sample has fewer alleles"
+_MISSING_INTEGER = -(2**31)
+
+_log = logging.getLogger(__name__)
+
+
+class _Allele(NamedTuple):
+    """An alternative allele of a record: its number in the record's genotypes, and the site it makes."""
+
+    number: int
+    chromosome: str
+    position: int
+    id: str
+    ref: str
+    alt: str
+
+
+def open_panel(
+    path: str | Path,
+    region: str | None = None,
+    chromosome: str | None = None,
+    keep_first_duplicate: bool = False,
+    block_sites: int | None = None,
+) -> PanelStream:
+    """Open the phased diploid genotypes of one chromosome for reading block by block.
+
+    A haplotype is 1 if it carries the site's alternative allele, else 0, whatever else it carries. Unphased
+    homozygous genotypes (`0/0`) are accepted, since phase says nothing about them.
+
+    Args:
+        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted; an index beside it is used.
+        region: the part to read, such as `22:50.3-50.6Mb`.
+        chromosome: the chromosome to read, where the file has several; `chr22` and `22` are the same.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+
+    Raises:
+        DataError: naming the place and the sample, for genotypes that are absent, unphased or not diploid, sites out
+            of order or repeated, several chromosomes where none is chosen, or damaged data.
+        SettingsError: for a malformed region.
+    """
+    interval = chosen_interval(region, chromosome)
+    reader = RecordReader(path)
+    names = reader.sample_names
+    if not names:
+        raise DataError("expected phased genotypes, found a VCF without samples", path)
+    rows = _panel_rows(reader, _alleles(reader, reader.records(interval), keep_first_duplicate))
+    blocks = _blocks(rows, names, block_sites or max(1, min(MAX_BLOCK_SITES, BLOCK_BYTES // (2 * len(names)))))
+    first = next(blocks, None)
+    if first is None:
+        place = f" in {interval}" if interval is not None else ""
+        raise DataError(f"expected sites{place}, found none whose alternative allele is a sequence", path)
+    return PanelStream(names, chain([first], blocks))
+
+
+def read_sites(path: str | Path, chromosome: str) -> Sites:
+    """The sites of one chromosome, genotypes or not; `a1` is `.` where a record has no alternative allele.
+
+    Raises:
+        DataError: as `open_panel`, but for the genotypes.
+    """
+    sites: list[_Allele] = []
+    for record in RecordReader(path).records(chosen_interval(None, chromosome)):
+        sites += _split(record) or ([] if record.ALT else [_Allele(0, record.CHROM, record.POS, "", record.REF, ".")])
+    return _sites(sites, chromosome)
+
+
+def _alleles(
+    reader: RecordReader, records: Iterator[Record], keep_first_duplicate: bool
+) -> Iterator[tuple[Record, list[_Allele]]]:
+    position, seen = 0, set[tuple[str, str]]()
+    n_skipped = n_duplicates = 0
+    for record in records:
+        found = record.POS
+        if found != position:
+            position, seen = found, set()
+        alleles = _split(record)
+        n_skipped += max(len(record.ALT), 1) - len(alleles)
+        new = [allele for allele in alleles if (allele.ref, allele.alt) not in seen]
+        if len(new) < len(alleles) and not keep_first_duplicate:
+            raise DataError(
+                f"expected each site once, found {record.CHROM}:{position} {record.REF} {','.join(record.ALT)} again; "
+                "remove the duplicate, or keep the first with --keep-first-duplicate",
+                reader.path,
+            )
+        n_duplicates += len(alleles) - len(new)
+        seen.update((allele.ref, allele.alt) for allele in new)
+        if new:
+            yield record, new
+    if n_skipped:
+        _log.info("%s: left out %d alternative alleles that are no sequence", reader.path, n_skipped)
+    if n_duplicates:
+        _log.info("%s: left out %d sites whose position and alleles stood before", reader.path, n_duplicates)
+
+
+def _split(record: Record) -> list[_Allele]:
+    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF, record.ALT
+    alleles = []
+    for number, alt in enumerate(alts, start=1):
+        if not alt.isalpha():
+            continue
+        if record.ID is None:
+            name = f"{chromosome}:{position}:{ref}:{alt}"
+        else:
+            name = record.ID if len(alts) == 1 else f"{record.ID}:{ref}:{alt}"
+        alleles.append(_Allele(number, chromosome, position, name, ref, alt))
+    return alleles
+
+
+def _sites(alleles: list[_Allele], chromosome: str | None = None) -> Sites:
+    return Sites(
+        as_strings(allele.id for allele in alleles),
+        np.fromiter((allele.position for allele in alleles), np.int64, len(alleles)),
+        as_strings(allele.ref for allele in alleles),
+        as_strings(allele.alt for allele in alleles),
+        chromosome=alleles[0].chromosome if alleles else chromosome,
+    )
+
+
+def _panel_rows(
+    reader: RecordReader, records: Iterator[tuple[Record, list[_Allele]]]
+) -> Iterator[tuple[_Allele, NDArray[np.int8]]]:
+    for record, alleles in records:
+        calls = _phased_calls(record, reader).reshape(-1)
+        missing = calls < 0 if calls.min() < 0 else None
+        for allele in alleles:
+            row = (calls == allele.number).view(np.int8)
+            if missing is not None:
+                row[missing] = -1
+            yield allele, row
+
+
+def _blocks(
+    rows: Iterator[tuple[_Allele, NDArray[np.int8]]], names: tuple[str, ...], block_sites: int
+) -> Iterator[Panel]:
+    while block := list(islice(rows, block_sites)):
+        yield Panel(_sites([allele for allele, _ in block]), np.stack([row for _, row in block]), names)
+
+
+def _phased_calls(record: Record, reader: RecordReader) -> NDArray[np.int16]:
+    """Allele numbers, (n_samples, 2); below 0 for missing."""
+    calls, phased = _diploid_calls(record, reader)
+    if not phased.all():
+        doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
+        if doubtful.size:
+            sample = int(doubtful[0])
+            raise DataError(
+                f"expected phased genotypes like 0|1, found an unphased one, {_genotype(calls[sample], '/')}, at "
+                f"{record.CHROM}:{record.POS} in sample {reader.sample_names[sample]}; phase the data first",
+                reader.path,
+            )
+    return calls
+
+
+def _diploid_calls(record: Record, reader: RecordReader) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased."""
+    place = f"{record.CHROM}:{record.POS}"
+    if "GT" not in (record.FORMAT or ()):
+        raise DataError(f"expected genotypes, found no FORMAT field GT at {place}", reader.path)
+    array = record.genotype.array()
+    calls, phased = array[:, :-1], array[:, -1] != 0
+    if calls.shape != (len(reader.sample_names), 2) or (calls.min() == _END):
+        calls = _padded(calls, place, reader)
+    return calls, phased
+
+
+def _padded(calls: NDArray[np.int16], place: str, reader: RecordReader) -> NDArray[np.int16]:
+    """Bring rows of another number of alleles to two, if all they say is "missing"."""
+    n_alleles = np.count_nonzero(calls != _END, axis=1)
+    wrong = np.flatnonzero((n_alleles != 2) & (calls.max(axis=1) >= 0))
+    if wrong.size:
+        sample = int(wrong[0])
+        raise DataError(
+            f"expected diploid genotypes, found {_genotype(calls[sample], '|')} at {place} in sample "
+            f"{reader.sample_names[sample]}; leave out such regions or samples",
+            reader.path,
+        )
+    two = np.full((len(calls), 2), -1, dtype=np.int16)
+    width = min(calls.shape[1], 2)
+    two[:, :width] = np.maximum(calls[:, :width], -1)
+    return two
+
+
+def _genotype(calls: NDArray[np.int16], separator: str) -> str:
+    return separator.join("." if call < 0 else str(call) for call in calls if call != _END)
+
+
+def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
+    """Read genotypes with their uncertainty, as imputers write them.
+
+    Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
+    else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
+    was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too).
+
+    Args:
+        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
+        chromosome: the chromosome to read, where the file has several.
+
+    Raises:
+        DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
+    """
+    reader = RecordReader(path)
+    if not reader.sample_names:
+        raise DataError("expected genotypes, found a VCF without samples", path)
+    alleles: list[_Allele] = []
+    probabilities: list[NDArray[np.float32]] = []
+    dosages: list[NDArray[np.float32]] = []
+    typed: list[bool] = []
+    for record, new in _alleles(reader, reader.records(chosen_interval(None, chromosome)), keep_first_duplicate=False):
+        record_probabilities, record_dosages = _record_genotypes(record, reader)
+        is_typed = _is_typed(record, reader)
+        for allele in new:
+            alleles.append(allele)
+            probabilities.append(record_probabilities[allele.number - 1])
+            dosages.append(record_dosages[allele.number - 1])
+            typed.append(bool(is_typed))
+    if not alleles:
+        raise DataError("expected sites, found none whose alternative allele is a sequence", path)
+    sites = _sites(alleles)
+    check_order(sites, path)
+    flags = np.array(typed, dtype=np.bool_) if is_typed is not None else None
+    return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags)
+
+
+def _is_typed(record: Record, reader: RecordReader) -> bool | None:
+    # Minimac4 sets IMPUTED at every site of the panel, typed or not, so TYPED goes first
+    if reader.declares("INFO", "TYPED"):
+        return bool(record.INFO.get("TYPED") or record.INFO.get("TYPED_ONLY"))
+    imputed_flags = [name for name in ("IMP", "IMPUTED") if reader.declares("INFO", name)]
+    if not imputed_flags:
+        return None
+    return not any(record.INFO.get(name) for name in imputed_flags)
+
+
+def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (n_alts, n_samples, 3) and dosages (n_alts, n_samples)."""
+    fields = set(record.FORMAT or ())
+    n_alts = len(record.ALT)
+    probabilities: NDArray[np.float32] | None = None
+    if "GP" in fields:
+        n_genotypes = (n_alts + 1) * (n_alts + 2) // 2
+        probabilities = _copies_from_genotypes(_values(record, "GP", n_genotypes, reader), n_alts)
+    elif "HDS" in fields and n_alts == 1:
+        haplotypes = _values(record, "HDS", 2, reader)
+        probabilities = _copies_from_haplotypes(haplotypes[:, :1], haplotypes[:, 1:])
+    elif {"AP1", "AP2"} <= fields:
+        first, second = (_values(record, name, n_alts, reader) for name in ("AP1", "AP2"))
+        probabilities = _copies_from_haplotypes(first, second)
+    elif "DS" not in fields:
+        probabilities = _copies_from_calls(_diploid_calls(record, reader)[0], n_alts)
+    if probabilities is None:
+        dosages = _values(record, "DS", n_alts, reader).T
+        return np.full((*dosages.shape, 3), np.nan, np.float32), dosages
+    expected = probabilities[..., 1] + 2 * probabilities[..., 2]
+    if "DS" not in fields:
+        return probabilities, expected
+    dosages = _values(record, "DS", n_alts, reader).T
+    return probabilities, np.where(np.isnan(dosages), expected, dosages)
+
+
+def _values(record: Record, field: str, n_values: int, reader: RecordReader) -> NDArray[np.float32]:
+    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing."""
+    raw = record.format(field)
+    if raw is None or raw.dtype.kind not in "fi" or raw.shape != (len(reader.sample_names), n_values):
+        raise DataError(
+            f"expected {n_values} numbers a sample in FORMAT field {field} at {record.CHROM}:{record.POS}, found "
+            f"{'none' if raw is None else 'text' if raw.dtype.kind not in 'fi' else raw.shape[-1]}",
+            reader.path,
+        )
+    if raw.dtype.kind == "i":
+        return np.asarray(np.where(raw <= _MISSING_INTEGER + 1, np.nan, raw), dtype=np.float32)
+    return np.asarray(raw, dtype=np.float32)
+
+
+def _copies_from_genotypes(genotypes: NDArray[np.float32], n_alts: int) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) of each alternative from genotype probabilities in VCF's order (specification 1.6.2)."""
+    if n_alts == 1:
+        return genotypes[np.newaxis]
+    pairs = np.array([(first, second) for second in range(n_alts + 1) for first in range(second + 1)])
+    numbers = np.arange(1, n_alts + 1)
+    copies = (pairs[np.newaxis] == numbers[:, np.newaxis, np.newaxis]).sum(axis=2)  # (n_alts, n_genotypes)
+    which = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)  # (n_alts, n_genotypes, 3)
+    return np.asarray(np.einsum("sg,agc->asc", genotypes, which), dtype=np.float32)
+
+
+def _copies_from_haplotypes(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) from two independent haplotypes' probabilities, each (n_samples, n_alts)."""
+    a, b = first.T, second.T
+    return np.stack([(1 - a) * (1 - b), a * (1 - b) + (1 - a) * b, a * b], axis=-1)
+
+
+def _copies_from_calls(calls: NDArray[np.int16], n_alts: int) -> NDArray[np.float32]:
+    """One where the sample has that many copies; NaN where a call is missing."""
+    numbers = np.arange(1, n_alts + 1)[:, np.newaxis, np.newaxis]
+    copies = (calls[np.newaxis] == numbers).sum(axis=2)
+    certain: NDArray[np.float32] = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)
+    certain[:, (calls < 0).any(axis=1)] = np.nan
+    return certain

@@ -1,0 +1,288 @@
+"""The stage `prepare`: a panel and an array's markers in, training and test data out.
+
+Order of events: the panel is opened and its first block read (which tells the chromosome), the array's markers are
+read, the test samples chosen; then each block of sites is flagged and goes to the training files and, for the test
+samples, to the true files and to those that hold the array's sites only. All files take their names together at the
+end. Memory holds one block of sites.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.array_markers import ArrayMarkers, flag_markers
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats import hapslegend, manifest, marker_list, vcf
+from rnnimp.formats.files import atomic_output, read_lines
+from rnnimp.interval import Interval, chosen_interval
+from rnnimp.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, plain_chromosome
+
+_DRAW_SEED = 1
+_SITES_A_NOTE = 200_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """What to read, what to write and how; the options of `rnnimp prepare`.
+
+    Attributes:
+        output_dir: gets the folders `train` and `test`.
+        vcf: a VCF or BCF panel; or
+        hap, legend, sample: a HAPS/LEGEND panel, sample names optional.
+        chromosome: where the panel holds several, or, in HAPS/LEGEND, to find the markers.
+        region: the part of the panel to use.
+        manifest, fasta: an Illumina manifest and the reference genome; or
+        markers: a list of array markers. With neither, a legend's own flags are used.
+        test_samples: a file that names the samples to set apart, one a line.
+        draw_test_samples: how many to draw at random, and to write there, where that file is absent.
+        name: of the files; `chr<N>` if None.
+        keep_first_duplicate: whether repeated sites of a VCF are dropped, not refused.
+    """
+
+    output_dir: Path
+    vcf: Path | None = None
+    hap: Path | None = None
+    legend: Path | None = None
+    sample: Path | None = None
+    chromosome: str | None = None
+    region: str | None = None
+    manifest: Path | None = None
+    fasta: Path | None = None
+    markers: Path | None = None
+    test_samples: Path | None = None
+    draw_test_samples: int | None = None
+    name: str | None = None
+    keep_first_duplicate: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.vcf is None) == (self.hap is None):
+            raise SettingsError("expected one panel: give either --vcf, or --hap and --legend")
+        if (self.hap is None) != (self.legend is None) or (self.sample is not None and self.hap is None):
+            raise SettingsError("expected --hap and --legend together (and --sample only with them)")
+        if self.manifest is not None and self.markers is not None:
+            raise SettingsError("expected one source of markers: give either --manifest or --markers")
+        if (self.manifest is None) != (self.fasta is None):
+            raise SettingsError("expected --manifest and --fasta together")
+        if self.vcf is not None and self.manifest is None and self.markers is None:
+            raise SettingsError("expected array markers: give --manifest and --fasta, or --markers")
+        if self.draw_test_samples is not None and (self.draw_test_samples < 1 or self.test_samples is None):
+            raise SettingsError(
+                "expected --draw-test-samples with a count above 0 and --test-samples, the file to write"
+            )
+        if self.name is not None and (not self.name or "/" in self.name):
+            raise SettingsError(f"expected a file name without folders as --name, found '{self.name}'")
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What was written.
+
+    Attributes:
+        n_sites: sites of the panel.
+        n_flagged: those that the array types.
+        n_markers: different markers on the array's list for the chromosome; None if a legend's flags were used.
+        n_train: samples to train on.
+        n_test: samples set apart.
+    """
+
+    n_sites: int
+    n_flagged: int
+    n_markers: int | None
+    n_train: int
+    n_test: int
+
+    def __str__(self) -> str:
+        of_list = "" if self.n_markers is None else f" of {self.n_markers} markers on the list"
+        samples = f"{self.n_train} samples to train on, {self.n_test} set apart"
+        return f"{self.n_sites} sites, {self.n_flagged} flagged as array markers{of_list}; {samples}"
+
+
+def prepare(settings: PrepareSettings) -> PrepareSummary:
+    """Write training data, and test data if test samples are named.
+
+    Raises:
+        DataError: for bad input, an unknown test sample, or if no site is an array marker.
+        SettingsError: for options that contradict each other.
+    """
+    panel, chromosome = _open(settings)
+    markers = _read_markers(settings, chromosome)
+    with ExitStack() as stack:
+        test = _test_samples(settings, panel.sample_names, stack)
+        name = settings.name or _default_name(chromosome)
+        outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, stack)
+        n_sites = n_flagged = 0
+        for block in panel.blocks:
+            flagged = _flagged(block, markers)
+            outputs.write(flagged)
+            n_flagged += int(np.count_nonzero(flagged.sites.markers()))
+            if (n_sites + len(block.sites)) // _SITES_A_NOTE > n_sites // _SITES_A_NOTE:
+                _log.info("... %d sites, at %d", n_sites + len(block.sites), block.sites.positions[-1])
+            n_sites += len(block.sites)
+        if n_flagged == 0:
+            raise _nothing_flagged(settings, n_sites, markers)
+    n_markers = None if markers is None else len(markers)
+    n_test = test.size
+    return PrepareSummary(n_sites, n_flagged, n_markers, len(panel.sample_names) - n_test, n_test)
+
+
+def _open(settings: PrepareSettings) -> tuple[PanelStream, str | None]:
+    """The panel, restricted to the region, and its chromosome."""
+    interval = chosen_interval(settings.region, settings.chromosome)
+    if settings.vcf is not None:
+        panel = vcf.open_panel(settings.vcf, settings.region, settings.chromosome, settings.keep_first_duplicate)
+        first = next(panel.blocks)
+        return PanelStream(panel.sample_names, chain([first], panel.blocks)), first.sites.chromosome
+    assert settings.hap is not None and settings.legend is not None
+    chromosome = None if interval is None else interval.chromosome
+    panel = hapslegend.open_panel(settings.hap, settings.legend, settings.sample, chromosome)
+    if interval is None or interval.is_whole:
+        return panel, chromosome
+    return PanelStream(panel.sample_names, _within(panel.blocks, interval, settings.legend)), chromosome
+
+
+def _within(blocks: Iterator[Panel], interval: Interval, legend: Path) -> Iterator[Panel]:
+    is_empty = True
+    for block in blocks:
+        inside = interval.holds(block.sites.positions)
+        if inside.any():
+            is_empty = False
+            yield block[inside]
+    if is_empty:
+        raise DataError(f"expected sites in {interval}, found none; check --region", legend)
+
+
+def _read_markers(settings: PrepareSettings, chromosome: str | None) -> ArrayMarkers | None:
+    if settings.manifest is None and settings.markers is None:
+        return None
+    if chromosome is None:
+        raise SettingsError("expected --chromosome, which HAPS/LEGEND does not hold, to choose the array's markers")
+    if settings.markers is not None:
+        return marker_list.read_markers(settings.markers, chromosome)
+    assert settings.manifest is not None and settings.fasta is not None
+    return manifest.read_manifest(settings.manifest, settings.fasta, chromosome).markers
+
+
+def _default_name(chromosome: str | None) -> str:
+    if chromosome is None:
+        raise SettingsError("expected --name or --chromosome, to name the files")
+    return f"chr{plain_chromosome(chromosome)}"
+
+
+def _test_samples(settings: PrepareSettings, names: tuple[str, ...], stack: ExitStack) -> NDArray[np.intp]:
+    """Indices of the test samples, in the panel's order; none without a list."""
+    path = settings.test_samples
+    if path is None:
+        return np.empty(0, dtype=np.intp)
+    if settings.draw_test_samples is not None and not path.exists():
+        chosen = draw_samples(names, settings.draw_test_samples)
+        file = stack.enter_context(atomic_output(path))
+        file.write("".join(f"{name}\n" for name in chosen).encode())
+        _log.info("%s is absent: %d samples drawn at random, and written there", path, len(chosen))
+    else:
+        chosen = read_sample_list(path)
+    index = {name: number for number, name in enumerate(names)}
+    unknown = [name for name in chosen if name not in index]
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise DataError(
+            f"expected samples of the panel, found {', '.join(unknown[:3])}{more}, not among its {len(names)}", path
+        )
+    if len(chosen) == len(names):
+        raise DataError(f"expected samples left to train on, found all {len(names)} named as test samples", path)
+    return np.array(sorted(index[name] for name in chosen), dtype=np.intp)
+
+
+def draw_samples(names: tuple[str, ...], count: int) -> list[str]:
+    """Draw samples at random, the same ones every time, in the panel's order.
+
+    Raises:
+        SettingsError: if none would be left.
+    """
+    if count >= len(names):
+        raise SettingsError(
+            f"expected fewer test samples than the panel's {len(names)}, found --draw-test-samples {count}"
+        )
+    return [names[index] for index in sorted(random.Random(_DRAW_SEED).sample(range(len(names)), count))]
+
+
+def read_sample_list(path: Path) -> list[str]:
+    """Names, one a line; empty lines are passed over.
+
+    Raises:
+        DataError: for a line of several words, a name that repeats, or no name at all.
+    """
+    lines: dict[str, int] = {}
+    for line, text in enumerate(read_lines(path), start=1):
+        words = text.split()
+        if len(words) > 1:
+            raise DataError(f"expected one sample name a line, found '{text.strip()}'", path, line)
+        if words and words[0] in lines:
+            raise DataError(f"expected each sample once, found {words[0]} as in line {lines[words[0]]}", path, line)
+        if words:
+            lines[words[0]] = line
+    if not lines:
+        raise DataError("expected sample names, one a line, found none", path)
+    return list(lines)
+
+
+def _flagged(block: Panel, markers: ArrayMarkers | None) -> Panel:
+    is_marker = block.sites.markers() if markers is None else flag_markers(block.sites, markers)
+    return replace(block, sites=replace(block.sites, is_marker=is_marker, a1_freq=None, swapped=None))
+
+
+def _nothing_flagged(settings: PrepareSettings, n_sites: int, markers: ArrayMarkers | None) -> DataError:
+    if markers is None:
+        return DataError("expected array markers, found every array_marker_flag 0; give --markers", settings.legend)
+    return DataError(
+        f"expected array markers among the panel's {n_sites} sites, found none of {len(markers)} by position and "
+        "alleles; check that both are of one genome build",
+        settings.markers or settings.manifest,
+    )
+
+
+class _Part(NamedTuple):
+    writer: hapslegend.HapsLegendWriter
+    columns: NDArray[np.intp]
+
+
+class _Outputs:
+    """The three sets of files; only that for training where no sample is set apart."""
+
+    def __init__(
+        self, folder: Path, name: str, sample_names: tuple[str, ...], test: NDArray[np.intp], stack: ExitStack
+    ) -> None:
+        def part(path: Path, samples: NDArray[np.intp]) -> _Part:
+            names = [sample_names[index] for index in samples]
+            return _Part(stack.enter_context(hapslegend.HapsLegendWriter(path, names)), haplotype_columns(samples))
+
+        train = np.setdiff1d(np.arange(len(sample_names), dtype=np.intp), test)
+        self._train = part(folder / "train" / name, train)
+        self._true = part(folder / "test" / f"{name}_true", test) if test.size else None
+        self._typed = part(folder / "test" / name, test) if test.size else None
+
+    def write(self, block: Panel) -> None:
+        """Append a block with marker flags."""
+        training = block.alleles[:, self._train.columns]
+        self._train.writer.write(block.sites, training)
+        if self._true is not None and self._typed is not None:
+            test = block.alleles[:, self._true.columns]
+            self._true.writer.write(replace(block.sites, a1_freq=alt_frequency(training)), test)
+            is_marker = block.sites.markers()
+            self._typed.writer.write(_plain(block.sites[is_marker]), test[is_marker])
+
+
+def _plain(sites: Sites) -> Sites:
+    """The sites as an array would give them: without flags, frequencies or the panel's marks."""
+    return replace(sites, is_marker=None, a1_freq=None, swapped=None)

@@ -1,0 +1,387 @@
+"""Reading VCF and BCF; pysam reads the same data as an independent implementation."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from pathlib import Path
+
+import numpy as np
+import pysam
+import pytest
+
+from helpers import random_panel, shared_data
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.vcf import open_panel, read_genotypes, read_sites
+from rnnimp.panel import Panel
+
+HEADER = """##fileformat=VCFv4.2
+##contig=<ID=22>
+##contig=<ID=21>
+##INFO=<ID=END,Number=1,Type=Integer,Description="end">
+##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">
+##FORMAT=<ID=DS,Number=A,Type=Float,Description="dosage">
+##FORMAT=<ID=GP,Number=G,Type=Float,Description="probabilities">
+##FORMAT=<ID=HDS,Number=2,Type=Float,Description="haploid dosages">
+##FORMAT=<ID=AP1,Number=A,Type=Float,Description="dose on haplotype 1">
+##FORMAT=<ID=AP2,Number=A,Type=Float,Description="dose on haplotype 2">
+"""
+
+
+def write_vcf(path: Path, records: list[str], samples: str = "a b", header: str = "") -> Path:
+    """A VCF of records written with spaces: `CHROM POS ID REF ALT INFO FORMAT samples...`."""
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+    columns += ["FORMAT", *samples.split()] if samples else []
+    lines = ["\t".join(columns)]
+    for record in records:
+        words = record.split()
+        lines.append("\t".join([*words[:5], ".", "PASS", *words[5:]]))
+    path.write_text(HEADER + header + "\n".join(lines) + "\n")
+    return path
+
+
+def indexed(path: Path, index: str = "tbi") -> Path:
+    """The same VCF packed by bgzip, with an index beside it."""
+    packed = Path(f"{path}.gz")
+    pysam.tabix_compress(str(path), str(packed), force=True)
+    pysam.tabix_index(str(packed), preset="vcf", force=True, csi=index == "csi")
+    return packed
+
+
+def write_panel(path: Path, panel: Panel, chromosome: str = "22") -> Path:
+    """A phased VCF of a panel, one record a site."""
+    text = np.where(panel.alleles < 0, ".", panel.alleles.astype(str))
+    calls = [" ".join(f"{a}|{b}" for a, b in zip(row[::2], row[1::2], strict=True)) for row in text]
+    sites = panel.sites
+    records = [
+        f"{chromosome} {position} . {ref} {alt} . GT {row}"
+        for (position, ref, alt), row in zip(sites.keys(), calls, strict=True)
+    ]
+    return write_vcf(path, records, " ".join(panel.sample_names))
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Random records with several alternatives, symbolic ones and missing alleles."""
+    rng = np.random.default_rng(3)
+    alternatives = ["G", "G,T", "AT", "<DEL>", "G,<DEL>,T", "*", "C,*", "."]
+    records = []
+    for number in range(200):
+        alt = alternatives[rng.integers(len(alternatives))]
+        n_alleles = 1 if alt == "." else 1 + len(alt.split(","))
+        calls = rng.choice([".", *map(str, range(n_alleles))], size=(6, 2))
+        name = rng.choice([".", f"rs{number}"])
+        records.append(f"22 {1000 + 7 * number} {name} A {alt} . GT " + " ".join("|".join(pair) for pair in calls))
+    return write_vcf(tmp_path / "mixed.vcf", records, "s1 s2 s3 s4 s5 s6")
+
+
+def pysam_rows(path: Path, start: int = 0, end: int = 10**9) -> list[tuple[int, str, str, str, list[int]]]:
+    """Sites and alleles by pysam: (position, id, ref, alt, alleles)."""
+    rows = []
+    with pysam.VariantFile(str(path)) as file:
+        for record in file:
+            alts = record.alts or ()
+            for number, alt in enumerate(alts, start=1):
+                if alt[0] in "<*." or not start <= record.pos <= end:
+                    continue
+                name = f"{record.chrom}:{record.pos}:{record.ref}:{alt}"
+                if record.id is not None:
+                    name = record.id if len(alts) == 1 else f"{record.id}:{record.ref}:{alt}"
+                calls = [call for sample in record.samples.values() for call in sample["GT"]]
+                alleles = [-1 if call is None else int(call == number) for call in calls]
+                rows.append((record.pos, name, record.ref, alt, alleles))
+    return rows
+
+
+def panel_rows(panel: Panel) -> list[tuple[int, str, str, str, list[int]]]:
+    sites = panel.sites
+    columns = sites.positions.tolist(), sites.ids, sites.a0, sites.a1, panel.alleles.tolist()
+    return list(zip(*columns, strict=True))
+
+
+def test_panel_agrees_with_pysam(mixed: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        panel = open_panel(mixed).read()
+    assert panel_rows(panel) == pysam_rows(mixed)
+    assert panel.alleles.dtype == np.int8
+    assert panel.sites.chromosome == "22"
+    assert panel.sample_names == ("s1", "s2", "s3", "s4", "s5", "s6")
+    lines = [line.split("\t")[4] for line in mixed.read_text().splitlines() if not line.startswith("#")]
+    n_left_out = sum(alt in ("<DEL>", "*", ".") for line in lines for alt in line.split(","))
+    assert [record.message for record in caplog.records] == [
+        f"{mixed}: left out {n_left_out} alternative alleles that are no sequence"
+    ]
+
+
+@pytest.mark.parametrize("block_sites", [1, 7, 1000])
+def test_block_size_changes_nothing(mixed: Path, block_sites: int) -> None:
+    blocks = list(open_panel(mixed, block_sites=block_sites).blocks)
+    assert all(len(block.sites) == block_sites for block in blocks[:-1])
+    assert [row for block in blocks for row in panel_rows(block)] == pysam_rows(mixed)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bgzip", "tbi", "csi", "bcf", "bcf.csi"])
+@pytest.mark.parametrize("region", ["22:1300-1800", "chr22:1301-1799", "22:2-", "22", "22:1.3-1.8kb"])
+def test_region_is_the_same_by_index_and_by_filter(mixed: Path, kind: str, region: str) -> None:
+    path = mixed
+    if kind in ("tbi", "csi"):
+        path = indexed(mixed, kind)
+    elif kind == "bgzip":
+        path = Path(f"{mixed}.gz")
+        pysam.tabix_compress(str(mixed), str(path))
+    elif kind.startswith("bcf"):
+        path = to_bcf(mixed)
+        if kind == "bcf.csi":
+            pysam.tabix_index(str(path), preset="bcf", csi=True)
+    start, end = {"22:1300-1800": (1300, 1800), "chr22:1301-1799": (1301, 1799), "22:1.3-1.8kb": (1300, 1800)}.get(
+        region, (0, 10**9)
+    )
+    assert panel_rows(open_panel(path, region).read()) == pysam_rows(mixed, start, end)
+
+
+def to_bcf(path: Path) -> Path:
+    target = path.with_suffix(".bcf")
+    with pysam.VariantFile(str(path)) as source, pysam.VariantFile(str(target), "wb", header=source.header) as file:
+        for record in source:
+            file.write(record)
+    return target
+
+
+def test_record_that_reaches_into_a_region_is_not_in_it(tmp_path: Path) -> None:
+    records = ["22 100 . ACGTACGTAC A . GT 0|1 0|0", "22 105 . G C . GT 1|1 0|0", "22 300 . G C . GT 1|1 0|0"]
+    path = indexed(write_vcf(tmp_path / "x.vcf", records))
+    assert open_panel(path, "22:103-200").read().sites.positions.tolist() == [105]
+
+
+def test_indexed_file_is_read_from_its_first_record(tmp_path: Path) -> None:
+    panel = random_panel(np.random.default_rng(0), missing_share=0.1)
+    path = indexed(write_panel(tmp_path / "x.vcf", panel))
+    read = open_panel(path).read()
+    assert read.sites.keys() == panel.sites.keys()
+    assert np.array_equal(read.alleles, panel.alleles)
+
+
+def test_several_chromosomes(tmp_path: Path) -> None:
+    records = ["22 100 . A C . GT 0|1 0|0", "21 50 . G C . GT 1|1 0|0", "21 60 . G T . GT 1|0 0|0"]
+    plain = write_vcf(tmp_path / "x.vcf", records)
+    for path in (plain, indexed(plain)):
+        with pytest.raises(DataError, match=r"expected one chromosome, found 22, 21; .*--chromosome or --region"):
+            open_panel(path).read()
+        assert open_panel(path, chromosome="21").read().sites.positions.tolist() == [50, 60]
+        assert open_panel(path, "chr22").read().sites.positions.tolist() == [100]
+        with pytest.raises(DataError, match="expected records on chromosome 20, found only 22, 21"):
+            open_panel(path, chromosome="20")
+        with pytest.raises(DataError, match="expected sites in 21:70-80, found none"):
+            open_panel(path, "21:70-80")
+    with pytest.raises(SettingsError, match="only one of the two"):
+        open_panel(plain, "22:1-2", "21")
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (["22 100 . A C . GT 0|1 0/1"], "found an unphased one, 0/1, at 22:100 in sample b"),
+        (["22 100 . A C . GT 0|1 ./1"], "found an unphased one, ./1, at 22:100 in sample b"),
+        (["22 100 . A C . GT 0|1 1"], "expected diploid genotypes, found 1 at 22:100 in sample b"),
+        (["22 100 . A C . GT 0 1"], "expected diploid genotypes, found 0 at 22:100 in sample a"),
+        (["22 100 . A C . GT 0|1 0|1|1"], r"found 0\|1\|1 at 22:100 in sample b"),
+        (["22 100 . A C . DS 0 1"], "found no FORMAT field GT at 22:100"),
+        (["22 100 . A C . GT 0|1 0|0", "22 99 . A C . GT 0|1 0|0"], "rising order, found 22:99 after 100"),
+        (
+            ["22 100 . A C . GT 0|1 0|0", "22 100 . A G . GT 0|1 0|0", "22 100 . A C,T . GT 0|1 0|0"],
+            "each site once, found 22:100 A C,T again; .*--keep-first-duplicate",
+        ),
+        (["22 100 . A <DEL> . GT 0|1 0|0"], "found none whose alternative allele is a sequence"),
+        ([], "expected variant records under the header, found none"),
+    ],
+)
+def test_bad_records(tmp_path: Path, records: list[str], message: str) -> None:
+    path = write_vcf(tmp_path / "x.vcf", records)
+    with pytest.raises(DataError, match=message) as caught:
+        open_panel(path).read()
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C ."], samples="")
+    for read in (open_panel, read_genotypes):
+        with pytest.raises(DataError, match="found a VCF without samples"):
+            read(path)
+
+
+def test_harmless_genotypes(tmp_path: Path) -> None:
+    records = [
+        "22 100 . A C . GT 0/0 ./.",
+        "22 101 . A C . GT 1/1 .",
+        "22 102 . A C . GT .|1 1|.",
+        "22 103 . A C . GT . .",
+    ]
+    panel = open_panel(write_vcf(tmp_path / "x.vcf", records)).read()
+    assert panel.alleles.tolist() == [[0, 0, -1, -1], [1, 1, -1, -1], [-1, 1, 1, -1], [-1, -1, -1, -1]]
+
+
+def test_first_duplicate_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    records = ["22 100 . A C . GT 0|1 0|0", "22 100 . A C,T . GT 1|0 2|0", "22 101 . A C . GT 0|0 0|1"]
+    with caplog.at_level(logging.INFO):
+        panel = open_panel(write_vcf(tmp_path / "x.vcf", records), keep_first_duplicate=True).read()
+    assert panel.sites.keys() == [(100, "A", "C"), (100, "A", "T"), (101, "A", "C")]
+    assert panel.alleles.tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    assert "left out 1 sites whose position and alleles stood before" in caplog.text
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A packed and indexed file of many BGZF blocks."""
+    panel = random_panel(np.random.default_rng(1), n_sites=4000, n_samples=30)
+    return indexed(write_panel(tmp_path / "large.vcf", panel))
+
+
+def bgzf_starts(data: bytes) -> list[int]:
+    """Where each block begins, from the sizes in the headers (SAM specification, 4.1)."""
+    starts, place = [], 0
+    while place < len(data):
+        starts.append(place)
+        place += int.from_bytes(data[place + 16 : place + 18], "little") + 1
+    return starts
+
+
+@pytest.mark.parametrize("region", [None, "22", "22:1000000-9000000"])
+@pytest.mark.parametrize("cut", ["in a block", "between blocks", "in the end mark"])
+def test_truncated_bgzf_is_noticed(large: Path, cut: str, region: str | None) -> None:
+    data = large.read_bytes()
+    starts = bgzf_starts(data)
+    assert len(starts) > 4
+    size = {"in a block": starts[3] + 100, "between blocks": starts[3], "in the end mark": len(data) - 1}[cut]
+    large.write_bytes(data[:size])
+    with pytest.raises(DataError, match="truncated"):
+        open_panel(large, region).read()
+
+
+@pytest.mark.parametrize("region", [None, "22", "22:1000000-9000000"])
+def test_damaged_block_is_noticed(large: Path, region: str | None) -> None:
+    data = bytearray(large.read_bytes())
+    place = bgzf_starts(bytes(data))[3] + 200
+    data[place : place + 8] = b"\xff" * 8
+    large.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"truncated or (damaged|malformed)"):
+        open_panel(large, region).read()
+
+
+def test_truncated_plain_and_gzip(tmp_path: Path) -> None:
+    path = write_panel(tmp_path / "x.vcf", random_panel(np.random.default_rng(2), n_sites=300))
+    text = path.read_bytes()
+    last_line = text.rindex(b"\n", 0, -1)
+    path.write_bytes(text[: last_line + 60])
+    with pytest.raises(DataError, match=r"truncated or malformed data after 22:\d+"):
+        open_panel(path).read()
+    packed = gzip.compress(text)
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        open_panel(path).read()
+
+
+def test_not_a_vcf(tmp_path: Path) -> None:
+    path = tmp_path / "x.vcf"
+    path.write_text("hello\n")
+    with pytest.raises(DataError, match="expected a VCF or BCF file"):
+        open_panel(path)
+    with pytest.raises(DataError, match=r"absent.vcf: cannot be read \(No such file"):
+        open_panel(tmp_path / "absent.vcf")
+
+
+def test_sites_alone(tmp_path: Path) -> None:
+    path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C,<DEL>,T .", "22 101 . A . .", "22 102 . A <DEL> ."], samples="")
+    sites = read_sites(path, "chr22")
+    assert sites.keys() == [(100, "A", "C"), (100, "A", "T"), (101, "A", ".")]
+
+
+def test_genotypes_from_gt(mixed: Path) -> None:
+    table = read_genotypes(mixed)
+    expected = np.array([row[4] for row in pysam_rows(mixed)], dtype=float).reshape(-1, 6, 2)
+    missing = (expected < 0).any(axis=2)
+    dosages = np.where(missing, np.nan, expected.sum(axis=2))
+    assert np.array_equal(table.dosages, dosages, equal_nan=True)
+    assert np.isnan(table.probabilities[missing]).all()
+    assert np.array_equal(table.probabilities[~missing].argmax(axis=1), dosages[~missing])
+    assert np.array_equal(table.probabilities[~missing].sum(axis=1), np.ones((~missing).sum()))
+    assert table.is_typed is None
+    assert table.sample_names == ("s1", "s2", "s3", "s4", "s5", "s6")
+
+
+def test_unphased_genotypes_are_read(tmp_path: Path) -> None:
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GT 0/1 1/1"]))
+    assert table.dosages.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "probabilities", "dosages"),
+    [
+        ("GP 0.5,0.25,0.25 0,0,1", [[0.5, 0.25, 0.25], [0, 0, 1]], [0.75, 2]),
+        ("GT:GP:DS 0|0:0.5,0.25,0.25:0.7 1|1:.:1.9", [[0.5, 0.25, 0.25], [np.nan] * 3], [0.7, 1.9]),
+        ("GT:HDS 0|0:0.5,0.25 1|1:1,1", [[0.375, 0.5, 0.125], [0, 0, 1]], [0.75, 2]),
+        ("AP1:AP2 0.5:0.25 0:1", [[0.375, 0.5, 0.125], [0, 1, 0]], [0.75, 1]),
+        ("GT:DS 0|0:0.25 0|1:.", [[np.nan] * 3, [np.nan] * 3], [0.25, np.nan]),
+    ],
+)
+def test_genotype_fields(tmp_path: Path, fields: str, probabilities: list[list[float]], dosages: list[float]) -> None:
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", [f"22 100 . A C . {fields}"]))
+    np.testing.assert_allclose(table.probabilities[0], probabilities, atol=1e-7)
+    np.testing.assert_allclose(table.dosages[0], dosages, atol=1e-7)
+    assert table.probabilities.dtype == table.dosages.dtype == np.float32
+
+
+def test_probabilities_of_several_alternatives(tmp_path: Path) -> None:
+    """Genotypes stand in the order 00 01 11 02 12 22."""
+    record = "22 100 rs1 A C,T . GP:DS 0.1,0.2,0.05,0.3,0.15,0.2:0.45,0.85 0,0,0,0,1,0:1,1"
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", [record]))
+    assert table.sites.ids.tolist() == ["rs1:A:C", "rs1:A:T"]
+    np.testing.assert_allclose(table.probabilities[0, 0], [0.6, 0.35, 0.05], atol=1e-6)
+    np.testing.assert_allclose(table.probabilities[1, 0], [0.35, 0.45, 0.2], atol=1e-6)
+    np.testing.assert_allclose(table.probabilities[:, 1], [[0, 1, 0], [0, 1, 0]])
+    np.testing.assert_allclose(table.dosages, [[0.45, 1], [0.85, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "infos", "expected"),
+    [
+        (["IMP"], ["IMP", "."], [False, True]),
+        (["IMPUTED", "TYPED", "TYPED_ONLY"], ["IMPUTED", "TYPED", "TYPED_ONLY"], [False, True, True]),
+        (["IMPUTED", "TYPED"], ["IMPUTED", "TYPED;IMPUTED"], [False, True]),  # as Minimac4 4.1 writes them
+        (["IMPUTED"], ["IMPUTED", "."], [False, True]),
+        ([], [".", "."], None),
+    ],
+)
+def test_typed_flags(tmp_path: Path, flags: list[str], infos: list[str], expected: list[bool] | None) -> None:
+    header = "".join(f'##INFO=<ID={flag},Number=0,Type=Flag,Description="flag">\n' for flag in flags)
+    records = [f"22 {100 + number} . A C {info} GT 0|1 0|0" for number, info in enumerate(infos)]
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", records, header=header))
+    assert (None if table.is_typed is None else table.is_typed.tolist()) == expected
+
+
+def test_genotype_field_of_wrong_length(tmp_path: Path) -> None:
+    path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GP 0.5,0.5 0,1"])
+    with pytest.raises(DataError, match="expected 3 numbers a sample in FORMAT field GP at 22:100, found 2"):
+        read_genotypes(path)
+
+
+def test_real_region_by_index() -> None:
+    path = shared_data("kgp3_chr22/panel.vcf.gz")
+    panel = open_panel(path, "chr22:50.3-50.31Mb").read()
+    with pysam.VariantFile(str(path)) as file:
+        records = [record for record in file.fetch("22", 50_299_999, 50_310_000) if record.pos >= 50_300_000]
+        assert len(panel.sites) == len(records) > 100
+        for row, record in enumerate(records):
+            assert panel.sites.keys()[row] == (record.pos, record.ref, record.alts[0])
+            assert panel.alleles[row].sum() == record.info["AC"][0]
+    assert panel.alleles.shape[1] == 5008
+
+
+def test_real_chromosome_x() -> None:
+    path = shared_data("interop/chrX_phased/small.chrX.vcf.gz")
+    with pysam.VariantFile(str(path)) as file:
+        carried = [sum(sum(call["GT"]) for call in record.samples.values()) for record in file.fetch("X", 0, 2_000_000)]
+    panel = open_panel(path, "X:1-2000000").read()  # pseudo-autosomal
+    assert panel.alleles.sum(axis=1).tolist() == carried
+    with pytest.raises(DataError, match="expected diploid genotypes, found 0 at X:2699676 in sample HG00096"):
+        open_panel(path).read()
