@@ -218,6 +218,16 @@ def test_manifest_of_another_number_of_regions(prefix: Path, regions: list[TinyR
     assert "expected the 2 regions of the manifest, found the files of 3" in error_of(prefix)
 
 
+def test_an_unfinished_model_says_so(prefix: Path, regions: list[TinyRegion], caplog: pytest.LogCaptureFixture) -> None:
+    manifest = manifest_of(prefix, regions)
+    for path in prefix.parent.glob("m_2.*"):
+        path.unlink()
+    finished = tuple(entry for entry in manifest.regions if entry.index != 2)
+    write_manifest(prefix, replace(manifest, regions=finished, n_regions=3))
+    assert [region.index for region in open_bundle(prefix).regions] == [1, 3]
+    assert "has 2 of its chromosome's 3 regions" in caplog.text
+
+
 def test_model_unknown_to_the_manifest_is_not_used(prefix: Path, regions: list[TinyRegion]) -> None:
     write_manifest(prefix, manifest_of(prefix, regions))
     Path(f"{prefix}_1.ort").write_bytes(b"made later")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from rnnimp.cli import main  # noqa: E402
+from rnnimp.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(["split", *sys.argv[1:]]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +22,8 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output, open_input
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.panel import Sites, chromosome_in_ids
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "rnnimp-bundle"
 FORMAT_VERSION = 1
@@ -63,6 +66,7 @@ class Manifest:
         settings: of the training, by name.
         seed: of the training.
         regions: in order of their index.
+        n_regions: regions of the chromosome, of which some may not be trained yet; None if not known.
         format: always `rnnimp-bundle`.
         format_version: 1.
     """
@@ -73,6 +77,7 @@ class Manifest:
     settings: dict[str, Any]
     seed: int
     regions: tuple[RegionEntry, ...]
+    n_regions: int | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -134,8 +139,9 @@ def open_bundle(prefix: str | Path) -> Bundle:
     """
     prefix = Path(prefix)
     manifest = read_manifest(prefix) if manifest_path(prefix).exists() else None
-    files = _list_regions(prefix)
+    files = _list_regions(prefix, manifest)
     entries = _entries_by_index(manifest, sorted(files), prefix)
+    _warn_if_unfinished(manifest, prefix)
     regions = tuple(_open_region(prefix, index, files[index], entries.get(index)) for index in sorted(files))
     chromosome = manifest.chromosome if manifest is not None else None
     if chromosome is None:
@@ -143,8 +149,8 @@ def open_bundle(prefix: str | Path) -> Bundle:
     return Bundle(prefix, regions, chromosome, manifest)
 
 
-def _list_regions(prefix: Path) -> dict[int, dict[str, Path]]:
-    """The files of each region by ending; complete and without gaps."""
+def _list_regions(prefix: Path, manifest: Manifest | None) -> dict[int, dict[str, Path]]:
+    """The files of each region by ending; complete, and without gaps unless a manifest knows of them."""
     pattern = re.compile(re.escape(prefix.name) + r"_([1-9]\d*)\.(onnx|ort|legend\.gz)")
     found: dict[int, dict[str, Path]] = {}
     try:
@@ -159,9 +165,20 @@ def _list_regions(prefix: Path) -> dict[int, dict[str, Path]]:
             "check --model-prefix",
             prefix,
         )
-    for index in range(1, max(found) + 1):
+    expected = range(1, max(found) + 1) if manifest is None else [entry.index for entry in manifest.regions]
+    for index in expected:
         _require_complete(prefix, index, found.get(index, {}), max(found))
     return found
+
+
+def _warn_if_unfinished(manifest: Manifest | None, prefix: Path) -> None:
+    if manifest is not None and manifest.n_regions is not None and len(manifest.regions) < manifest.n_regions:
+        logger.warning(
+            "%s: the model has %d of its chromosome's %d regions; sites of the others are not imputed",
+            prefix,
+            len(manifest.regions),
+            manifest.n_regions,
+        )
 
 
 def _require_complete(prefix: Path, index: int, files: dict[str, Path], last: int) -> None:
