@@ -191,7 +191,17 @@ def test_manifest_has_no_time_and_a_fixed_order(prefix: Path, regions: list[Tiny
     keys = list(json.loads(first))
     assert keys == sorted(keys)
     assert set(keys) == {
-        *("format", "format_version", "rnnimp_version", "versions", "chromosome", "settings", "seed", "regions")
+        *(
+            "format",
+            "format_version",
+            "rnnimp_version",
+            "versions",
+            "chromosome",
+            "settings",
+            "seed",
+            "regions",
+            "n_regions",
+        )
     }
 
 
