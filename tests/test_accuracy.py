@@ -303,7 +303,9 @@ def test_samples_without_names_of_their_own_are_matched_by_order(names: tuple[st
 def test_nothing_in_common_is_refused() -> None:
     genotypes, _, probabilities = random_pairs(np.random.default_rng(14), 4, 2)
     imputed, truth = table(genotypes, probabilities, some_sites(4, "22"), ("x", "y"))
-    with pytest.raises(DataError, match=r"expected the same samples, found none in common: x\.\.\. imputed, p\.\.\. in"):
+    with pytest.raises(
+        DataError, match=r"expected the same samples, found none in common: x\.\.\. imputed, p\.\.\. in"
+    ):
         align(imputed, replace(truth, sample_names=("p", "q")))
     with pytest.raises(DataError, match="expected one chromosome, found 22 imputed and 20 in the truth"):
         align(imputed, replace(truth, sites=some_sites(4, "20")))
