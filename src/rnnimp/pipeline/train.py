@@ -307,7 +307,9 @@ def _write_bundle_manifest(
     if chromosome is None and len(chromosomes) == 1:
         chromosome = chromosomes.pop()
     if entries:
-        manifest = Manifest(__version__, _versions(), chromosome, settings.as_dict(), settings.seed, tuple(entries), n_regions)
+        manifest = Manifest(
+            __version__, _versions(), chromosome, settings.as_dict(), settings.seed, tuple(entries), n_regions
+        )
         write_manifest(model_prefix(output_prefix), manifest)
     return len(entries)
 
