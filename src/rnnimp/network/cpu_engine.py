@@ -1,0 +1,127 @@
+"""`ImputationNetwork` run and trained by the CPU kernels: the same parameters, outputs and gradients, sooner.
+
+The stacks run as in `cpu_stack.py`. The heads are one matrix product a gap between markers, over its sites and all
+haplotypes, since all sites of a gap read the same states.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnimp.network.cpu_kernel import Floats
+from rnnimp.network.cpu_stack import (
+    LayerWeights,
+    PackedStack,
+    StackWeights,
+    Workspace,
+    backward,
+    forward,
+    forward_training,
+    pack,
+)  # fmt: skip
+from rnnimp.network.stack import ImputationNetwork
+
+
+class CpuEngine:
+    """A network's forward pass, differentiable in its parameters.
+
+    Args:
+        network: on the CPU, in float32; it goes on holding the parameters.
+        threads: tiles of haplotypes worked on at once; no bit of a result depends on it.
+    """
+
+    def __init__(self, network: ImputationNetwork, threads: int = 1) -> None:
+        self._network = network
+        self.threads = threads
+        self.workspace = Workspace()
+        self.features: Floats = network.features.numpy()
+        gaps = (network.left_marker + network.has_left[:, 0, 0].long()).numpy()
+        self.gaps, first_sites = np.unique(gaps, return_index=True)
+        ends = [*first_sites[1:], len(gaps)]
+        self._rows_of_gaps = [slice(2 * a, 2 * b) for a, b in zip(first_sites, ends, strict=True)]  # two logits a site
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Logits of both alleles at every imputed site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1; not differentiated.
+
+        Returns:
+            float32 (n_sites, n_haplotypes, 2).
+        """
+        alt = inputs[:, :, 1].contiguous().numpy()
+        if torch.is_grad_enabled():
+            padded: Tensor = _TrainedNetwork.apply(self, alt, *self.parameters())  # type: ignore[no-untyped-call]
+        else:
+            padded = self.logits(torch.from_numpy(forward(self.packed(), alt, self.gaps, self.threads)))
+        return padded[:, :, : len(alt)].transpose(1, 2)
+
+    def packed(self) -> list[PackedStack]:
+        """Both stacks in the kernels' layout."""
+        stacks = []
+        for stack in (self._network.left, self._network.right):
+            layers = [
+                LayerWeights(*(weight.detach().numpy() for weight in layer.parameters())) for layer in stack.layers
+            ]
+            weights = StackWeights(self._network.settings.cell, stack.from_right, tuple(layers))
+            stacks.append(pack(weights, self.features))
+        return stacks
+
+    def parameters(self) -> list[Tensor]:
+        """The network's parameters, in the order that `_TrainedNetwork` takes them in."""
+        network = self._network
+        heads = [network.left_head, network.right_head, network.bias]
+        return [*heads, *network.left.parameters(), *network.right.parameters()]
+
+    def head(self) -> Tensor:
+        """(2 * n_sites, units of both stacks): the weights of each logit."""
+        by_site = torch.cat([self._network.left_head.detach(), self._network.right_head.detach()], dim=1)
+        return by_site.transpose(1, 2).reshape(-1, by_site.shape[1])
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(n_sites, 2, n_padded) from states (n_gaps, units of both stacks, n_padded)."""
+        head, bias = self.head(), self._network.bias.detach().reshape(-1, 1)
+        result = torch.empty(len(head), states.shape[2])
+        for gap, rows in enumerate(self._rows_of_gaps):
+            torch.addmm(bias[rows], head[rows], states[gap], out=result[rows])
+        return result.view(-1, 2, states.shape[2])
+
+    def head_gradients(self, states: Tensor, of_rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Gradients of the states, and of the left head, the right head and their bias.
+
+        Args:
+            states: as in `logits`.
+            of_rows: (2 * n_sites, n_padded), the gradient of the logits.
+        """
+        head = self.head()
+        of_states, of_head = torch.empty_like(states), torch.empty_like(head)
+        for gap, rows in enumerate(self._rows_of_gaps):
+            torch.mm(head[rows].T, of_rows[rows], out=of_states[gap])
+            torch.mm(of_rows[rows], states[gap].T, out=of_head[rows])
+        left, right = of_head.view(-1, 2, head.shape[1]).transpose(1, 2).chunk(2, dim=1)
+        return of_states, [left, right, of_rows.sum(1).view(-1, 1, 2)]
+
+
+class _TrainedNetwork(torch.autograd.Function):
+    """Logits (n_sites, 2, n_padded); the network's parameters are inputs so that autograd sees them."""
+
+    @staticmethod
+    def forward(ctx: Any, engine: CpuEngine, alt: Floats, *parameters: Tensor) -> Tensor:
+        ctx.engine, ctx.stacks = engine, engine.packed()
+        states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
+        ctx.states = torch.from_numpy(states)
+        return engine.logits(ctx.states)
+
+    @staticmethod
+    def backward(ctx: Any, *of_logits: Tensor) -> Any:
+        engine: CpuEngine = ctx.engine
+        of_rows = of_logits[0].reshape(-1, ctx.states.shape[2])
+        of_states, of_heads = engine.head_gradients(ctx.states, of_rows)
+        of_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, of_states.numpy(), engine.threads)
+        engine.workspace.give_back(ctx.kept)
+        of_layers = [torch.from_numpy(part) for stack in of_stacks for layer in stack.layers for part in layer]
+        return None, None, *of_heads, *of_layers
