@@ -1,7 +1,7 @@
 """`ImputationNetwork` run and trained by the CPU kernels: the same parameters, outputs and gradients, sooner.
 
-The stacks run as in `cpu_stack.py`. The heads are one matrix product a gap between markers, over its sites and all
-haplotypes, since all sites of a gap read the same states.
+The stacks run as in `cpu_stack.py`, the heads as in `cpu_heads.py`; here PyTorch's parameters go in
+and gradients come out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnimp.network.cpu_heads import gradients_of_heads, logits_of_states
 from rnnimp.network.cpu_kernel import Floats
 from rnnimp.network.cpu_stack import (
     LayerWeights,
@@ -41,8 +42,7 @@ class CpuEngine:
         self.features: Floats = network.features.numpy()
         gaps = (network.left_marker + network.has_left[:, 0, 0].long()).numpy()
         self.gaps, first_sites = np.unique(gaps, return_index=True)
-        ends = [*first_sites[1:], len(gaps)]
-        self._rows_of_gaps = [slice(2 * a, 2 * b) for a, b in zip(first_sites, ends, strict=True)]  # two logits a site
+        self._first_rows = 2 * np.append(first_sites, len(gaps))  # two logits a site
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
@@ -57,7 +57,7 @@ class CpuEngine:
         if torch.is_grad_enabled():
             padded: Tensor = _TrainedNetwork.apply(self, alt, *self.parameters())  # type: ignore[no-untyped-call]
         else:
-            padded = self.logits(torch.from_numpy(forward(self.packed(), alt, self.gaps, self.threads)))
+            padded = self.logits(forward(self.packed(), alt, self.gaps, self.threads))
         return padded[:, :, : len(alt)].transpose(1, 2)
 
     def packed(self) -> list[PackedStack]:
@@ -77,33 +77,23 @@ class CpuEngine:
         heads = [network.left_head, network.right_head, network.bias]
         return [*heads, *network.left.parameters(), *network.right.parameters()]
 
-    def head(self) -> Tensor:
+    def head(self) -> Floats:
         """(2 * n_sites, units of both stacks): the weights of each logit."""
         by_site = torch.cat([self._network.left_head.detach(), self._network.right_head.detach()], dim=1)
-        return by_site.transpose(1, 2).reshape(-1, by_site.shape[1])
+        return by_site.transpose(1, 2).reshape(-1, by_site.shape[1]).numpy()
 
-    def logits(self, states: Tensor) -> Tensor:
+    def logits(self, states: Floats) -> Tensor:
         """(n_sites, 2, n_padded) from states (n_gaps, units of both stacks, n_padded)."""
-        head, bias = self.head(), self._network.bias.detach().reshape(-1, 1)
-        result = torch.empty(len(head), states.shape[2])
-        for gap, rows in enumerate(self._rows_of_gaps):
-            torch.addmm(bias[rows], head[rows], states[gap], out=result[rows])
-        return result.view(-1, 2, states.shape[2])
+        bias = self._network.bias.detach().reshape(-1).numpy()
+        logits = logits_of_states(self.head(), bias, self._first_rows, states, self.threads)
+        return torch.from_numpy(logits).view(-1, 2, states.shape[2])
 
-    def head_gradients(self, states: Tensor, of_rows: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Gradients of the states, and of the left head, the right head and their bias.
-
-        Args:
-            states: as in `logits`.
-            of_rows: (2 * n_sites, n_padded), the gradient of the logits.
-        """
-        head = self.head()
-        of_states, of_head = torch.empty_like(states), torch.empty_like(head)
-        for gap, rows in enumerate(self._rows_of_gaps):
-            torch.mm(head[rows].T, of_rows[rows], out=of_states[gap])
-            torch.mm(of_rows[rows], states[gap].T, out=of_head[rows])
-        left, right = of_head.view(-1, 2, head.shape[1]).transpose(1, 2).chunk(2, dim=1)
-        return of_states, [left, right, of_rows.sum(1).view(-1, 1, 2)]
+    def head_gradients(self, states: Floats, of_logits: Tensor) -> tuple[Floats, list[Tensor]]:
+        """Gradients of the states, and of the left head, the right head and their bias; as in `logits`."""
+        head, of_rows = self.head(), of_logits.reshape(-1, states.shape[2]).numpy()
+        of_head, of_bias, of_states = gradients_of_heads(head, self._first_rows, states, of_rows, self.threads)
+        by_site = torch.from_numpy(of_head).view(-1, 2, head.shape[1]).transpose(1, 2)
+        return of_states, [*by_site.chunk(2, dim=1), torch.from_numpy(of_bias).view(-1, 1, 2)]
 
 
 class _TrainedNetwork(torch.autograd.Function):
@@ -112,16 +102,14 @@ class _TrainedNetwork(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: CpuEngine, alt: Floats, *parameters: Tensor) -> Tensor:
         ctx.engine, ctx.stacks = engine, engine.packed()
-        states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
-        ctx.states = torch.from_numpy(states)
+        ctx.states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
         return engine.logits(ctx.states)
 
     @staticmethod
     def backward(ctx: Any, *of_logits: Tensor) -> Any:
         engine: CpuEngine = ctx.engine
-        of_rows = of_logits[0].reshape(-1, ctx.states.shape[2])
-        of_states, of_heads = engine.head_gradients(ctx.states, of_rows)
-        of_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, of_states.numpy(), engine.threads)
+        of_states, of_heads = engine.head_gradients(ctx.states, of_logits[0])
+        of_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, of_states, engine.threads)
         engine.workspace.give_back(ctx.kept)
         of_layers = [torch.from_numpy(part) for stack in of_stacks for layer in stack.layers for part in layer]
         return None, None, *of_heads, *of_layers

@@ -28,7 +28,8 @@ from rnnimp.network.simd import (
     add_product,
     fma,
     load,
-    prefetch,
+    prefetch_to_read,
+    prefetch_to_write,
     sigmoid,
     splat,
     store,
@@ -42,7 +43,7 @@ Floats = NDArray[np.float32]
 GATES = 4
 LINE = 16  # float32 in a cache line
 OUTER_ROWS = 4 if WIDE else 2  # rows of a weight gradient whose sums fit in the registers
-_kernel = numba.njit(error_model="numpy", nogil=True, cache=True)
+kernel = numba.njit(error_model="numpy", nogil=True, cache=True)
 
 
 class Shape(NamedTuple):
@@ -85,16 +86,15 @@ class Scratch(NamedTuple):
     rows: Floats  # [4][unit], gradients of the gates before their functions
     states: Floats  # [parity of the step][layer][haplotype][unit]
     below: Floats  # [layer - 1][haplotype][unit], the layers' inputs
-    bias: Floats  # [layer][4][unit]
 
 
 def scratch_sizes(shape: Shape) -> tuple[int, ...]:
     """Lengths of `Scratch`'s arrays."""
     tile, n_layers = shape.width * LANES, shape.n_layers
-    return 2 * n_layers * tile, tile, GATES * tile, 2 * n_layers * tile, n_layers * tile, GATES * n_layers * tile
+    return 2 * n_layers * tile, tile, GATES * tile, 2 * n_layers * tile, n_layers * tile
 
 
-@_kernel
+@kernel
 def multiply(a, b, product):  # type: ignore
     """`product = a @ b` of small matrices; numpy's own would wake its threads, which costs more."""
     product[:] = 0.0
@@ -105,11 +105,22 @@ def multiply(a, b, product):  # type: ignore
                 product[row, column] += factor * b[step, column]
 
 
-@_kernel
+@kernel
+def _expect_writing(width, at, states, current, gates, kept):  # type: ignore
+    """A store to memory that is not in the cache fetches it first; begin with the next unit's."""
+    if kept >= 0:
+        for line in range(at, at + LANES, LINE):
+            prefetch_to_write(states, current + line)
+            for gate in range(GATES):
+                prefetch_to_write(gates, kept + gate * width * LANES + line)
+
+
+@kernel
 def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
     """One layer at one marker: states[previous ...] -> states[current ...], and the gates where they are kept."""
     width = shape.width
     for unit in range(width):
+        _expect_writing(width, (unit + 1) * LANES, states, current, gates, kept)
         own = layer * width + unit
         if layer == 0:
             row = (marker * width + unit) * 6
@@ -118,9 +129,9 @@ def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, curr
             z = fma(alt, weights.table[row + 5], weights.table[row + 2])
         else:
             n, r, z = splat(weights.bias[own * 4]), splat(weights.bias[own * 4 + 1]), splat(weights.bias[own * 4 + 2])
-            n, r, z = add_product((n, r, z), weights.input, (own - width) * width * 3, 1, 3, below, 0, width)
+            n, r, z = add_product((n, r, z), weights.input, (own - width) * width * 3, 1, 3, below, 0, LANES, width)
         m = splat(weights.bias[own * 4 + 3])
-        r, z, m = add_product((r, z, m), weights.recurrent, own * width * 3, 1, 3, states, previous, width)
+        r, z, m = add_product((r, z, m), weights.recurrent, own * width * 3, 1, 3, states, previous, LANES, width)
         r, z = sigmoid(r), sigmoid(z)
         n = tanh(fma(r, m, n))
         at = unit * LANES
@@ -132,12 +143,13 @@ def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, curr
             store(gates, kept + 3 * width * LANES + at, m)
 
 
-@_kernel
+@kernel
 def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
     """The same for LSTM; the cell's states lie behind the visible ones."""
     width = shape.width
     cells = width * LANES
     for unit in range(width):
+        _expect_writing(width, (unit + 1) * LANES, states, current, gates, kept)
         own = layer * width + unit
         if layer == 0:
             row = (marker * width + unit) * 8
@@ -148,8 +160,10 @@ def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, cur
         else:
             i, f = splat(weights.bias[own * 4]), splat(weights.bias[own * 4 + 1])
             g, o = splat(weights.bias[own * 4 + 2]), splat(weights.bias[own * 4 + 3])
-            i, f, g, o = add_product((i, f, g, o), weights.input, (own - width) * width * 4, 1, 4, below, 0, width)
-        i, f, g, o = add_product((i, f, g, o), weights.recurrent, own * width * 4, 1, 4, states, previous, width)
+            i, f, g, o = add_product(
+                (i, f, g, o), weights.input, (own - width) * width * 4, 1, 4, below, 0, LANES, width
+            )
+        i, f, g, o = add_product((i, f, g, o), weights.recurrent, own * width * 4, 1, 4, states, previous, LANES, width)
         i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
         at = unit * LANES
         cell = fma(f, load(states, previous + cells + at), i * g)
@@ -162,7 +176,7 @@ def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, cur
             store(gates, kept + 3 * width * LANES + at, o)
 
 
-@_kernel
+@kernel
 def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, places, column, row):  # type: ignore
     """A tile over all markers.
 
@@ -193,7 +207,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
                 store(output, (places[marker] + unit) * row + column, load(below, unit * LANES))
 
 
-@_kernel
+@kernel
 def _gru_rows(width, scratch, layer, states, previous, gates, kept):  # type: ignore
     """Gradients of one layer's gates at one marker, and of its previous state but for the recurrent product."""
     tile = width * LANES
@@ -212,7 +226,7 @@ def _gru_rows(width, scratch, layer, states, previous, gates, kept):  # type: ig
         store(scratch.rows, 3 * tile + at, of_m)
 
 
-@_kernel
+@kernel
 def _lstm_rows(width, scratch, layer, states, previous, current, gates, kept):  # type: ignore
     """The same for LSTM."""
     tile = width * LANES
@@ -231,21 +245,21 @@ def _lstm_rows(width, scratch, layer, states, previous, current, gates, kept):  
         store(scratch.rows, 3 * tile + at, of_state * bent * o * (1.0 - o))
 
 
-@_kernel
+@kernel
 def _add_transposed_product(sums, sums_at, weights, weights_at, rows, rows_at, n_rows, width):  # type: ignore
     """`sums[unit] += weights[row, unit] * rows[row]` over the rows, four units at a time."""
     for unit in range(0, width, 4):
         first = weights_at + (unit // BLOCK) * n_rows * BLOCK + unit % BLOCK
         at = sums_at + unit * LANES
         four = (load(sums, at), load(sums, at + LANES), load(sums, at + 2 * LANES), load(sums, at + 3 * LANES))
-        four = add_product(four, weights, first, 1, BLOCK, rows, rows_at, n_rows)
+        four = add_product(four, weights, first, 1, BLOCK, rows, rows_at, LANES, n_rows)
         store(sums, at, four[0])
         store(sums, at + LANES, four[1])
         store(sums, at + 2 * LANES, four[2])
         store(sums, at + 3 * LANES, four[3])
 
 
-@_kernel
+@kernel
 def _add_weight_gradient(  # type: ignore
     gradient, gradient_at, rows, rows_at, n_rows, states, states_at, width, soon, soon_at, n_soon
 ):
@@ -262,7 +276,7 @@ def _add_weight_gradient(  # type: ignore
             c, a = gradient_at + row * width + column, rows_at + row * LANES
             if column == 0:
                 for line in range(row * n_soon // n_rows // LINE, (row + OUTER_ROWS) * n_soon // n_rows // LINE):
-                    prefetch(soon, soon_at + line * LINE)
+                    prefetch_to_read(soon, soon_at + line * LINE)
             if piece == 40:
                 add_outer_products(gradient, c, width, rows, a, states, b, width, OUTER_ROWS, 40)
             elif piece == 32:
@@ -275,7 +289,7 @@ def _add_weight_gradient(  # type: ignore
                 add_outer_products(gradient, c, width, rows, a, states, b, width, OUTER_ROWS, 8)
 
 
-@_kernel
+@kernel
 def _transpose_states(shape, states, marker_at, per_layer, target, target_at):  # type: ignore
     width = shape.width
     for layer in range(shape.n_layers):
@@ -286,7 +300,7 @@ def _transpose_states(shape, states, marker_at, per_layer, target, target_at):  
                 transpose_block(states, from_here, LANES, target, to_here, width)
 
 
-@_kernel
+@kernel
 def _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, gates, kept):  # type: ignore
     """From the gates' gradients to those of the recurrent weights and of the previous state."""
     width, tile = shape.width, shape.width * LANES
@@ -312,11 +326,10 @@ def _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, ga
         n_soon,
     )
     for row in range(0 if layer else n_rows, GATES * width):  # the lowest layer's other biases are in its table
-        sums = (layer * GATES * width + row) * LANES
-        store(scratch.bias, sums, load(scratch.bias, sums) + load(scratch.rows, row * LANES))
+        gradients.bias[layer * GATES * width + row] += total(load(scratch.rows, row * LANES))
 
 
-@_kernel
+@kernel
 def _input_backward(shape, weights, gradients, scratch, layer, marker, here, states, previous, per_layer):  # type: ignore
     """From the gates' gradients to those of the input weights and of the layers below."""
     width, tile = shape.width, shape.width * LANES
@@ -337,7 +350,7 @@ def _input_backward(shape, weights, gradients, scratch, layer, marker, here, sta
     )  # fmt: skip
 
 
-@_kernel
+@kernel
 def backward_tile(shape, weights, gradients, scratch, alt, states, gates, output, places, column, row):  # type: ignore
     """Gradients of a tile from those of its output, laid out as in `forward_tile`; `gradients` begin at 0."""
     width, tile = shape.width, shape.width * LANES
@@ -345,7 +358,6 @@ def backward_tile(shape, weights, gradients, scratch, alt, states, gates, output
     per_marker = per_layer * shape.n_layers
     side = shape.n_layers * tile
     scratch.carry[:] = 0.0
-    scratch.bias[:] = 0.0
     _transpose_states(shape, states, shape.n_markers * per_marker, per_layer, scratch.states, 0)
     for step in range(shape.n_markers - 1, -1, -1):
         marker = shape.n_markers - 1 - step if shape.from_right else step
@@ -369,5 +381,3 @@ def backward_tile(shape, weights, gradients, scratch, alt, states, gates, output
             states_at = side - now + layer * tile
             _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, gates, kept)
             _input_backward(shape, weights, gradients, scratch, layer, marker, here, states, previous, per_layer)
-    for number in range(len(gradients.bias)):
-        gradients.bias[number] = total(load(scratch.bias, number * LANES))

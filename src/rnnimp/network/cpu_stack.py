@@ -250,7 +250,7 @@ def _forward(
         for tile in range(n_tiles):
             memory = (kept.states[-1][tile], kept.gates[-1][tile]) if workspace else (n_states, 0)
             jobs.append((stack, alt[tile], *memory, n_kept, output, places, tile, n_tiles))
-    _deal(_forward_job, jobs, threads)
+    deal(_forward_job, jobs, threads)
     return by_gap, kept
 
 
@@ -294,7 +294,8 @@ def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64]) -> list[NDAr
     return result
 
 
-def _deal(job: Callable[..., None], jobs: Sequence[tuple[Any, ...]], threads: int) -> None:
+def deal(job: Callable[..., None], jobs: Sequence[tuple[Any, ...]], threads: int) -> None:
+    """Do jobs that do not depend on each other, as many at once as there are threads."""
     if threads == 1:
         for arguments in jobs:
             job(*arguments)
@@ -329,7 +330,7 @@ def backward(
             gradients = _gradients(stack.shape, by_tile[tile])
             memory = kept.alt[tile], kept.states[number][tile], kept.gates[number][tile]
             jobs.append((stack, gradients, *memory, output, places, tile, n_tiles))
-    _deal(_backward_job, jobs, threads)
+    deal(_backward_job, jobs, threads)
     return [_unpack(stack, by_tile.sum(axis=0)) for stack, by_tile in zip(stacks, sums, strict=True)]
 
 

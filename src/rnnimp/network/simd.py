@@ -4,7 +4,8 @@ Numba code written with it reads like code for one haplotype and compiles to pac
 since LLVM cuts a vector into the registers that there are. In this order: the type and its arithmetic; memory;
 `sigmoid` and `tanh`; the products, each with its sums in registers.
 
-Nothing is compiled when this module is imported.
+Nothing is compiled when this module is imported. Numba keeps compiled kernels until the file that they are written in
+changes; whoever changes this one must touch those.
 """
 
 from __future__ import annotations
@@ -223,27 +224,44 @@ def tanh(x: Any) -> Any:
     return less_one / (less_one + 2.0)
 
 
-@intrinsic
-def prefetch(typing_context: Any, array: Any, offset: Any) -> Any:
-    """Begin to bring the cache line of `array[offset]` closer."""
+def _define_prefetch(flags: tuple[int, int, int], purpose: str) -> Any:
+    @intrinsic
+    def prefetch(typing_context: Any, array: Any, offset: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
+            address = _pointer(context, builder, signature.args[0], *operands)
+            pointer = builder.bitcast(address, ir.IntType(8).as_pointer())
+            kind = ir.FunctionType(ir.VoidType(), [pointer.type] + [ir.IntType(32)] * 3)
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(function, [pointer, *(ir.Constant(ir.IntType(32), flag) for flag in flags)])
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        pointer = builder.bitcast(_pointer(context, builder, signature.args[0], *operands), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type] + [ir.IntType(32)] * 3)
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, *(ir.Constant(ir.IntType(32), flag) for flag in (0, 2, 1))])
-        return context.get_dummy_value()
+        return types.void(array, types.int64), generate
 
-    return types.void(array, types.int64), generate
+    prefetch.__doc__ = f"Begin to fetch the cache line of `array[offset]` {purpose}; the place need not exist."
+    return prefetch
+
+
+# LLVM's flags: 1 to write, nearness of the cache (3 nearest), 1 for data
+prefetch_to_read = _define_prefetch((0, 2, 1), "from memory, to read it a while later")
+prefetch_to_write = _define_prefetch((1, 3, 1), "to write it soon")
 
 
 @intrinsic
 def add_product(
-    typing_context: Any, sums: Any, a: Any, a_offset: Any, a_row: Any, a_step: Any, b: Any, b_offset: Any, steps: Any
+    typing_context: Any,
+    sums: Any,
+    a: Any,
+    a_offset: Any,
+    a_row: Any,
+    a_step: Any,
+    b: Any,
+    b_offset: Any,
+    b_step: Any,
+    steps: Any,
 ) -> Any:
     """Rows of a matrix product: numbers of `a` times vectors of `b`, added to a tuple of vectors.
 
-    `sums[row] + sum over step of a[a_offset + row * a_row + step * a_step] * b[b_offset + step * LANES ...]`
+    `sums[row] + sum over step of a[a_offset + row * a_row + step * a_step] * b[b_offset + step * b_step ...]`
     """
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
@@ -253,8 +271,8 @@ def add_product(
         held = []
         for row in range(sums.count):
             held.append(cgutils.alloca_once_value(builder, builder.extract_value(operands[0], row)))
-        with cgutils.for_range(builder, operands[7]) as loop:
-            vector_at = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
+        with cgutils.for_range(builder, operands[8]) as loop:
+            vector_at = builder.mul(loop.index, operands[7])
             vector = _load(builder, builder.gep(first_b, [vector_at]), _VECTOR)
             at = builder.gep(first_a, [builder.mul(loop.index, step_stride)])
             for row, slot in enumerate(held):
@@ -265,7 +283,7 @@ def add_product(
         return cgutils.pack_array(builder, [builder.load(slot) for slot in held])
 
     integer = types.int64
-    return sums(sums, a, integer, integer, integer, b, integer, integer), generate
+    return sums(sums, a, integer, integer, integer, b, integer, integer, integer), generate
 
 
 def _register_widths(width: int) -> list[int]:

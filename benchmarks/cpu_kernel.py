@@ -1,0 +1,127 @@
+"""How fast the CPU kernels run and train a network, beside PyTorch's own recurrent layers.
+
+    python benchmarks/cpu_kernel.py [--threads 1] [--cell GRU] [--units 40] [--repeats 7]
+
+A whole iteration is: forward pass, heads, loss, backward pass, Adam. All ways take turns, and the best time of each
+counts, so that other work on the machine disturbs all alike. The peak is that of a large float32 matrix product on the
+same number of threads. Operations are those of the recurrent layers' matrix products alone, so that a share of
+the peak has all the rest in it; a backward pass has twice those of a forward pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnimp.network.cpu_engine import CpuEngine
+from rnnimp.network.simd import LANES
+from rnnimp.network.stack import ImputationNetwork, NetworkSettings
+from rnnimp.training.loss import weighted_cross_entropy
+
+MATRIX = 2048
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The published shape unless told otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cell", default="GRU", help="GRU or LSTM (default: %(default)s)")
+    for name, default, meaning in (
+        ("markers", 300, "markers of the region"),
+        ("sites", 1000, "imputed sites"),
+        ("batch", 500, "haplotypes an iteration"),
+        ("layers", 4, "recurrent layers a direction"),
+        ("units", 40, "units of a layer"),
+        ("threads", 1, "threads of every way"),
+        ("repeats", 7, "turns, of which the best counts"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default: {default})")
+    return parser.parse_args()
+
+
+def make_network(args: argparse.Namespace) -> ImputationNetwork:
+    """A network with its first weights; sites lie in random gaps."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(args.markers, 2, 40)).astype(np.float32)
+    gaps = np.sort(rng.integers(0, args.markers + 1, args.sites))
+    torch.manual_seed(1)
+    return ImputationNetwork(NetworkSettings(args.cell, args.units, args.layers, 40), features, gaps)
+
+
+def iteration(
+    network: ImputationNetwork, run: Callable[[Tensor], Tensor], inputs: Tensor, truth: Tensor
+) -> Callable[[], None]:
+    """One step of training, with an optimiser of its own."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    weights = torch.ones(len(truth))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        weighted_cross_entropy(run(inputs), truth, weights).backward()
+        optimizer.step()
+
+    return step
+
+
+def without_gradients(run: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], None]:
+    """A forward pass alone."""
+
+    @torch.no_grad()
+    def step() -> None:
+        run(inputs)
+
+    return step
+
+
+def billion_operations(args: argparse.Namespace) -> float:
+    """Of the recurrent layers' matrix products in a forward pass; the lowest layer's input product is a table."""
+    gates = 3 if args.cell == "GRU" else 4
+    products = 2 * (2 * args.layers - 1) * gates * args.units**2
+    return 2e-9 * products * args.markers * args.batch
+
+
+def main() -> None:
+    """Take turns, print the table."""
+    args = parse_arguments()
+    torch.set_num_threads(args.threads)
+    network, matrix = make_network(args), torch.randn(MATRIX, MATRIX)
+    engine = CpuEngine(network, args.threads)
+    alt = torch.rand(args.batch, args.markers).round()
+    inputs = torch.stack([1 - alt, alt], dim=2)
+    truth = torch.randint(0, 2, (args.sites, args.batch), dtype=torch.int8)
+    forward = billion_operations(args)
+    ways: dict[str, tuple[Callable[[], object], float]] = {
+        "peak: matrix product": (lambda: matrix @ matrix, 2e-9 * MATRIX**3),
+        f"forward, nn.{args.cell}": (without_gradients(network, inputs), forward),
+        "forward, kernels": (without_gradients(engine, inputs), forward),
+        f"iteration, nn.{args.cell}": (iteration(network, network, inputs, truth), 3 * forward),
+        "iteration, kernels": (iteration(network, engine, inputs, truth), 3 * forward),
+    }
+    seconds = {name: float("inf") for name in ways}
+    for turn in range(args.repeats + 1):
+        for name, (step, _) in ways.items():
+            start = time.perf_counter()
+            step()
+            if turn:  # the first warms up, and compiles
+                seconds[name] = min(seconds[name], time.perf_counter() - start)
+    rates = {name: operations / seconds[name] for name, (_, operations) in ways.items()}
+    shape = f"{args.markers} markers, {args.sites} sites, batch {args.batch}, {args.layers} layers, {args.units} units"
+    print(f"{args.cell}, {shape}; {args.threads} of {os.cpu_count()} threads, tiles of {LANES} haplotypes")
+    print(f"{'':<24}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'gain':>7}")
+    slow = 0.0
+    for name in ways:
+        slow = seconds[name] if "nn." in name else slow
+        gain = f"{slow / seconds[name]:>6.1f}x" if slow else ""
+        share = rates[name] / rates["peak: matrix product"]
+        print(f"{name:<24}{seconds[name]:>9.3f}{rates[name]:>9.1f}{share:>9.0%}{gain}")
+    print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
