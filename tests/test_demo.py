@@ -1,4 +1,4 @@
-"""The demo, on a small example made here whose result can be told from its model."""
+"""The demo: on a small example made here whose result can be told from its model, and the packaged one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from helpers import random_panel
 from rnnimp.cli import main
 from rnnimp.errors import DataError
-from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.formats.vcf import read_genotypes
 from rnnimp.panel import Panel, as_strings
 from rnnimp.pipeline import demo as demo_stage
@@ -82,3 +82,25 @@ def test_an_incomplete_example_is_one_clear_line(example: Path, tmp_path: Path, 
     with pytest.raises(DataError, match=f"{absent}.*install rnnimp again"):
         demo(tmp_path / "results", example)
     assert not (tmp_path / "results").exists()
+
+
+def test_the_packaged_model_imputes_the_packaged_example_well(tmp_path: Path) -> None:
+    result = demo(tmp_path)
+    *bins, everything = result.evaluation.bins
+    assert everything.n_sites >= 1_800
+    assert everything.mean_r2 > 0.75
+    common = [scores.mean_r2 for scores in bins if scores.lower >= 5]
+    assert min(common) > 0.85
+    assert min(scores.concordance for scores in bins if scores.n_sites) > 0.9
+
+
+def test_the_packaged_result_is_complete(tmp_path: Path) -> None:
+    result = demo(tmp_path)
+    table = read_genotypes(result.vcf)
+    legends = [read_legend(path) for path in sorted(demo_stage.PACKAGED.glob("model/demo_*.legend.gz"))]
+    imputed = {key for sites in legends for key in sites[~sites.markers()].keys()}
+    target = read_legend(demo_stage.PACKAGED / "target.legend.gz")
+    assert set(table.sites.keys()) == imputed | set(target.keys())
+    assert len(table.sites) == len(imputed) + len(target)
+    assert table.dosages.shape[1] == 50
+    assert np.isfinite(table.dosages).all() and table.dosages.min() >= 0 and table.dosages.max() <= 2

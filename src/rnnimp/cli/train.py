@@ -56,6 +56,12 @@ def add_parser(subparsers: Any) -> None:
     how = parser.add_argument_group("what and where to train")
     how.add_argument("--regions", metavar="LIST", help="regions to train, as 3,7-9 (default: all)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    how.add_argument(
+        "--engine",
+        choices=("auto", "reference", "fused"),
+        default="auto",
+        help="fused: many networks at once, on a GPU; reference: one after another (default: fused where it can)",
+    )
     how.add_argument("--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)")
     how.add_argument(
         "--resume",
@@ -108,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     from rnnimp.cli.progress import choose_display
 
-    options = TrainOptions(regions, args.device, args.resume, args.num_threads, args.chromosome)
+    options = TrainOptions(regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome)
     train(args.data_list, args.output_prefix, _settings(args), options, choose_display())
 
 
@@ -142,7 +148,7 @@ def _task_arguments(args: argparse.Namespace) -> list[str]:
         value = getattr(args, field)
         if value is not None:
             arguments.append(f"{option}={value}")
-    arguments += ["--device", args.device, "--num-threads", str(args.num_threads)]
+    arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.num_threads)]
     arguments.append("--resume" if args.resume else "--no-resume")
     if args.chromosome is not None:
         arguments += ["--chromosome", args.chromosome]

@@ -13,9 +13,10 @@ import logging
 import platform
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ from rnnimp.training.trainer import Progress
 logger = logging.getLogger(__name__)
 
 CHECKED_HAPLOTYPES = 20
+MOST_FUSED_UNITS = 64
 
 
 class Display(Protocol):
@@ -56,6 +58,7 @@ class TrainOptions:
     Attributes:
         regions: numbers of the regions to train, from 1; None for all.
         device: `auto`, `cpu` or `cuda`.
+        engine: `auto`, `reference` (plain PyTorch, a network at a time) or `fused` (many at once, CUDA only).
         resume: keep finished regions and go on from checkpoints.
         n_threads: CPU threads.
         chromosome: its name, for the manifest; else told from the site ids.
@@ -63,6 +66,7 @@ class TrainOptions:
 
     regions: tuple[int, ...] | None = None
     device: str = "auto"
+    engine: str = "auto"
     resume: bool = True
     n_threads: int = 1
     chromosome: str | None = None
@@ -143,22 +147,114 @@ def train(
     prefixes = read_data_list(data_list)
     numbers = _chosen(options.regions, len(prefixes))
     device = resolve_device(options.device)
+    engine = resolve_engine(options.engine, device, settings)
     torch.set_num_threads(options.n_threads)
-    logger.info("training %d of %d regions on %s", len(numbers), len(prefixes), device)
+    logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), device, engine)
+    regions = {number: RegionFiles(output_prefix, number) for number in numbers}
     failed: dict[int, str] = {}
-    for number in numbers:
-        files = RegionFiles(output_prefix, number)
-        try:
-            _train_one(prefixes[number - 1], files, settings, options, device, display)
-        except Exception as error:
-            failed[number] = _record_failure(error, files)
-        finally:
-            display.finish_region()
+
+    def finish(chosen: Sequence[int]) -> None:
+        for number in chosen:
+            try:
+                how = replace(options, resume=options.resume or engine == "fused")  # a group cleared its folders
+                _train_one(prefixes[number - 1], regions[number], settings, how, device, display)
+            except Exception as error:
+                failed[number] = _record_failure(error, regions[number])
+            finally:
+                display.finish_region()
+
+    if engine == "fused":
+        _train_in_groups(prefixes, regions, settings, options, device, display, finish)
+    else:
+        finish(numbers)
     finished = _write_bundle_manifest(output_prefix, len(prefixes), settings, options.chromosome)
     logger.info("%d of %d regions are finished; models: %s_*", finished, len(prefixes), model_prefix(output_prefix))
     if failed:
         reasons = "; ".join(f"region {number}: {reason}" for number, reason in failed.items())
         raise TrainingError(f"{len(failed)} of {len(numbers)} regions failed: {reasons}")
+
+
+def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) -> str:
+    """The engine that `auto`, `reference` or `fused` means on a device.
+
+    Raises:
+        SettingsError: if the fused engine is asked for where it cannot run.
+    """
+    obstacles = []
+    if device.type != "cuda":
+        obstacles.append("no CUDA device")
+    if find_spec("triton") is None:
+        obstacles.append("no Triton")
+    if settings.n_units > MOST_FUSED_UNITS:
+        obstacles.append(f"{settings.n_units} units, of at most {MOST_FUSED_UNITS}")
+    if settings.n_layers_higher != settings.n_layers_lower:
+        obstacles.append("higher- and lower-MAF networks of different depth")
+    if name == "fused" and obstacles:
+        raise SettingsError(f"--engine fused cannot run here, found {' and '.join(obstacles)}; use --engine reference")
+    return "reference" if name == "reference" or obstacles else "fused"
+
+
+def _train_in_groups(
+    prefixes: Sequence[str],
+    regions: dict[int, RegionFiles],
+    settings: TrainingSettings,
+    options: TrainOptions,
+    device: torch.device,
+    display: Display,
+    finish: Callable[[Sequence[int]], None],
+) -> None:
+    """Train as many regions at once as the device has room for, and export them group by group.
+
+    What cannot be read here is left to `finish`, which says why.
+    """
+    from rnnimp.training.stacked import Job, regions_at_once, train_group
+
+    waiting = list(regions)
+    at_once: int | None = None
+    while waiting:
+        jobs: dict[int, Job] = {}
+        while waiting and (at_once is None or len(jobs) < at_once):
+            number = waiting.pop(0)
+            data = _data_if_unfinished(prefixes[number - 1], regions[number], settings, options)
+            if data is None:
+                finish([number])
+                continue
+            jobs[number] = Job(number, data, regions[number].folder, _teller(display, number, settings))
+            if at_once is None:
+                at_once = regions_at_once(data, settings, device)
+                logger.info("%d regions at once", at_once)
+        try:
+            if jobs:
+                train_group(list(jobs.values()), settings, device)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if len(jobs) == 1:
+                raise RnnimpError("one region does not fit into the GPU's memory; lower --batch-size") from None
+            at_once = max(1, len(jobs) // 2)
+            logger.warning("the GPU's memory is too small for %d regions at once; going on with %d", len(jobs), at_once)
+            waiting = [*jobs, *waiting]
+            continue
+        finish(list(jobs))
+
+
+def _teller(display: Display, number: int, settings: TrainingSettings) -> Callable[[str], Progress]:
+    return lambda name: display.network(number, name, settings.max_iterations)
+
+
+def _data_if_unfinished(
+    prefix: str, files: RegionFiles, settings: TrainingSettings, options: TrainOptions
+) -> RegionData | None:
+    """A region's data, its folder begun; None if it is finished or cannot be trained."""
+    try:
+        fingerprint = _fingerprint(prefix, settings)
+        if not options.resume:
+            files.clear()
+        elif _is_finished(files, fingerprint):
+            return None
+        _write_json(files.settings, fingerprint)
+        return RegionData.of(open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read(), settings)
+    except RnnimpError:
+        return None
 
 
 def _chosen(regions: Sequence[int] | None, n_regions: int) -> list[int]:

@@ -13,6 +13,20 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output
 
 
+def require_engine(state: dict[str, Any], engine: str, path: Path) -> None:
+    """Refuse to go on with one engine from an unfinished state of another.
+
+    Raises:
+        DataError: naming both.
+    """
+    if state["engine"] != engine:
+        raise DataError(
+            f"was begun with --engine {state['engine']} and cannot go on with {engine}; use the same engine, or "
+            "--no-resume to train anew",
+            path,
+        )
+
+
 class CheckpointFile:
     """The state of one network's training, written every so often, complete or not at all.
 

@@ -55,16 +55,30 @@ def mean_dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> float:
     Returns:
         The mean, or NaN if no site varies.
     """
-    n_sites = len(alleles)
-    expected = alt_probabilities.double().reshape(n_sites, -1, 2).sum(2)
-    pairs = alleles.reshape(n_sites, -1, 2)
-    known = (pairs >= 0).all(2).double()
-    true = pairs.double().sum(2) * known
-    n_known = known.sum(1, keepdim=True).clamp(min=1)
-    expected = (expected - (expected * known).sum(1, keepdim=True) / n_known) * known
-    true = (true - true.sum(1, keepdim=True) / n_known) * known
-    covariance, variance = (expected * true).sum(1), (true * true).sum(1)
-    explained = (expected * expected).sum(1)
-    varies = variance > 1e-9
+    return float(mean_over_varying(*dosage_r2(alt_probabilities, alleles)))
+
+
+def mean_over_varying(r2: Tensor, varies: Tensor) -> Tensor:
+    """Mean of the last axis where `varies`; NaN where nothing does."""
+    return torch.where(varies, r2, 0.0).sum(-1) / varies.sum(-1)
+
+
+def dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> tuple[Tensor, Tensor]:
+    """Dosage r2 of each site, float64, and whether its true dosages vary.
+
+    Args:
+        alt_probabilities: float (..., n_sites, n_haplotypes); see `mean_dosage_r2`.
+        alleles: int8 of the same shape.
+    """
+    by_sample = (*alleles.shape[:-1], -1, 2)
+    expected = alt_probabilities.double().reshape(by_sample).sum(-1)
+    pairs = alleles.reshape(by_sample)
+    known = (pairs >= 0).all(-1).double()
+    true = pairs.double().sum(-1) * known
+    n_known = known.sum(-1, keepdim=True).clamp(min=1)
+    expected = (expected - (expected * known).sum(-1, keepdim=True) / n_known) * known
+    true = (true - true.sum(-1, keepdim=True) / n_known) * known
+    covariance, variance = (expected * true).sum(-1), (true * true).sum(-1)
+    explained = (expected * expected).sum(-1)
     r2 = torch.where(explained > 1e-12, covariance**2 / (variance * explained).clamp(min=1e-30), 0.0)
-    return float(r2[varies].mean())
+    return r2, variance > 1e-9

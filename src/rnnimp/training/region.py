@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from rnnimp.network.stack import HybridHead, ImputationNetwork
@@ -77,19 +78,23 @@ def train_region(
         evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name)).run()
         model.requires_grad_(False)
 
-    def network(name: str, n_layers: int) -> ImputationNetwork:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(network_seed(settings.seed, number, name))
-            model = ImputationNetwork(settings.network(n_layers), features, data.gaps, imputed_freq)
-        return model.to(device)
-
-    higher = network("higher", settings.n_layers_higher)
+    higher = draw_network(data, features, settings, number, "higher").to(device)
     fit("higher", higher, higher, settings.gamma_higher)
-    lower = network("lower", settings.n_layers_lower)
+    lower = draw_network(data, features, settings, number, "lower").to(device)
     fit("lower", lower, lower, settings.gamma_lower)
     hybrid = HybridHead(len(imputed_freq)).to(device)
     fit("hybrid", hybrid, lambda inputs: hybrid(higher(inputs), lower(inputs)), gamma=0.0)
     return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
+
+
+def draw_network(
+    data: RegionData, features: NDArray[np.float32], settings: TrainingSettings, number: int, name: str
+) -> ImputationNetwork:
+    """A region's higher- or lower-MAF network with its first weights, on the CPU."""
+    n_layers = settings.n_layers_higher if name == "higher" else settings.n_layers_lower
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(network_seed(settings.seed, number, name))
+        return ImputationNetwork(settings.network(n_layers), features, data.gaps, data.a1_freq[~data.is_marker])
 
 
 def network_seed(seed: int, number: int, name: str) -> int:

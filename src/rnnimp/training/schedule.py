@@ -51,6 +51,12 @@ class HalvingSchedule:
         self._waiting_since = iteration
         return Verdict.STOP if self.learning_rate < self._smallest_rate else Verdict.RESTORE
 
+    def fall_back(self, iteration: int) -> Verdict:
+        """Halve the rate because training broke down; say whether to go on from the best weights or to stop."""
+        self.learning_rate /= 2
+        self._waiting_since = iteration
+        return Verdict.STOP if self.learning_rate < self._smallest_rate else Verdict.RESTORE
+
     def state(self) -> dict[str, Any]:
         """All that changes, for a checkpoint."""
         names = ("learning_rate", "best_score", "best_iteration", "_patience", "_waiting_since")

@@ -8,8 +8,9 @@ if it had never stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
 from rnnimp.formats.files import atomic_output
-from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.loss import mean_dosage_r2, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict
+
+ENGINE = "reference"
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -179,6 +182,7 @@ class Trainer:
         self._schedule.restore(state["schedule"])
         self.history = [Evaluation(*row) for row in state["history"]]
         if not state["is_finished"]:
+            require_engine(state, ENGINE, self._checkpoint.path)
             self._model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._clip.restore(state["norms"])
@@ -193,17 +197,20 @@ class Trainer:
             "history": [astuple(row) for row in self.history],
         }
         if not is_finished:
+            state["engine"] = ENGINE
             state["model"] = self._model.state_dict()
             state["optimizer"] = self._optimizer.state_dict()
             state["norms"] = self._clip.state()
         self._checkpoint.write(state)
-        self._write_history()
+        write_history(self._checkpoint.path, self.history)
 
-    def _write_history(self) -> None:
-        rows = ["\t".join(HISTORY_COLUMNS)]
-        rows += ["\t".join(f"{value:.6g}" for value in astuple(row)) for row in self.history]
-        with atomic_output(self._checkpoint.path.with_suffix(".history.tsv")) as file:
-            file.write("".join(f"{row}\n" for row in rows).encode())
+
+def write_history(checkpoint: Path, history: Sequence[Evaluation]) -> None:
+    """Write a network's evaluations to `<name>.history.tsv` beside its checkpoint."""
+    rows = ["\t".join(HISTORY_COLUMNS)]
+    rows += ["\t".join(f"{value:.6g}" for value in astuple(row)) for row in history]
+    with atomic_output(checkpoint.with_suffix(".history.tsv")) as file:
+        file.write("".join(f"{row}\n" for row in rows).encode())
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,348 @@
+"""Many networks of one shape, trained together: the parameters in one array, a row a network.
+
+A row is laid out as the reference's tensors one after another: for the left and the right stack, layer by layer,
+input weight, recurrent weight and both biases; then left head, right head and bias. Networks may differ in markers and
+sites; rows and arrays are padded to the largest. What is computed for a network does not depend on the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from triton import language as tl
+
+from rnnimp.network import fused
+from rnnimp.network.stack import ImputationNetwork, NetworkSettings
+
+SITES_AT_ONCE = 16
+CHUNKS = 16
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Where a network's tensors lie in its row.
+
+    Attributes:
+        settings: the shape of every network.
+        n_sites: sites that a row has room for.
+    """
+
+    settings: NetworkSettings
+    n_sites: int
+
+    @property
+    def n_gates(self) -> int:
+        """3 for GRU, 4 for LSTM."""
+        return 3 if self.settings.cell == "GRU" else 4
+
+    def layer_sizes(self, depth: int) -> tuple[int, int, int, int]:
+        """Lengths of input weight, recurrent weight and the two biases of a layer."""
+        units = self.settings.n_units
+        gates = self.n_gates * units
+        return gates * (self.settings.feature_size if depth == 0 else units), gates * units, gates, gates
+
+    def layer_offset(self, depth: int) -> int:
+        """Where a layer of the left stack begins."""
+        return sum(sum(self.layer_sizes(below)) for below in range(depth))
+
+    @property
+    def stack_size(self) -> int:
+        """Length of one stack; the right one begins here."""
+        return self.layer_offset(self.settings.n_layers)
+
+    @property
+    def head_offset(self) -> int:
+        """Where the heads begin."""
+        return 2 * self.stack_size
+
+    @property
+    def size(self) -> int:
+        """Length of a row."""
+        return self.head_offset + self.n_sites * (4 * self.settings.n_units + 2)
+
+    def row(self, network: ImputationNetwork) -> Tensor:
+        """A network's parameters as a row, float32 (size,); 0 beyond its sites."""
+        row = torch.zeros(self.size)
+        pieces = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in parameters_in_order(network)])
+        row[: len(pieces)] = pieces
+        return row
+
+    def write_back(self, row: Tensor, network: ImputationNetwork) -> None:
+        """Set a network's parameters from its row."""
+        start = 0
+        with torch.no_grad():
+            for parameter in parameters_in_order(network):
+                parameter.copy_(row[start : start + parameter.numel()].reshape(parameter.shape))
+                start += parameter.numel()
+
+
+def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
+    """A network's parameters as they follow each other in a row."""
+    for stack in (network.left, network.right):
+        for layer in stack.layers:
+            yield from (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)  # type: ignore[misc]
+    yield from (network.left_head, network.right_head, network.bias)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
+
+    `forward` and `backward` are the sequential kernels, `settle` those that sum weight gradients, `sum` the
+    heads, `table` the first layer's table. Chosen on an H200, see docs/benchmarks.md.
+    """
+
+    forward_tile: int = 64
+    forward_warps: int = 4
+    forward_stages: int = 3
+    backward_tile: int = 64
+    backward_warps: int = 4
+    backward_stages: int = 2
+    settle_tile: int = 64
+    settle_warps: int = 4
+    settle_stages: int = 2
+    sum_tile: int = 64
+    table_tile: int = 128
+
+
+class StackedNetworks:
+    """Room for networks of one shape, and their forward and backward passes.
+
+    Args:
+        settings: the shape of every network.
+        n_networks: how many there is room for.
+        n_markers: most markers of any of them.
+        n_sites: most sites of any of them.
+        n_haplotypes: of a batch.
+        device: where; kernels run on the CPU in Triton's interpreter only.
+        tuning: sizes of tiles.
+        room: haplotypes that `logits` may be asked for at once, if more than a batch.
+    """
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        n_networks: int,
+        n_markers: int,
+        n_sites: int,
+        n_haplotypes: int,
+        device: torch.device,
+        tuning: Tuning | None = None,
+        room: int = 0,
+    ) -> None:
+        self.settings = settings
+        self.layout = RowLayout(settings, n_sites)
+        self.n_networks, self.n_markers, self.n_sites, self.n_haplotypes = n_networks, n_markers, n_sites, n_haplotypes
+        self.tuning = tuning or Tuning()
+        # the interpreter, which runs the kernels without a GPU, knows no bfloat16 products
+        operand, kernel_operand = (
+            (torch.bfloat16, tl.bfloat16) if device.type == "cuda" else (torch.float32, tl.float32)
+        )
+        padded = max(16, 1 << (settings.n_units - 1).bit_length())
+        self._kernel_types = {"PADDED": padded, "OPERAND": kernel_operand}
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
+        self.parameters = zeros(n_networks, self.layout.size)
+        self.gradients = zeros(n_networks, self.layout.size)
+        self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
+        self.site_weights = zeros(n_networks, n_sites)
+        self.lengths = zeros(n_networks, dtype=torch.int32)
+        self.site_counts = zeros(n_networks, dtype=torch.int32)
+        self.first_site = zeros(n_networks, n_markers + 2, dtype=torch.int32)
+        self.alt = zeros(n_networks, n_markers, n_haplotypes)
+        self.truth = zeros(n_networks, n_sites, n_haplotypes, dtype=torch.uint8)
+        self.gap_loss = zeros(n_networks, n_markers + 1)
+        states = (stacks, n_markers, max(n_haplotypes, room), units)
+        depths = range(settings.n_layers)
+        self._h = [zeros(*states, dtype=operand) for _ in depths]
+        self._y = [self._h[0]] + [zeros(*states, dtype=operand) for _ in depths[1:]]
+        self._c = [zeros(*states, dtype=operand) for _ in depths] if settings.cell == "LSTM" else []
+        self._dy = zeros(*states, dtype=operand)
+        self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, units, dtype=operand)
+        self._partial_weight = zeros(stacks, CHUNKS, gates, units, units)
+        self._partial_bias = zeros(stacks, CHUNKS, gates, units)
+        self._partial_input_bias = zeros(stacks, CHUNKS, units)
+        self._d_table = zeros(stacks, n_markers, 2, gates, units)
+
+    def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
+        """Put a network into a slot.
+
+        Args:
+            slot: from 0.
+            network: its parameters, features and gaps.
+            site_weights: float32 (n_sites,), for the loss.
+        """
+        n_markers, n_sites = len(network.features), len(network.left_marker)
+        gaps = torch.where(network.has_left[:, 0, 0] > 0, network.left_marker + 1, 0).cpu().numpy()
+        self.parameters[slot] = self.layout.row(network).to(self.parameters.device)
+        self.gradients[slot] = 0
+        self.features[slot] = 0
+        self.features[slot, :n_markers] = network.features
+        self.site_weights[slot, :n_sites] = site_weights.to(self.parameters.device)
+        self.lengths[slot], self.site_counts[slot] = n_markers, n_sites
+        self.first_site[slot] = n_sites
+        self.first_site[slot, : n_markers + 2] = torch.as_tensor(_first_sites(gaps, n_markers), dtype=torch.int32)
+        self.gap_loss[slot] = 0
+
+    def train(self) -> Tensor:
+        """Loss and gradients of the batch in `alt` and `truth`.
+
+        Returns:
+            float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
+        """
+        table = self._table()
+        self._forward(table, self.alt)
+        fused.heads[self.n_markers + 1, self.n_networks](
+            self.parameters, self.gradients, self._y[-1], self._dy, self.truth, self.site_weights, self.first_site,
+            self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
+        **self._head_sizes)  # fmt: skip
+        self._backward(table)
+        return self.gap_loss.sum(1)
+
+    def logits(self, alt: Tensor) -> Tensor:
+        """Both logits of every site.
+
+        Args:
+            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most as many haplotypes as there is room for.
+
+        Returns:
+            float32 (n_networks, n_sites, n_haplotypes, 2).
+        """
+        n_haplotypes = alt.shape[2]
+        self._forward(self._table(), alt)
+        logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
+        fused.head_logits[self.n_markers + 1, self.n_networks](
+            self.parameters, self._y[-1], logits, self.first_site, self.lengths, self.site_counts,
+            *self._head_shape(n_haplotypes), **self._head_sizes,
+        )  # fmt: skip
+        return logits.permute(1, 2, 3, 0)
+
+    @property
+    def _head_sizes(self) -> dict[str, Any]:
+        sizes = {"U": self.settings.n_units, "TILE": self.tuning.sum_tile, "SITES": SITES_AT_ONCE}
+        return sizes | self._kernel_types
+
+    def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
+        return self.layout.size, self.layout.head_offset, self.n_markers, self.n_sites, n_haplotypes
+
+    def _input_weights(self, rows: Tensor) -> Tensor:
+        """(n_networks, 2, n_gates * n_units, feature_size), a view of the first layers' input weights."""
+        gates = self.layout.n_gates * self.settings.n_units
+        first = self._stacks(rows)[:, :, : self.layout.layer_sizes(0)[0]]
+        return first.view(self.n_networks, 2, gates, self.settings.feature_size)
+
+    def _stacks(self, rows: Tensor) -> Tensor:
+        """(n_networks, 2, stack_size), a view of both stacks' part of the rows."""
+        return rows[:, : self.layout.head_offset].view(self.n_networks, 2, self.layout.stack_size)
+
+    def _feature_pair(self) -> Tensor:
+        """Features of allele 0, and what allele 1 adds: (n_networks, 1, 2 * n_markers, feature_size)."""
+        reference, alternative = self.features.unbind(2)
+        pair = torch.stack([reference, alternative - reference], dim=2)
+        return pair.flatten(1, 2).unsqueeze(1)
+
+    def _table(self) -> Tensor:
+        """float32 (stacks, n_markers, 2, n_gates, n_units)."""
+        sizes = self.layout.layer_sizes(0)
+        gates = self.layout.n_gates * self.settings.n_units
+        table = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
+        table = table.reshape(2 * self.n_networks, self.n_markers, 2, gates)
+        stacks = self.parameters[:, : self.layout.head_offset].reshape(2 * self.n_networks, -1)
+        start = sizes[0] + sizes[1]
+        table[:, :, 0] += stacks[:, None, start : start + gates]
+        return table.reshape(2 * self.n_networks, self.n_markers, 2, self.layout.n_gates, -1).contiguous()
+
+    def _kernel_offset(self, depth: int) -> int:
+        """The kernels' first layer reads no input weight, so that it begins behind it."""
+        return self.layout.layer_offset(depth) + (self.layout.layer_sizes(0)[0] if depth == 0 else 0)
+
+    def _shape(self, depth: int, n_haplotypes: int) -> tuple[int, ...]:
+        sizes = self.layout.size, self._kernel_offset(depth), self.layout.stack_size
+        return (*sizes, self.n_markers, n_haplotypes)
+
+    def _forward(self, table: Tensor, alt: Tensor) -> None:
+        tile, is_gru = self.tuning.forward_tile, self.settings.cell == "GRU"
+        n_haplotypes = alt.shape[2]
+        grid = (2 * self.n_networks, -(-n_haplotypes // tile))
+        for depth in range(self.settings.n_layers):
+            y_in = self._y[max(depth - 1, 0)]
+            outputs = [self._y[depth], self._h[depth]] + ([] if is_gru else [self._c[depth]])
+            kernel = fused.gru_forward if is_gru else fused.lstm_forward
+            kernel[grid](
+                self.parameters, y_in, table, alt, *outputs, self.lengths, *self._shape(depth, n_haplotypes),
+                FIRST=depth == 0, U=self.settings.n_units, **self._kernel_types, TILE=tile,
+                num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
+            )  # fmt: skip
+
+    def _backward(self, table: Tensor) -> None:
+        tile, is_gru = self.tuning.backward_tile, self.settings.cell == "GRU"
+        grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
+        kernel = fused.gru_backward if is_gru else fused.lstm_backward
+        for depth in reversed(range(self.settings.n_layers)):
+            y_in = self._y[max(depth - 1, 0)]
+            states = [self._h[depth]] + ([] if is_gru else [self._c[depth]])
+            kernel[grid](
+                self.parameters, y_in, table, self.alt, *states, self._dy, self._dgates, self.lengths,
+                *self._shape(depth, self.n_haplotypes), FIRST=depth == 0, U=self.settings.n_units,
+                **self._kernel_types, TILE=tile, num_warps=self.tuning.backward_warps,
+                num_stages=self.tuning.backward_stages,
+            )  # fmt: skip
+            self._sum_gradients(depth, y_in)
+
+    def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
+        """Weight gradients of a layer, into its part of the rows, and the gradient of the layers below."""
+        is_gru = self.settings.cell == "GRU"
+        grid, chunk = (2 * self.n_networks, CHUNKS), -(-self.n_markers // CHUNKS)
+        sizes = dict(
+            IS_GRU=is_gru, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.settle_tile,
+            num_warps=self.tuning.settle_warps, num_stages=self.tuning.settle_stages,
+        )  # fmt: skip
+        weight = self._partial_weight
+        fused.recurrent_gradients[grid](
+            self._dgates, self._h[depth], weight, self._partial_bias, self.lengths, self.n_markers, self.n_haplotypes,
+            CHUNKS, chunk, **sizes,
+        )  # fmt: skip
+        recurrent, recurrent_bias = weight.sum(1), self._partial_bias.sum(1)
+        input_bias = recurrent_bias.clone()
+        if depth:
+            fused.input_gradients[grid](
+                self.parameters, self._dgates, y_in, self._dy, weight, self._partial_input_bias, self.lengths,
+                *self._shape(depth, self.n_haplotypes), CHUNKS, chunk, **sizes,
+            )  # fmt: skip
+            input_weight = weight.sum(1)
+            if is_gru:
+                input_bias[:, 2] = self._partial_input_bias.sum(1)
+        else:
+            table, input_weight = self._first_layer_gradients()
+            input_bias = table[:, :, 0].sum(1)
+        pieces = input_weight, recurrent, input_bias, recurrent_bias
+        stacks = self._stacks(self.gradients)
+        start = self.layout.layer_offset(depth)
+        for piece, size in zip(pieces, self.layout.layer_sizes(depth), strict=True):
+            stacks[:, :, start : start + size] = piece.reshape(self.n_networks, 2, size)
+            start += size
+
+    def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
+        """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
+        grid = (2 * self.n_networks, self.n_markers, self.layout.n_gates)
+        fused.table_gradients[grid](
+            self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
+            GATES=self.layout.n_gates, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.table_tile,
+        )  # fmt: skip
+        gates = self.layout.n_gates * self.settings.n_units
+        by_network = self._d_table.reshape(self.n_networks, 2, 2 * self.n_markers, gates)
+        return self._d_table, by_network.transpose(2, 3) @ self._feature_pair()
+
+
+def _first_sites(gaps: NDArray[np.int64], n_markers: int) -> NDArray[np.int64]:
+    """The first site of each gap, and the end of the last: int64 (n_markers + 2,)."""
+    return np.searchsorted(gaps, np.arange(n_markers + 2))

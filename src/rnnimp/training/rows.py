@@ -1,0 +1,92 @@
+"""Adam with clipping for many networks at once: a row of parameters, a rate and a memory each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class RowAdam:
+    """Adam (Kingma & Ba 2015) over rows that do not touch each other.
+
+    A gradient longer than `clip_factor` times the running median of its row's norms is cut to that. A row whose loss or
+    gradient is not finite keeps its parameters and is marked in `is_broken`.
+
+    Args:
+        n_rows: networks.
+        n_parameters: length of a row.
+        clip_factor: see above.
+        clip_window: norms that the median looks back over.
+        device: where.
+    """
+
+    def __init__(
+        self, n_rows: int, n_parameters: int, clip_factor: float, clip_window: int, device: torch.device
+    ) -> None:
+        self._clip_factor = clip_factor
+        self.mean = torch.zeros(n_rows, n_parameters, device=device)
+        self.square = torch.zeros(n_rows, n_parameters, device=device)
+        self.steps = torch.zeros(n_rows, device=device)
+        self.norms = torch.full((n_rows, clip_window), torch.nan, device=device)
+        self.n_norms = torch.zeros(n_rows, dtype=torch.int64, device=device)
+        self.last_norm = torch.zeros(n_rows, device=device)
+        self.is_broken = torch.zeros(n_rows, dtype=torch.bool, device=device)
+
+    def step(self, parameters: Tensor, gradients: Tensor, losses: Tensor, rates: Tensor, is_active: Tensor) -> None:
+        """Change the rows of `parameters` that are active.
+
+        Args:
+            parameters: float32 (n_rows, n_parameters), changed in place.
+            gradients: the same shape; changed in place.
+            losses: float32 (n_rows,).
+            rates: float32 (n_rows,).
+            is_active: bool (n_rows,).
+        """
+        norm = torch.linalg.vector_norm(gradients, dim=1)
+        is_finite = torch.isfinite(norm) & torch.isfinite(losses)
+        self.is_broken |= is_active & ~is_finite
+        self.last_norm.copy_(norm)
+        moves = (is_active & is_finite)[:, None]
+        longest = self._clip_factor * torch.nanquantile(self.norms, 0.5, dim=1)
+        scale = torch.where(norm > longest, longest / (norm + 1e-6), 1.0)  # NaN, before there is a norm, cuts nothing
+        self._remember(norm, moves)
+        gradients.mul_(scale[:, None]).nan_to_num_(0.0, 0.0, 0.0)
+        weight1, weight2 = torch.where(moves, 1 - BETA1, 0.0), torch.where(moves, 1 - BETA2, 0.0)
+        self.mean.lerp_(gradients, weight1)
+        self.square.lerp_(gradients.square_(), weight2)
+        self.steps += moves[:, 0]
+        correction1 = (1 - BETA1**self.steps).clamp(min=1e-12)
+        correction2 = (1 - BETA2**self.steps).clamp(min=1e-12)
+        rate = torch.where(moves[:, 0], rates / correction1, 0.0)[:, None]
+        denominator = (self.square / correction2[:, None]).sqrt_().add_(EPSILON)
+        parameters.sub_(rate * self.mean / denominator)
+
+    def _remember(self, norm: Tensor, moves: Tensor) -> None:
+        place = (self.n_norms % self.norms.shape[1])[:, None]
+        old = self.norms.gather(1, place)
+        self.norms.scatter_(1, place, torch.where(moves, norm[:, None], old))
+        self.n_norms += moves[:, 0]
+
+    def forget(self, row: int, with_norms: bool = False) -> None:
+        """Begin a row's moments anew, and its norms too."""
+        self.mean[row] = 0
+        self.square[row] = 0
+        self.steps[row] = 0
+        self.is_broken[row] = False
+        if with_norms:
+            self.norms[row] = torch.nan
+            self.n_norms[row] = 0
+
+    def state(self, row: int) -> dict[str, Any]:
+        """A row's memory, for a checkpoint."""
+        names = ("mean", "square", "steps", "norms", "n_norms")
+        return {name: getattr(self, name)[row].clone() for name in names}
+
+    def restore(self, row: int, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's memory."""
+        for name, value in state.items():
+            getattr(self, name)[row] = value.to(self.mean.device)

@@ -1,0 +1,125 @@
+"""The stacked networks' kernels against the reference in float64: losses, logits and every gradient.
+
+Without a GPU the kernels run in Triton's interpreter, with float32 operands; on one, with bfloat16.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rnnimp.network.stack import ImputationNetwork
+from rnnimp.network.stacked import RowLayout, StackedNetworks, Tuning, parameters_in_order
+from rnnimp.training.loss import weighted_cross_entropy
+from test_network import make_networks
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
+TUNING = Tuning(forward_tile=16, backward_tile=16, sum_tile=16, settle_tile=16, table_tile=16)
+
+REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
+
+
+class Case:
+    """A network with random haplotypes, truth and weights, and what the reference makes of them in float64."""
+
+    def __init__(self, cell: str, flags: str, seed: int, n_haplotypes: int, n_units: int = 6) -> None:
+        self.network, _, _ = make_networks(cell, flags, n_units, seed)
+        rng = torch.Generator().manual_seed(seed)
+        self.n_markers, self.n_sites = flags.count("m"), flags.count(".")
+        self.alt = torch.rand(n_haplotypes, self.n_markers, generator=rng).round(decimals=1)
+        self.truth = torch.randint(-1, 2, (self.n_sites, n_haplotypes), generator=rng).to(torch.int8)
+        self.weights = torch.rand(self.n_sites, generator=rng)
+
+    def put(self, stacked: StackedNetworks, slot: int) -> None:
+        stacked.place(slot, self.network, self.weights)
+        stacked.alt[slot, : self.n_markers] = self.alt.T
+        stacked.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 2, self.truth).to(torch.uint8)
+
+    def expected(self) -> tuple[float, torch.Tensor, torch.Tensor]:
+        """Loss, gradients as a row, and logits."""
+        double = in_double(self.network)
+        logits = double(torch.stack([1 - self.alt, self.alt], dim=2).double())
+        loss = weighted_cross_entropy(logits, self.truth, self.weights.double())
+        loss.backward()
+        gradients = torch.cat([parameter.grad.reshape(-1) for parameter in parameters_in_order(double)])
+        return loss.item(), gradients, logits.detach()
+
+
+def in_double(network: ImputationNetwork) -> ImputationNetwork:
+    double = network.double()
+    for name in ("features", "has_left", "has_right"):
+        setattr(double, name, getattr(double, name).double())
+    return double
+
+
+def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found.cpu().double() - expected).norm() / expected.norm())
+
+
+def stack(cases: list[Case], n_haplotypes: int) -> StackedNetworks:
+    markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
+    settings = cases[0].network.settings
+    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, TUNING)
+    for slot, case in enumerate(cases):
+        case.put(stacked, slot)
+    return stacked
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+@pytest.mark.parametrize("n_haplotypes", [1, 19])
+def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_haplotypes: int) -> None:
+    cases = [Case(cell, flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
+    stacked = stack(cases, n_haplotypes)
+    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    for slot, case in enumerate(cases):
+        loss, gradients, expected_logits = case.expected()
+        assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
+        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
+        assert not stacked.gradients[slot, len(gradients) :].any()
+        assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
+
+
+@pytest.mark.parametrize(("cell", "n_units"), [("GRU", 40), ("LSTM", 17)])
+def test_any_number_of_units(cell: str, n_units: int) -> None:
+    case = Case(cell, ".m.m.", 3, 9, n_units)
+    stacked = stack([case], 9)
+    stacked.train()
+    _, gradients, _ = case.expected()
+    for found, expected in zip(stacked.gradients[0].split(97), gradients.split(97), strict=True):
+        assert relative(found, expected) < 2 * TOLERANCE or expected.norm() < 1e-3 * gradients.norm()
+
+
+def test_a_network_does_not_depend_on_its_neighbours() -> None:
+    cases = [Case("GRU", flags, seed, 9) for seed, flags in enumerate(REGIONS[:3])]
+    together = stack(cases, 9)
+    losses = together.train()
+    alone = StackedNetworks(cases[1].network.settings, 1, 3, 17, 9, DEVICE, TUNING)
+    cases[1].put(alone, 0)
+    assert torch.equal(alone.train()[0], losses[1])
+    n = alone.layout.size
+    assert torch.equal(alone.gradients[0], together.gradients[1, :n])
+
+
+def test_a_slot_can_be_used_again() -> None:
+    first, second = Case("GRU", REGIONS[2], 0, 9), Case("GRU", REGIONS[0], 1, 9)
+    stacked = StackedNetworks(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
+    first.put(stacked, 0)
+    stacked.train()
+    second.put(stacked, 0)
+    loss, gradients, _ = second.expected()
+    assert stacked.train()[0].item() == pytest.approx(loss, rel=TOLERANCE)
+    assert relative(stacked.gradients[0, : len(gradients)], gradients) < TOLERANCE
+    assert not stacked.gradients[0, len(gradients) :].any()
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_a_row_holds_a_network(cell: str) -> None:
+    network, _, _ = make_networks(cell, REGIONS[0], seed=1)
+    other, _, _ = make_networks(cell, REGIONS[0], seed=2)
+    layout = RowLayout(network.settings, n_sites=10)
+    row = layout.row(network)
+    layout.write_back(row, other)
+    for one, two in zip(network.state_dict().items(), other.state_dict().items(), strict=True):
+        assert one[0] == two[0] and np.array_equal(one[1], two[1])
