@@ -13,10 +13,11 @@ from helpers import random_panel
 from rnnimp.training import stacked
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
+from rnnimp.training.device_batches import Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, train_region
 from rnnimp.training.rows import RowAdam
-from rnnimp.training.stacked import Job, NetworkGroup, train_group
+from rnnimp.training.stacked import NetworkGroup, train_group
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SETTINGS = TrainingSettings(

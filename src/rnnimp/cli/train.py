@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
         "--engine",
         choices=("auto", "reference", "fused"),
         default="auto",
-        help="fused: many networks at once, on a GPU; reference: one after another (default: fused where it can)",
+        help="fused: kernels of our own, on a GPU for many networks at once; reference: plain PyTorch (default: auto)",
     )
     how.add_argument("--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)")
     how.add_argument(
@@ -109,7 +109,8 @@ def run(args: argparse.Namespace) -> None:
         _submit(args, regions)
         return
     try:
-        from rnnimp.pipeline.train import TrainOptions, train
+        from rnnimp.pipeline.train import train
+        from rnnimp.pipeline.train_regions import TrainOptions
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     from rnnimp.cli.progress import choose_display

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from triton import language as tl
 
-from rnnimp.network import fused
+from rnnimp.network.gpu import gru, heads, lstm, sums
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
 SITES_AT_ONCE = 16
@@ -201,7 +201,7 @@ class StackedNetworks:
         """
         table = self._table()
         self._forward(table, self.alt)
-        fused.heads[self.n_markers + 1, self.n_networks](
+        heads.heads[self.n_markers + 1, self.n_networks](
             self.parameters, self.gradients, self._y[-1], self._dy, self.truth, self.site_weights, self.first_site,
             self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
         **self._head_sizes)  # fmt: skip
@@ -220,7 +220,7 @@ class StackedNetworks:
         n_haplotypes = alt.shape[2]
         self._forward(self._table(), alt)
         logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
-        fused.head_logits[self.n_markers + 1, self.n_networks](
+        heads.head_logits[self.n_markers + 1, self.n_networks](
             self.parameters, self._y[-1], logits, self.first_site, self.lengths, self.site_counts,
             *self._head_shape(n_haplotypes), **self._head_sizes,
         )  # fmt: skip
@@ -276,7 +276,7 @@ class StackedNetworks:
         for depth in range(self.settings.n_layers):
             y_in = self._y[max(depth - 1, 0)]
             outputs = [self._y[depth], self._h[depth]] + ([] if is_gru else [self._c[depth]])
-            kernel = fused.gru_forward if is_gru else fused.lstm_forward
+            kernel = gru.gru_forward if is_gru else lstm.lstm_forward
             kernel[grid](
                 self.parameters, y_in, table, alt, *outputs, self.lengths, *self._shape(depth, n_haplotypes),
                 FIRST=depth == 0, U=self.settings.n_units, **self._kernel_types, TILE=tile,
@@ -286,7 +286,7 @@ class StackedNetworks:
     def _backward(self, table: Tensor) -> None:
         tile, is_gru = self.tuning.backward_tile, self.settings.cell == "GRU"
         grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
-        kernel = fused.gru_backward if is_gru else fused.lstm_backward
+        kernel = gru.gru_backward if is_gru else lstm.lstm_backward
         for depth in reversed(range(self.settings.n_layers)):
             y_in = self._y[max(depth - 1, 0)]
             states = [self._h[depth]] + ([] if is_gru else [self._c[depth]])
@@ -307,14 +307,14 @@ class StackedNetworks:
             num_warps=self.tuning.settle_warps, num_stages=self.tuning.settle_stages,
         )  # fmt: skip
         weight = self._partial_weight
-        fused.recurrent_gradients[grid](
+        sums.recurrent_gradients[grid](
             self._dgates, self._h[depth], weight, self._partial_bias, self.lengths, self.n_markers, self.n_haplotypes,
             CHUNKS, chunk, **sizes,
         )  # fmt: skip
         recurrent, recurrent_bias = weight.sum(1), self._partial_bias.sum(1)
         input_bias = recurrent_bias.clone()
         if depth:
-            fused.input_gradients[grid](
+            sums.input_gradients[grid](
                 self.parameters, self._dgates, y_in, self._dy, weight, self._partial_input_bias, self.lengths,
                 *self._shape(depth, self.n_haplotypes), CHUNKS, chunk, **sizes,
             )  # fmt: skip
@@ -334,7 +334,7 @@ class StackedNetworks:
     def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
         """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
         grid = (2 * self.n_networks, self.n_markers, self.layout.n_gates)
-        fused.table_gradients[grid](
+        sums.table_gradients[grid](
             self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
             GATES=self.layout.n_gates, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.table_tile,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from rnnimp.network.stack import HybridHead, ImputationNetwork
 from rnnimp.training.checkpoint import CheckpointFile
@@ -19,6 +19,23 @@ from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
 NETWORKS = ("higher", "lower", "hybrid")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How networks are run.
+
+    Attributes:
+        engine: its name, which checkpoints keep.
+        forward: makes of a network what runs it: inputs to logits, differentiable in the network's parameters.
+    """
+
+    engine: str
+    forward: Callable[[ImputationNetwork], Forward]
+
+
+PLAIN = Runner("reference", lambda network: network)
+"""PyTorch runs the module itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +62,7 @@ def train_region(
     folder: Path,
     device: torch.device,
     progress: Callable[[str], Progress],
+    run_by: Runner = PLAIN,
 ) -> TrainedRegion:
     """Train a region's networks, going on from the checkpoints in its folder.
 
@@ -55,6 +73,7 @@ def train_region(
         folder: where checkpoints and histories lie.
         device: where to compute.
         progress: gives, for a network's name, whom to tell of its evaluations.
+        run_by: how networks are run.
 
     Returns:
         The networks, on the CPU.
@@ -75,15 +94,22 @@ def train_region(
             keep_by_loss=name == "higher",
         )
         checkpoint = CheckpointFile(folder / f"{name}.pt")
-        evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name)).run()
+        evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name), run_by.engine).run()
         model.requires_grad_(False)
 
     higher = draw_network(data, features, settings, number, "higher").to(device)
-    fit("higher", higher, higher, settings.gamma_higher)
+    run_higher = run_by.forward(higher)
+    fit("higher", higher, run_higher, settings.gamma_higher)
     lower = draw_network(data, features, settings, number, "lower").to(device)
-    fit("lower", lower, lower, settings.gamma_lower)
+    run_lower = run_by.forward(lower)
+    fit("lower", lower, run_lower, settings.gamma_lower)
     hybrid = HybridHead(len(imputed_freq)).to(device)
-    fit("hybrid", hybrid, lambda inputs: hybrid(higher(inputs), lower(inputs)), gamma=0.0)
+
+    @torch.no_grad()
+    def run_frozen(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        return run_higher(inputs), run_lower(inputs)
+
+    fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
     return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
 
 

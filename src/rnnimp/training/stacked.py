@@ -8,27 +8,23 @@ weights, history and checkpoint, and draws by its own seed; what becomes of it d
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from rnnimp.network import fused
 from rnnimp.network.stack import HybridHead, ImputationNetwork
 from rnnimp.network.stacked import StackedNetworks
-from rnnimp.panel import haplotype_columns
-from rnnimp.training.augmentation import crossover_weights
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.data import RegionData
+from rnnimp.training.device_batches import MISSING, Batches, Job
 from rnnimp.training.loss import dosage_r2, mean_over_varying, site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, draw_network, network_seed
+from rnnimp.training.region import NETWORKS, draw_network
 from rnnimp.training.rows import RowAdam
 from rnnimp.training.schedule import HalvingSchedule, Verdict
 from rnnimp.training.trainer import Evaluation, Progress, write_history
@@ -37,25 +33,6 @@ logger = logging.getLogger(__name__)
 
 ENGINE = "fused"
 MOST_REGIONS = 33
-ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
-MISSING = 2
-
-
-@dataclass(eq=False)
-class Job:
-    """One region's place in a group.
-
-    Attributes:
-        number: of the region, which its seeds derive from.
-        data: its haplotypes.
-        folder: of its checkpoints.
-        progress: gives, for a network's name, whom to tell of its evaluations.
-    """
-
-    number: int
-    data: RegionData
-    folder: Path
-    progress: Callable[[str], Progress]
 
 
 @dataclass(eq=False)
@@ -81,75 +58,6 @@ class Member:
     iteration: int = 0
     history: list[Evaluation] = field(default_factory=list)
     is_finished: bool = False
-
-
-class Batches:
-    """Panels of all slots on the device, and the batches drawn from them.
-
-    Args:
-        jobs: the region of each slot.
-        names: the network of each slot.
-        settings: the recipe.
-        stacked: whose `alt` and `truth` receive the batches.
-    """
-
-    def __init__(
-        self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: StackedNetworks
-    ) -> None:
-        self._settings, self._stacked = settings, stacked
-        device = stacked.alt.device
-        training = [haplotype_columns(job.data.training) for job in jobs]
-        validation = [haplotype_columns(job.data.validation) for job in jobs]
-        n, n_rows = len(jobs), max(len(job.data.panel.sites) for job in jobs)
-        n_columns = max(len(columns) for columns in training)
-        panel = np.zeros((n, n_rows, n_columns), dtype=np.uint8)
-        dest = np.zeros((n, n_rows), dtype=np.int32)
-        crossings = np.zeros((n, n_rows), dtype=np.float32)
-        frequency = np.full((n, stacked.n_markers), 0.5, dtype=np.float32)
-        self.validation_alt = torch.zeros(n, stacked.n_markers, len(validation[0]), device=device)
-        self.validation_truth = torch.zeros(n, stacked.n_sites, len(validation[0]), dtype=torch.int8, device=device)
-        for slot, job in enumerate(jobs):
-            data = job.data
-            alleles = np.where(data.panel.alleles < 0, MISSING, data.panel.alleles).astype(np.uint8)
-            own, is_marker = len(alleles), data.is_marker
-            panel[slot, :own, : len(training[slot])] = alleles[:, training[slot]]
-            dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
-            crossings[slot, 1:own] = _cumulative(data, settings)
-            markers = np.count_nonzero(is_marker)
-            frequency[slot, :markers] = np.nan_to_num(data.a1_freq[is_marker], nan=0.5)
-            held_out = data.panel.alleles[:, validation[slot]]
-            alt = np.where(held_out[is_marker] < 0, frequency[slot, :markers, None], held_out[is_marker])
-            self.validation_alt[slot, :markers] = torch.as_tensor(alt)
-            self.validation_truth[slot, : own - markers] = torch.as_tensor(held_out[~is_marker])
-
-        def as_device(array: NDArray[Any]) -> Tensor:
-            return torch.as_tensor(array, device=device)
-
-        self._panel, self._dest = as_device(panel), as_device(dest)
-        self._crossings, self._frequency = as_device(crossings), as_device(frequency)
-        seeds = [network_seed(settings.seed, job.number, name) for job, name in zip(jobs, names, strict=True)]
-        self._seeds = as_device(np.array(seeds, dtype=np.int64))
-        self._n_rows = as_device(np.array([len(job.data.panel.sites) for job in jobs], dtype=np.int32))
-        self._n_columns = as_device(np.array([len(columns) for columns in training], dtype=np.int32))
-
-    def draw(self, iterations: Tensor) -> None:
-        """Draw the batches of these iterations, int32 (n_slots,)."""
-        stacked = self._stacked
-        n, n_rows, n_columns = self._panel.shape
-        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-stacked.n_haplotypes // COLUMNS_AT_ONCE))
-        fused.assemble[grid](
-            self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
-            iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
-            stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
-            CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
-        )  # fmt: skip
-
-
-def _cumulative(data: RegionData, settings: TrainingSettings) -> NDArray[np.float64]:
-    """The share of the crossover probability before each site but the first; 0 where there is none."""
-    weights = crossover_weights(data.panel.sites.positions, settings.recombination_rate, settings.effective_size)
-    total = weights.sum()
-    return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))
 
 
 class Group:

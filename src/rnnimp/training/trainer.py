@@ -23,8 +23,6 @@ from rnnimp.training.loss import mean_dosage_r2, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict
 
-ENGINE = "reference"
-
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -100,6 +98,7 @@ class Trainer:
         settings: rate, schedule, clipping.
         checkpoint: where its state goes; `<name>.history.tsv` is written beside it.
         progress: told of each evaluation.
+        engine: the name of what runs the network; a checkpoint is gone on from by the same one.
     """
 
     def __init__(
@@ -109,7 +108,9 @@ class Trainer:
         settings: TrainingSettings,
         checkpoint: CheckpointFile,
         progress: Progress,
+        engine: str = "reference",
     ) -> None:
+        self._engine = engine
         self._model = model
         self._objective = objective
         self._settings = settings
@@ -182,7 +183,7 @@ class Trainer:
         self._schedule.restore(state["schedule"])
         self.history = [Evaluation(*row) for row in state["history"]]
         if not state["is_finished"]:
-            require_engine(state, ENGINE, self._checkpoint.path)
+            require_engine(state, self._engine, self._checkpoint.path)
             self._model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._clip.restore(state["norms"])
@@ -197,7 +198,7 @@ class Trainer:
             "history": [astuple(row) for row in self.history],
         }
         if not is_finished:
-            state["engine"] = ENGINE
+            state["engine"] = self._engine
             state["model"] = self._model.state_dict()
             state["optimizer"] = self._optimizer.state_dict()
             state["norms"] = self._clip.state()

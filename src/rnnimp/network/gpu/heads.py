@@ -1,0 +1,148 @@
+"""The heads of every network: a program owns the sites of one gap between two markers."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from rnnimp.network.gpu.parts import fast_sigmoid
+
+
+@triton.jit
+def _head(pointer, logit, sites, is_site, U: tl.constexpr, PADDED: tl.constexpr):
+    """One of the two logits' weights of some sites: float32 (PADDED, n_sites)."""
+    units = tl.arange(0, PADDED)
+    at = pointer + (sites[None, :] * U + units[:, None]) * 2 + logit
+    return tl.load(at, mask=is_site[None, :] & (units < U)[:, None], other=0.0)
+
+
+@triton.jit
+def heads(
+    parameters, gradients, y, dy, truth, weights, first_site, loss, lengths, n_sites,
+    n_parameters, head_offset, T, S, N,
+    U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
+):  # fmt: skip
+    """Loss of the sites of one gap, and the gradients of their heads and of the states that they read.
+
+    Args:
+        parameters: rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2) from `head_offset` on.
+        gradients: the same for gradients.
+        y: the last layer's sum. Its left stack is read at the marker before the gap, its right one after it.
+        dy: receives the gradient of those; each place is written by one gap.
+        truth: uint8 (K, S, N), 0, 1, or 2 for missing.
+        weights: float32 (K, S).
+        first_site: int32 (K, T + 2), the first site of each gap and the end of the last.
+        loss: float32 (K, T + 1), each gap's part of the mean loss.
+    """
+    gap = tl.program_id(0)
+    network = tl.program_id(1).to(tl.int64)
+    length = tl.load(lengths + network)
+    if gap <= length:
+        own_sites = tl.load(n_sites + network)
+        begin = tl.load(first_site + network * (T + 2) + gap)
+        end = tl.load(first_site + network * (T + 2) + gap + 1)
+        left_head = network * n_parameters + head_offset
+        right_head = left_head + own_sites * U * 2
+        bias = right_head + own_sites * U * 2
+        units = tl.arange(0, PADDED)
+        is_unit = units < U
+        left = ((2 * network) * T + gap - 1) * N * U
+        right = ((2 * network + 1) * T + gap) * N * U
+        has_left, has_right = gap > 0, gap < length
+        scale = 1.0 / (own_sites * N).to(tl.float32)
+        total = 0.0
+        if begin == end:
+            for start in range(0, N, TILE):
+                rows = start + tl.arange(0, TILE)
+                at = rows[:, None] * U + units[None, :]
+                mask = (rows < N)[:, None] & is_unit[None, :]
+                zero = tl.zeros((TILE, PADDED), OPERAND)
+                tl.store(dy + left + at, zero, mask=mask & has_left)
+                tl.store(dy + right + at, zero, mask=mask & has_right)
+        for block in range(begin, end, SITES):
+            sites = block + tl.arange(0, SITES)
+            is_site = sites < end
+            of_left, of_right = is_site & has_left, is_site & has_right
+            from_left = _head(parameters + left_head, 1, sites, of_left, U, PADDED)
+            from_left -= _head(parameters + left_head, 0, sites, of_left, U, PADDED)
+            from_right = _head(parameters + right_head, 1, sites, of_right, U, PADDED)
+            from_right -= _head(parameters + right_head, 0, sites, of_right, U, PADDED)
+            offset = tl.load(parameters + bias + sites * 2 + 1, mask=is_site, other=0.0)
+            offset -= tl.load(parameters + bias + sites * 2, mask=is_site, other=0.0)
+            weight = tl.load(weights + network * S + sites, mask=is_site, other=0.0) * scale
+            sum_left = tl.zeros((PADDED, SITES), tl.float32)
+            sum_right = tl.zeros((PADDED, SITES), tl.float32)
+            sum_bias = tl.zeros((SITES,), tl.float32)
+            for start in range(0, N, TILE):
+                rows = start + tl.arange(0, TILE)
+                is_row = rows < N
+                at = rows[:, None] * U + units[None, :]
+                mask = is_row[:, None] & is_unit[None, :]
+                y_left = tl.load(y + left + at, mask=mask & has_left, other=0.0)
+                y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
+                logit = tl.dot(y_left, from_left.to(OPERAND))
+                logit = tl.dot(y_right, from_right.to(OPERAND), acc=logit) + offset[None, :]
+                here = is_row[:, None] & is_site[None, :]
+                true = tl.load(truth + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0)
+                true = tl.where(true == 2, 0.5, true.to(tl.float32))
+                softplus = tl.maximum(logit, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(logit)))
+                total += tl.sum(tl.where(here, weight[None, :] * (softplus - true * logit), 0.0))
+                slope = tl.where(here, weight[None, :] * (fast_sigmoid(logit, OPERAND) - true), 0.0)
+                sum_bias += tl.sum(slope, axis=0)
+                slope = slope.to(OPERAND)
+                sum_left = tl.dot(tl.trans(y_left), slope, acc=sum_left)
+                sum_right = tl.dot(tl.trans(y_right), slope, acc=sum_right)
+                d_left = tl.dot(slope, tl.trans(from_left).to(OPERAND))
+                d_right = tl.dot(slope, tl.trans(from_right).to(OPERAND))
+                if block > begin:
+                    d_left += tl.load(dy + left + at, mask=mask & has_left, other=0.0).to(tl.float32)
+                    d_right += tl.load(dy + right + at, mask=mask & has_right, other=0.0).to(tl.float32)
+                tl.store(dy + left + at, d_left.to(OPERAND), mask=mask & has_left)
+                tl.store(dy + right + at, d_right.to(OPERAND), mask=mask & has_right)
+            place = (sites[None, :] * U + units[:, None]) * 2
+            inside = is_site[None, :] & is_unit[:, None]
+            tl.store(gradients + left_head + place + 1, sum_left, mask=inside)
+            tl.store(gradients + left_head + place, -sum_left, mask=inside)
+            tl.store(gradients + right_head + place + 1, sum_right, mask=inside)
+            tl.store(gradients + right_head + place, -sum_right, mask=inside)
+            tl.store(gradients + bias + sites * 2 + 1, sum_bias, mask=is_site)
+            tl.store(gradients + bias + sites * 2, -sum_bias, mask=is_site)
+        tl.store(loss + network * (T + 1) + gap, total)
+
+
+@triton.jit
+def head_logits(
+    parameters, y, logits, first_site, lengths, n_sites, n_parameters, head_offset, T, S, N,
+    U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
+):  # fmt: skip
+    """Both logits of the sites of one gap: float32 (2, K, S, N)."""
+    gap = tl.program_id(0)
+    network, n_networks = tl.program_id(1).to(tl.int64), tl.num_programs(1)
+    length = tl.load(lengths + network)
+    if gap <= length:
+        own_sites = tl.load(n_sites + network)
+        begin = tl.load(first_site + network * (T + 2) + gap)
+        end = tl.load(first_site + network * (T + 2) + gap + 1)
+        left_head = parameters + network * n_parameters + head_offset
+        right_head = left_head + own_sites * U * 2
+        bias = right_head + own_sites * U * 2
+        units = tl.arange(0, PADDED)
+        left = ((2 * network) * T + gap - 1) * N * U
+        right = ((2 * network + 1) * T + gap) * N * U
+        has_left, has_right = gap > 0, gap < length
+        for block in range(begin, end, SITES):
+            sites = block + tl.arange(0, SITES)
+            is_site = sites < end
+            for logit in tl.static_range(2):
+                from_left = _head(left_head, logit, sites, is_site & has_left, U, PADDED).to(OPERAND)
+                from_right = _head(right_head, logit, sites, is_site & has_right, U, PADDED).to(OPERAND)
+                offset = tl.load(bias + sites * 2 + logit, mask=is_site, other=0.0)
+                for start in range(0, N, TILE):
+                    rows = start + tl.arange(0, TILE)
+                    at = rows[:, None] * U + units[None, :]
+                    mask = (rows < N)[:, None] & (units < U)[None, :]
+                    value = tl.dot(tl.load(y + left + at, mask=mask & has_left, other=0.0), from_left)
+                    y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
+                    value = tl.dot(y_right, from_right, acc=value) + offset[None, :]
+                    cell = ((logit * n_networks + network) * S + sites[None, :]) * N + rows[:, None]
+                    tl.store(logits + cell, value, mask=(rows < N)[:, None] & is_site[None, :])

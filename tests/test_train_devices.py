@@ -1,0 +1,103 @@
+"""Regions dealt to several devices, here two processes of the CPU."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import random_panel
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline.train_devices import train_on_devices
+from rnnimp.pipeline.train_regions import TrainOptions, Work, train_regions
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.trainer import Evaluation, Progress
+
+CPU = torch.device("cpu")
+SETTINGS = TrainingSettings(
+    n_units=4,
+    n_layers_higher=1,
+    n_layers_lower=1,
+    feature_size=3,
+    batch_size=12,
+    max_iterations=20,
+    validation_samples=4,
+)
+
+
+class Record:
+    """A display that remembers which networks it was told of."""
+
+    def __init__(self) -> None:
+        self.told: set[tuple[int, str]] = set()
+
+    def network(self, region: int, name: str, max_iterations: int) -> Progress:
+        def tell(evaluation: Evaluation) -> None:
+            self.told.add((region, name))
+
+        return tell
+
+    def finish_region(self) -> None:
+        pass
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    prefixes = [str(tmp_path / f"region_{number}") for number in (1, 2, 3)]
+    for seed, prefix in enumerate(prefixes):
+        panel = random_panel(np.random.default_rng(seed), n_sites=20, n_samples=20)
+        with HapsLegendWriter(prefix) as writer:
+            writer.write(panel.sites, panel.alleles)
+    return Work(prefixes, str(tmp_path / "out" / "chr22"), SETTINGS, TrainOptions(), "reference")
+
+
+def models(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("models/*.onnx")}
+
+
+def test_two_processes_make_the_same_models_as_one(
+    work: Work, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    display = Record()
+    assert train_on_devices(work, [1, 2, 3], [CPU, CPU], display) == {}
+    assert display.told == {(region, name) for region in (1, 2, 3) for name in ("higher", "lower", "hybrid")}
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("validation R2 higher" in line for line in lines) == 3
+    alone = replace(work, output_prefix=str(tmp_path / "alone" / "chr22"))
+    assert train_regions(alone, [1, 2, 3], CPU, Record()) == {}
+    assert models(tmp_path / "out") == models(tmp_path / "alone")
+
+
+def test_a_failing_region_is_named_and_the_others_are_kept(work: Work, tmp_path: Path) -> None:
+    path = Path(f"{work.prefixes[1]}.hap.gz")
+    path.write_bytes(path.read_bytes()[:-30])
+    failed = train_on_devices(work, [1, 2, 3], [CPU, CPU], Record())
+    assert list(failed) == [2]
+    assert "truncated" in failed[2]
+    assert len(models(tmp_path / "out")) == 2
+
+
+def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
+    """Its data are a pipe that nobody writes to; another process kills it there."""
+    path = Path(f"{work.prefixes[1]}.legend.gz")
+    path.unlink()
+    os.mkfifo(path)
+
+    def kill_the_stuck_one() -> None:
+        while len(models(tmp_path / "out")) < 2:
+            time.sleep(0.2)
+        for process in multiprocessing.active_children():
+            os.kill(process.pid or 0, 9)
+
+    threading.Thread(target=kill_the_stuck_one, daemon=True).start()
+    failed = train_on_devices(work, [1, 2, 3], [CPU, CPU], Record())
+    assert failed == {2: "its process ended with exit code -9; run the same command again to go on"}
