@@ -250,9 +250,9 @@ def test_monomorphic_site_gets_the_models_alleles(bundle_of: Callable[..., Bundl
     alleles = np.zeros((3, 2), dtype=np.int8)
     target = Panel(Sites.build([10, 20, 40], "GCA", "0.0"), alleles, ("s",))
     result = run(target, bundle_of(regions))
-    # at 10 G is the model's a1, at 20 C is a0 of a site that the model imputes, at 40 A is neither
-    assert result.sites[result.is_typed].keys() == [(10, "G", "A"), (20, "C", "T"), (40, "A", "0")]
-    assert result.sites[~result.is_typed].keys() == [(30, "A", "C"), (30, "A", "T")]
+    # at 10 G is the model's a1, at 20 C is a0 of a site that the model imputes, so no marker, at 40 A is neither
+    assert result.sites[result.is_typed].keys() == [(10, "G", "A"), (20, "C", "."), (40, "A", "0")]
+    assert result.sites[~result.is_typed].keys() == [(20, "C", "T"), (30, "A", "C"), (30, "A", "T")]
     np.testing.assert_allclose(result.alt_probabilities[result.sites.a1 == "C"], 1)  # of the marker at 10: a1 on all
 
 

@@ -67,6 +67,20 @@ def test_a_monomorphic_site_takes_a_free_marker_first() -> None:
     assert match.target_index.tolist() == [-1, 1, 0]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_monomorphic_site_takes_no_imputed_site(known: bool) -> None:
+    model = sites((5, "C", "CTT"), (5, "C", "T"), (7, "A", "AG"), markers=[False, True, False] if known else None)
+    match = match_sites(sites((5, "C", "0"), (5, "C", "."), (7, "A", "0")), model)
+    assert match.target_index.tolist() == [-1, 0, -1]
+    assert match.kinds.tolist() == [MatchKind.MATCHED, MatchKind.MISMATCHED, MatchKind.MISMATCHED]
+
+
+def test_a_monomorphic_site_takes_a_marker_that_is_a_snp_before_an_indel() -> None:
+    model = sites((5, "C", "CTT"), (5, "C", "T"), markers=[True, True])
+    assert match_sites(sites((5, "C", "0")), model).target_index.tolist() == [-1, 0]
+    assert match_sites(sites((5, "C", "0"), (5, "C", "0")), model).target_index.tolist() == [1, 0]
+
+
 def test_a_monomorphic_site_gets_its_other_allele_from_the_model() -> None:
     model = sites((5, "A", "C"), (7, "A", "G"), (8, "A", "T"))
     target = sites((5, "A", "0"), (7, "G", "."), (9, "C", "0"), (10, "C", "T"))

@@ -1,8 +1,9 @@
 """Which site of a target is which site of a model: by position and alleles, never by position alone.
 
 In this order, each target site taking the first that fits: the same alleles; the same alleles the other way round
-(`swapped`); for a monomorphic array site, whose ALT is `0` or `.`, a free model site that has its REF as either
-allele; alleles on the other strand (counted only, as a flipped target should be mended, not guessed at).
+(`swapped`); for a monomorphic array site, whose ALT is `0` or `.`, a free marker of the model that has its REF as
+either allele (a free SNP where markers are not known: an array has no reason to type an indel there); alleles on the
+other strand (counted only, as a flipped target should be mended, not guessed at).
 """
 
 from __future__ import annotations
@@ -127,23 +128,25 @@ class _Matcher:
         self.kinds[row] = MatchKind.STRAND_FLIPPED if is_flipped else MatchKind.MISMATCHED
 
     def match_by_ref(self, row: int) -> None:
-        """Place a target site of which only a0 was seen, at a marker before any other site."""
+        """Place a target site of which only a0 was seen, at what an array may type: a marker, SNPs before indels."""
         ref = self._target.a0[row]
         candidates = [
             site
             for site in self._by_position[int(self._target.positions[row])]
-            if ref in (self._model.a0[site], self._model.a1[site])
+            if ref in (self._model.a0[site], self._model.a1[site]) and self._may_be_typed(site)
         ]
-        if self._model.is_marker is not None:
-            candidates.sort(key=lambda site: not self._is_marker(site))
+        candidates.sort(key=lambda site: not self._is_snp(site))
         for site in candidates:
             kind = MatchKind.MATCHED if self._model.a0[site] == ref else MatchKind.SWAPPED
             if self._take(row, self._model.a0[site], self._model.a1[site], kind):
                 return
         self.kinds[row] = MatchKind.MISMATCHED
 
-    def _is_marker(self, site: int) -> bool:
-        return self._model.is_marker is not None and bool(self._model.is_marker[site])
+    def _may_be_typed(self, site: int) -> bool:
+        return self._is_snp(site) if self._model.is_marker is None else bool(self._model.is_marker[site])
+
+    def _is_snp(self, site: int) -> bool:
+        return len(self._model.a0[site]) == len(self._model.a1[site]) == 1
 
     def _take(self, row: int, a0: str, a1: str, kind: MatchKind) -> bool:
         """Claim the free model site with these alleles, if there is one."""
