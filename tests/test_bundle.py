@@ -223,9 +223,13 @@ def test_exchanged_files_are_found_by_checksum(prefix: Path, regions: list[TinyR
     assert error_of(prefix).startswith(f"{legend}: corrupt or exchanged")
 
 
-def test_manifest_of_another_number_of_regions(prefix: Path, regions: list[TinyRegion]) -> None:
-    write_manifest(prefix, manifest_of(prefix, regions[:2]))
-    assert "expected the 2 regions of the manifest, found the files of 3" in error_of(prefix)
+def test_a_region_that_the_manifest_does_not_list_is_not_used(
+    prefix: Path, regions: list[TinyRegion], caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = manifest_of(prefix, regions)
+    write_manifest(prefix, replace(manifest, regions=manifest.regions[:2]))
+    assert [region.index for region in open_bundle(prefix).regions] == [1, 2]
+    assert "m_3: not in the manifest, so not used" in caplog.text
 
 
 def test_an_unfinished_model_says_so(prefix: Path, regions: list[TinyRegion], caplog: pytest.LogCaptureFixture) -> None:

@@ -55,6 +55,7 @@ def test_a_bar_shows_the_share_done() -> None:
     display = BarDisplay(lambda **options: tqdm(file=screen, mininterval=0, **options))
     for region in (1, 2):
         display.network(region, "higher", 100)(evaluation(50, 0.5))
-    display.finish_region()
+    display.finish_region(1)
+    display.finish_region(2)
     assert "2 regions, higher: " in screen.getvalue()
     assert "100/200" in screen.getvalue()

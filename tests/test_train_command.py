@@ -22,6 +22,7 @@ from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline import train_regions as stage
 from rnnimp.training import checkpoint
+from rnnimp.training.data import RegionData
 from rnnimp.training.trainer import HISTORY_COLUMNS, Trainer
 
 SMALL = ["--num-units", "6", "--num-layers-higher", "2", "--num-layers-lower", "1", "--feature-size", "5"]
@@ -176,6 +177,79 @@ def test_other_settings_or_data_are_not_mixed_in(
     assert main(command) == 1
     assert "its training files have changed" in capsys.readouterr().err
     assert main([*command, "--no-resume"]) == 0
+
+
+def test_regions_of_another_recipe_are_not_mixed_into_one_model(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
+    before = trained_files(tmp_path / "out/chr22")
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "2", "--seed", "6")) == 1
+    assert "(seed was 5, is 6)" in capsys.readouterr().err
+    assert trained_files(tmp_path / "out/chr22") == before
+
+
+def test_the_manifest_lists_what_is_finished_when_training_is_interrupted(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(data: object, settings: object, number: int, *rest: object) -> object:
+        if number == 2:
+            raise KeyboardInterrupt
+        return train_region(data, settings, number, *rest)
+
+    train_region = stage.train_region
+    monkeypatch.setattr(stage, "train_region", interrupted)
+    assert main(arguments(data_list, tmp_path / "out/chr22")) == 130
+    manifest = json.loads((tmp_path / "out/models/chr22.manifest.json").read_text())
+    assert [entry["index"] for entry in manifest["regions"]] == [1]
+    assert manifest["n_regions"] == 2
+
+
+def test_training_anew_leaves_no_old_model_behind(data_list: Path, tmp_path: Path) -> None:
+    command = arguments(data_list, tmp_path / "out/chr22")
+    assert main(command) == 0
+    broken = data_list.parent / "chr22_2.hap.gz"
+    broken.write_bytes(broken.read_bytes()[:-40])
+    assert main([*command, "--no-resume"]) == 1
+    assert sorted(path.name for path in (tmp_path / "out/models").glob("*.onnx")) == ["chr22_1.onnx"]
+    manifest = json.loads((tmp_path / "out/models/chr22.manifest.json").read_text())
+    assert [entry["index"] for entry in manifest["regions"]] == [1]
+
+
+def test_without_variation_among_the_samples_held_out_the_loss_decides(data_list: Path, tmp_path: Path) -> None:
+    panel = random_panel(np.random.default_rng(3), n_sites=40, n_samples=25)
+    alleles = panel.alleles.copy()
+    alleles[~panel.sites.markers()] = 0
+    with HapsLegendWriter(data_list.parent / "chr22_1") as writer:
+        writer.write(panel.sites, alleles)
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
+    rows = (tmp_path / "out/chr22_regions/1/lower.history.tsv").read_text().splitlines()[1:]
+    losses = {int(row.split("\t")[0]): float(row.split("\t")[3]) for row in rows}
+    summary = json.loads((tmp_path / "out/chr22_regions/1/summary.json").read_text())
+    assert summary["networks"]["lower"]["iteration"] == min(losses, key=lambda iteration: losses[iteration])
+
+
+def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine may compute other features; what was trained with the first ones goes on with them."""
+    monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
+    whole, parts = tmp_path / "whole/chr22", tmp_path / "parts/chr22"
+    assert main(arguments(data_list, whole, "--regions", "1")) == 0
+    saves, save = 0, Trainer._save
+
+    def interrupted(self: Trainer, iteration: int, is_finished: bool) -> None:
+        nonlocal saves
+        saves += 1
+        save(self, iteration, is_finished)
+        if saves == 5:  # in the middle of the lower network
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", interrupted)
+        assert main(arguments(data_list, parts, "--regions", "1")) == 130
+    features = RegionData.features
+    monkeypatch.setattr(RegionData, "features", lambda self, n_components: -features(self, n_components))
+    assert main(arguments(data_list, parts, "--regions", "1")) == 0
+    assert weights(whole) == weights(parts)
 
 
 def test_a_failing_region_does_not_stop_the_others(

@@ -45,7 +45,7 @@ class Record:
 
         return tell
 
-    def finish_region(self) -> None:
+    def finish_region(self, region: int) -> None:
         pass
 
 

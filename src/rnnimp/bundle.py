@@ -140,7 +140,8 @@ def open_bundle(prefix: str | Path) -> Bundle:
     prefix = Path(prefix)
     manifest = read_manifest(prefix) if manifest_path(prefix).exists() else None
     files = _list_regions(prefix, manifest)
-    entries = _entries_by_index(manifest, sorted(files), prefix)
+    _unlisted(manifest, files, prefix)
+    entries = {} if manifest is None else {entry.index: entry for entry in manifest.regions}
     _warn_if_unfinished(manifest, prefix)
     regions = tuple(_open_region(prefix, index, files[index], entries.get(index)) for index in sorted(files))
     chromosome = manifest.chromosome if manifest is not None else None
@@ -191,17 +192,15 @@ def _require_complete(prefix: Path, index: int, files: dict[str, Path], last: in
         raise DataError("the region's legend is there, but neither this model nor an .ort", f"{prefix}_{index}.onnx")
 
 
-def _entries_by_index(manifest: Manifest | None, indices: list[int], prefix: Path) -> dict[int, RegionEntry]:
+def _unlisted(manifest: Manifest | None, files: dict[int, dict[str, Path]], prefix: Path) -> None:
+    """Take out regions that the manifest does not list, with a warning: their training may not have ended."""
     if manifest is None:
-        return {}
-    entries = {entry.index: entry for entry in manifest.regions}
-    if sorted(entries) != indices:
-        raise DataError(
-            f"expected the {len(entries)} regions of the manifest, found the files of {len(indices)}; "
-            "get the whole model again",
-            manifest_path(prefix),
+        return
+    for index in sorted(set(files) - {entry.index for entry in manifest.regions}):
+        logger.warning(
+            "%s_%d: not in the manifest, so not used; run the training again to finish and list it", prefix, index
         )
-    return entries
+        del files[index]
 
 
 def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: RegionEntry | None) -> BundleRegion:

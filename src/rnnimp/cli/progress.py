@@ -46,9 +46,15 @@ class Board:
         """Take in an evaluation."""
         self._at_work[region, name] = evaluation
 
-    def clear(self) -> None:
-        """Forget all networks."""
-        self._at_work.clear()
+    def remove(self, region: int) -> None:
+        """Forget a region's networks."""
+        for key in [key for key in self._at_work if key[0] == region]:
+            del self._at_work[key]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no network is at work."""
+        return not self._at_work
 
     @property
     def total(self) -> int:
@@ -107,9 +113,9 @@ class LineDisplay:
 
         return tell
 
-    def finish_region(self) -> None:
+    def finish_region(self, region: int) -> None:
         """Lines stay as they are."""
-        self._board.clear()
+        self._board.remove(region)
 
 
 class BarDisplay:
@@ -143,9 +149,9 @@ class BarDisplay:
         self._bar.set_postfix_str(self._board.state, refresh=False)
         self._bar.update(0)
 
-    def finish_region(self) -> None:
-        """Take the bar away."""
-        self._board.clear()
-        if self._bar is not None:
+    def finish_region(self, region: int) -> None:
+        """Take the bar away with the last region."""
+        self._board.remove(region)
+        if self._bar is not None and self._board.is_empty:
             self._bar.close()
             self._bar = None

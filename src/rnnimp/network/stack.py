@@ -117,8 +117,9 @@ class ImputationNetwork(nn.Module):
         self.right_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
         self.bias = nn.Parameter(torch.empty(n_sites, 1, 2))
         gap = torch.as_tensor(gaps)
+        # kept with the weights: another processor may turn near-equal components of the kernel another way
+        self.register_buffer("features", torch.as_tensor(features))
         fixed = {
-            "features": torch.as_tensor(features),
             "left_marker": (gap - 1).clamp(min=0),
             "right_marker": gap.clamp(max=n_markers - 1),
             "has_left": (gap > 0).float()[:, None, None],  # (n_sites, 1, 1)

@@ -1,23 +1,19 @@
-"""Train: the regions of a data list into a bundle of models; see `train_regions.py` for what lies where."""
+"""Train: the regions of a data list into a bundle of models; see `train_files.py` for what lies where."""
 
 from __future__ import annotations
 
-import json
 import logging
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from rnnimp import __version__
-from rnnimp.bundle import Manifest, RegionEntry, write_manifest
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.pipeline.train_devices import train_on_devices
-from rnnimp.pipeline.train_regions import Display, RegionFiles, TrainOptions, Work, model_prefix, train_regions
+from rnnimp.pipeline.train_files import check_settings, model_prefix, write_bundle_manifest
+from rnnimp.pipeline.train_regions import Display, TrainOptions, Work, train_regions
 from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -46,11 +42,15 @@ def train(
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
     work = Work(prefixes, str(output_prefix), settings, options, engine)
-    if len(devices) > 1 and len(numbers) > 1:
-        failed = train_on_devices(work, numbers, devices, display)
-    else:
-        failed = train_regions(work, numbers, devices[0], display)
-    finished = _write_bundle_manifest(output_prefix, len(prefixes), settings, options.chromosome)
+    _prepare_folders(work, numbers)
+    failed: dict[int, str] = {}
+    try:
+        if len(devices) > 1 and len(numbers) > 1:
+            failed = train_on_devices(work, numbers, devices, display)
+        else:
+            failed = train_regions(work, numbers, devices[0], display)
+    finally:
+        finished = write_bundle_manifest(output_prefix, len(prefixes), settings, options.chromosome)
     logger.info("%d of %d regions are finished; models: %s_*", finished, len(prefixes), model_prefix(output_prefix))
     if failed:
         reasons = "; ".join(f"region {number}: {reason}" for number, reason in failed.items())
@@ -89,6 +89,15 @@ def resolve_devices(name: str) -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
 
 
+def _prepare_folders(work: Work, numbers: Sequence[int]) -> None:
+    """Clear the regions to be trained anew; refuse to mix in regions, asked for or not, of another recipe."""
+    if not work.options.resume:
+        for number in numbers:
+            work.files(number).clear()
+    for number in range(1, len(work.prefixes) + 1):
+        check_settings(work.files(number), work.settings.as_dict())
+
+
 def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) -> str:
     """The engine that `auto`, `reference` or `fused` means on a device.
 
@@ -115,37 +124,3 @@ def _chosen(regions: Sequence[int] | None, n_regions: int) -> list[int]:
     if absent:
         raise SettingsError(f"--regions names region {absent[0]}, but the list has {n_regions}")
     return sorted(set(regions))
-
-
-def _write_bundle_manifest(
-    output_prefix: str | Path, n_regions: int, settings: TrainingSettings, chromosome: str | None
-) -> int:
-    """Write the manifest over all regions finished so far; their number."""
-    entries, chromosomes = [], set()
-    for number in range(1, n_regions + 1):
-        files = RegionFiles(output_prefix, number)
-        if not files.summary.exists():
-            continue
-        summary = json.loads(files.summary.read_text())
-        chromosomes.add(summary.pop("chromosome"))
-        own = ("files", "n_markers", "n_sites", "first_position", "last_position")
-        training = {name: value for name, value in summary.items() if name not in own}
-        entries.append(RegionEntry(index=number, summary=training, **{name: summary[name] for name in own}))
-    if chromosome is None and len(chromosomes) == 1:
-        chromosome = chromosomes.pop()
-    if entries:
-        manifest = Manifest(
-            __version__, _versions(), chromosome, settings.as_dict(), settings.seed, tuple(entries), n_regions
-        )
-        write_manifest(model_prefix(output_prefix), manifest)
-    return len(entries)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in ("numpy", "torch", "onnx", "onnxruntime"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

@@ -35,8 +35,9 @@ class QueueDisplay:
 
         return tell
 
-    def finish_region(self) -> None:
-        """Nothing: the display shows networks of other processes too."""
+    def finish_region(self, region: int) -> None:
+        """Clear what is shown of a region."""
+        self._messages.put(("finish", region))
 
 
 def train_on_devices(
@@ -66,7 +67,6 @@ def train_on_devices(
         for process in processes:
             process.terminate()
             process.join()
-        display.finish_region()
     for share, process in zip(shares, processes, strict=False):
         if process.pid not in ended:
             failed |= {
@@ -120,6 +120,8 @@ def _relay(messages: Any, processes: Sequence[Any], display: Display) -> tuple[d
             tellers[content[:2]] = display.network(*content)
         elif kind == "tell":
             tellers[content[:2]](content[2])
+        elif kind == "finish":
+            display.finish_region(content)
         elif kind == "log":
             logging.getLogger(content.name).handle(content)
         else:

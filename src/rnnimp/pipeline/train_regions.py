@@ -1,35 +1,37 @@
-"""Training some regions on one device, and what it leaves on disk.
+"""Training some regions on one device.
 
-For a prefix `results/train/chr22`, a region's models go to `results/train/models/chr22_<i>.onnx`, `.ort` and
-`.legend.gz`, and what training needs to go on to `results/train/chr22_regions/<i>/`. A region whose `summary.json` is
-there is finished. Regions do not know of each other: any of them can be trained alone, in any order, and the result is
-the same.
+Regions do not know of each other: any of them can be trained alone, in any order, in a group or not, and the result is
+the same. For each: read it, train it or take it up where it was left, export it, write its summary, list it in the
+manifest.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from rnnimp.bundle import sha256_of
-from rnnimp.errors import DataError, RnnimpError
+from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import open_panel, write_legend
 from rnnimp.network.export import as_ort, build_graph, check_graph
+from rnnimp.network.stack import ImputationNetwork
 from rnnimp.panel import chromosome_in_ids
+from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_bundle_manifest, write_json
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, Runner, TrainedRegion, train_region
-from rnnimp.training.trainer import Progress
+from rnnimp.training.trainer import Forward, Progress
+
+if TYPE_CHECKING:
+    from rnnimp.training.device_batches import Job
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +44,8 @@ class Display(Protocol):
     def network(self, region: int, name: str, max_iterations: int) -> Progress:
         """Whom to tell of a network's evaluations."""
 
-    def finish_region(self) -> None:
-        """Clear what is shown of the region at hand."""
+    def finish_region(self, region: int) -> None:
+        """Clear what is shown of a region."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +67,6 @@ class TrainOptions:
     resume: bool = True
     n_threads: int = 1
     chromosome: str | None = None
-
-
-class RegionFiles:
-    """Where one region's files lie."""
-
-    def __init__(self, output_prefix: str | Path, number: int) -> None:
-        prefix = Path(output_prefix)
-        self.number = number
-        self.folder = Path(f"{prefix}_regions") / str(number)
-        self.model = model_prefix(prefix).parent / f"{prefix.name}_{number}"
-        self.summary = self.folder / "summary.json"
-        self.settings = self.folder / "settings.json"
-
-    def ending(self, name: str) -> Path:
-        """A model file of the region, as `onnx`."""
-        return Path(f"{self.model}.{name}")
-
-    def clear(self) -> None:
-        """Delete all that was trained."""
-        if self.folder.exists():
-            for path in sorted(self.folder.iterdir()):
-                path.unlink()
-
-
-def model_prefix(output_prefix: str | Path) -> Path:
-    """The prefix under which the models are found by `rnnimp impute --model-prefix`."""
-    prefix = Path(output_prefix)
-    return prefix.parent / "models" / prefix.name
 
 
 @dataclass(frozen=True)
@@ -119,169 +93,164 @@ class Work:
 
 
 def train_regions(work: Work, numbers: Sequence[int], device: torch.device, display: Display) -> dict[int, str]:
-    """Train some regions on one device; the reasons of those that failed."""
+    """Train some regions on one device; the reasons of those that failed.
+
+    A region that fails does not stop the others.
+    """
     torch.set_num_threads(work.options.n_threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    is_grouped = work.engine == "fused" and device.type == "cuda"
-    failed: dict[int, str] = {}
-
-    def finish(chosen: Sequence[int]) -> None:
-        # a group of the fused engine has cleared its folders before it began
-        how = replace(work.options, resume=work.options.resume or is_grouped)
-        for number in chosen:
-            try:
-                _train_one(replace(work, options=how), number, device, display)
-            except Exception as error:
-                failed[number] = _record_failure(error, work.files(number))
-            finally:
-                display.finish_region()
-
-    if is_grouped:
-        _train_in_groups(work, numbers, device, display, finish)
+    training = _Training(work, device, display)
+    if training.is_grouped:
+        training.run_groups(numbers)
     else:
-        finish(numbers)
-    return failed
+        for number in numbers:
+            training.finish(number)
+    return training.failed
 
 
-def _train_in_groups(
-    work: Work,
-    numbers: Sequence[int],
-    device: torch.device,
-    display: Display,
-    finish: Callable[[Sequence[int]], None],
-) -> None:
-    """Train as many regions at once as the device has room for, and export them group by group.
+class _Training:
+    """Regions in training on one device.
 
-    What cannot be read here is left to `finish`, which says why.
+    Args:
+        work: what to train.
+        device: where.
+        display: shows the progress.
     """
-    from rnnimp.training.device_batches import Job
-    from rnnimp.training.stacked import regions_at_once, train_group
 
-    waiting = list(numbers)
-    at_once: int | None = None
-    while waiting:
-        jobs: dict[int, Job] = {}
-        while waiting and (at_once is None or len(jobs) < at_once):
-            number = waiting.pop(0)
-            data = _data_if_unfinished(work, number)
-            if data is None:
-                finish([number])
-                continue
-            jobs[number] = Job(number, data, work.files(number).folder, _teller(display, number, work.settings))
-            if at_once is None:
-                at_once = regions_at_once(data, work.settings, device)
-                logger.info("%s: up to %d regions at once", device, at_once)
+    def __init__(self, work: Work, device: torch.device, display: Display) -> None:
+        self._work, self._device, self._display = work, device, display
+        self.is_grouped = work.engine == "fused" and device.type == "cuda"
+        self.failed: dict[int, str] = {}
+
+    def finish(self, number: int) -> None:
+        """Train a region to its end, from wherever it is, and export it."""
+        try:
+            self._train(number)
+            work = self._work
+            write_bundle_manifest(work.output_prefix, len(work.prefixes), work.settings, work.options.chromosome)
+        except Exception as error:
+            self._fail(number, error)
+        finally:
+            self._display.finish_region(number)
+
+    def run_groups(self, numbers: Sequence[int]) -> None:
+        """Train as many regions at once as the device has room for, and export them group by group."""
+        from rnnimp.training.stacked import regions_at_once
+
+        waiting = list(numbers)
+        at_once: int | None = None
+        while waiting:
+            jobs: list[Job] = []
+            while waiting and (at_once is None or len(jobs) < at_once):
+                job = self._job(waiting.pop(0))
+                if job is None:
+                    continue
+                jobs.append(job)
+                if at_once is None:
+                    at_once = regions_at_once(job.data, self._work.settings, self._device)
+                    logger.info("%s: up to %d regions at once", self._device, at_once)
+            self._run_group(jobs)
+
+    def _run_group(self, jobs: Sequence[Job]) -> None:
+        """Train a group; where it fails its halves, so that in the end only a region to blame fails."""
+        from rnnimp.training.stacked import train_group
+
         try:
             if jobs:
-                train_group(list(jobs.values()), work.settings, device)
-        except torch.OutOfMemoryError:
+                train_group(jobs, self._work.settings, self._device)
+        except Exception as error:
             torch.cuda.empty_cache()
             if len(jobs) == 1:
-                raise RnnimpError("one region does not fit into the GPU's memory; lower --batch-size") from None
-            at_once = max(1, len(jobs) // 2)
-            logger.warning("the GPU's memory is too small for %d regions at once; going on with %d", len(jobs), at_once)
-            waiting = [*jobs, *waiting]
-            continue
-        finish(list(jobs))
+                self._fail(jobs[0].number, error)
+                return
+            kind = "the GPU's memory is too small" if isinstance(error, torch.OutOfMemoryError) else str(error)
+            logger.warning("%d regions at once failed (%s); going on with half of them", len(jobs), kind)
+            middle = len(jobs) // 2
+            self._run_group(jobs[:middle])
+            self._run_group(jobs[middle:])
+            return
+        for job in jobs:
+            self.finish(job.number)
 
+    def _job(self, number: int) -> Job | None:
+        """A region to train in a group; None if it is finished or fails already."""
+        from rnnimp.training.device_batches import Job
 
-def _teller(display: Display, number: int, settings: TrainingSettings) -> Callable[[str], Progress]:
-    return lambda name: display.network(number, name, settings.max_iterations)
-
-
-def _data_if_unfinished(work: Work, number: int) -> RegionData | None:
-    """A region's data, its folder begun; None if it is finished or cannot be trained."""
-    prefix, files = work.prefixes[number - 1], work.files(number)
-    try:
-        fingerprint = _fingerprint(prefix, work.settings)
-        if not work.options.resume:
-            files.clear()
-        elif _is_finished(files, fingerprint):
+        try:
+            data = self._begin(number)
+        except Exception as error:
+            self._fail(number, error)
             return None
-        _write_json(files.settings, fingerprint)
+        if data is None:
+            return None
+        return Job(number, data, self._work.files(number).folder, self._teller(number))
+
+    def _begin(self, number: int) -> RegionData | None:
+        """A region's data, its folder begun; None if it is finished."""
+        work, prefix, files = self._work, self._work.prefixes[number - 1], self._work.files(number)
+        expected = fingerprint(prefix, work.settings)
+        if is_finished(files, expected):
+            logger.info("region %d: finished before, kept", number)
+            return None
+        write_json(files.settings, expected)
         return RegionData.of(open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read(), work.settings)
-    except RnnimpError:
-        return None
 
+    def _train(self, number: int) -> None:
+        started = time.monotonic()
+        data = self._begin(number)
+        if data is None:
+            return
+        work, files = self._work, self._work.files(number)
+        teller = self._teller(number)
+        region = train_region(data, work.settings, number, files.folder, self._device, teller, self._runner())
+        summary = _export(data, region, files)
+        self._display.finish_region(number)
+        scores = (f"{name} {row.validation_r2:.4f} at {row.iteration}" for name, row in region.evaluations.items())
+        logger.info(
+            "region %d: %d markers, %d sites; validation R2 %s; %.0f s",
+            number,
+            summary["n_markers"],
+            summary["n_sites"],
+            ", ".join(scores),
+            time.monotonic() - started,
+        )
 
-def _record_failure(error: Exception, files: RegionFiles) -> str:
-    """Keep the traceback of an unforeseen failure beside the region's files; the reason in one line."""
-    if isinstance(error, RnnimpError):
+    def _runner(self) -> Runner:
+        """How a network is run: by the CPU kernels, as the module itself, or, after a group, not at all."""
+        if self.is_grouped:
+            return Runner("fused", _refuse)
+        if self._work.engine == "reference" or self._device.type != "cpu":
+            return PLAIN
+        from rnnimp.network.cpu_engine import CpuEngine
+
+        return Runner("fused-cpu", lambda network: CpuEngine(network, self._work.options.n_threads))
+
+    def _teller(self, number: int) -> Callable[[str], Progress]:
+        return lambda name: self._display.network(number, name, self._work.settings.max_iterations)
+
+    def _fail(self, number: int, error: Exception) -> None:
+        """Note a failure in one line; keep the traceback of an unforeseen one beside the region's files."""
         reason = str(error)
-    else:
-        log = files.folder / "error.log"
-        with atomic_output(log) as file:
-            file.write("".join(traceback.format_exception(error)).encode())
-        reason = f"{type(error).__name__}: {error} (see {log})".replace("\n", " ")
-    logger.error("region %d failed: %s", files.number, reason)
-    return reason
+        if isinstance(error, torch.OutOfMemoryError):
+            reason = "it does not fit into the GPU's memory; lower --batch-size"
+        elif not isinstance(error, RnnimpError):
+            log = self._work.files(number).folder / "error.log"
+            reason = f"{type(error).__name__}: {error} (see {log})".replace("\n", " ")
+            try:
+                with atomic_output(log) as file:
+                    file.write("".join(traceback.format_exception(error)).encode())
+            except RnnimpError as unwritable:
+                reason += f", which {unwritable}"
+        logger.error("region %d failed: %s", number, reason)
+        self.failed[number] = reason
 
 
-def _train_one(work: Work, number: int, device: torch.device, display: Display) -> None:
-    prefix, files, settings = work.prefixes[number - 1], work.files(number), work.settings
-    fingerprint = _fingerprint(prefix, settings)
-    if not work.options.resume:
-        files.clear()
-    elif _is_finished(files, fingerprint):
-        logger.info("region %d: finished before, kept", number)
-        return
-    _write_json(files.settings, fingerprint)
-    started = time.monotonic()
-    panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
-    data = RegionData.of(panel, settings)
-    run_by = _runner(work, device)
-    region = train_region(data, settings, number, files.folder, device, _teller(display, number, settings), run_by)
-    summary = _export(data, region, files)
-    display.finish_region()
-    logger.info(
-        "region %d: %d markers, %d sites; validation R2 %s; %.0f s",
-        number,
-        summary["n_markers"],
-        summary["n_sites"],
-        ", ".join(f"{name} {row.validation_r2:.4f} at {row.iteration}" for name, row in region.evaluations.items()),
-        time.monotonic() - started,
-    )
+def _refuse(network: ImputationNetwork) -> Forward:
+    def run(inputs: torch.Tensor) -> torch.Tensor:
+        raise TrainingError("a network never got better than nothing; lower --learning-rate")
 
-
-def _runner(work: Work, device: torch.device) -> Runner:
-    """How a network is run: by the CPU kernels, or as the module itself."""
-    if work.engine == "reference" or device.type != "cpu":
-        return PLAIN
-    from rnnimp.network.cpu_engine import CpuEngine
-
-    return Runner("fused-cpu", lambda network: CpuEngine(network, work.options.n_threads))
-
-
-def _fingerprint(prefix: str, settings: TrainingSettings) -> dict[str, Any]:
-    """What decides a region's weights: resuming under another one would mix two trainings."""
-    data = {ending: sha256_of(Path(f"{prefix}.{ending}")) for ending in ("hap.gz", "legend.gz")}
-    return {"settings": settings.as_dict(), "data": data}
-
-
-def _is_finished(files: RegionFiles, fingerprint: dict[str, Any]) -> bool:
-    if files.settings.exists():
-        before = json.loads(files.settings.read_text())
-        differing = [
-            f"{name} was {before['settings'].get(name)}, is {value}"
-            for name, value in fingerprint["settings"].items()
-            if before["settings"].get(name) != value
-        ]
-        if before["data"] != fingerprint["data"]:
-            differing.append("its training files have changed")
-        if differing:
-            raise DataError(
-                f"was begun with other settings or data ({'; '.join(differing)}); use the same, another "
-                "--output-prefix, or --no-resume to train it anew",
-                files.folder,
-            )
-    if not files.summary.exists():
-        return False
-    summary = json.loads(files.summary.read_text())
-    return all(
-        path.exists() and sha256_of(path) == checksum
-        for path, checksum in ((files.model.parent / name, value) for name, value in summary["files"].items())
-    )
+    return run
 
 
 def _export(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
@@ -301,7 +270,7 @@ def _export(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict
             file.write(ort)
     write_legend(files.ending("legend.gz"), data.panel.sites)
     summary = _summary(data, region, files)
-    _write_json(files.summary, summary)
+    write_json(files.summary, summary)
     return summary
 
 
@@ -320,8 +289,3 @@ def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dic
         "training_samples": len(data.training),
         "validation_samples": len(data.validation),
     }
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_output(path) as file:
-        file.write((json.dumps(content, indent=2, sort_keys=True) + "\n").encode())

@@ -100,6 +100,8 @@ def train_region(
     higher = draw_network(data, features, settings, number, "higher").to(device)
     run_higher = run_by.forward(higher)
     fit("higher", higher, run_higher, settings.gamma_higher)
+    # those that the first network went on with, should it come from another machine
+    features = higher.features.cpu().numpy()
     lower = draw_network(data, features, settings, number, "lower").to(device)
     run_lower = run_by.forward(lower)
     fit("lower", lower, run_lower, settings.gamma_lower)

@@ -71,15 +71,12 @@ class RowAdam:
         self.norms.scatter_(1, place, torch.where(moves, norm[:, None], old))
         self.n_norms += moves[:, 0]
 
-    def forget(self, row: int, with_norms: bool = False) -> None:
-        """Begin a row's moments anew, and its norms too."""
+    def forget(self, row: int) -> None:
+        """Begin a row's moments anew."""
         self.mean[row] = 0
         self.square[row] = 0
         self.steps[row] = 0
         self.is_broken[row] = False
-        if with_norms:
-            self.norms[row] = torch.nan
-            self.n_norms[row] = 0
 
     def state(self, row: int) -> dict[str, Any]:
         """A row's memory, for a checkpoint."""

@@ -18,6 +18,14 @@ class Verdict(Enum):
     STOP = "stop"
 
 
+def score_of(by_loss: bool, validation_loss: float, validation_r2: float) -> float:
+    """What a network is kept by: its validation loss, or its r2 if that exists.
+
+    Where no true dosage varies among the samples held out there is no r2, and the loss decides.
+    """
+    return -validation_loss if by_loss or math.isnan(validation_r2) else validation_r2
+
+
 class HalvingSchedule:
     """Halves the rate, and goes back to the best weights, when a score has not gained for a while.
 
@@ -40,7 +48,7 @@ class HalvingSchedule:
         self._waiting_since = 0
 
     def judge(self, iteration: int, score: float) -> Verdict:
-        """Take in a validation score, larger being better, and say what to do. NaN never is a gain."""
+        """Take in a validation score, larger being better, and say what to do. NaN is never a gain."""
         if score > self.best_score:
             self.best_score, self.best_iteration, self._waiting_since = score, iteration, iteration
             return Verdict.IMPROVED

@@ -26,7 +26,7 @@ from rnnimp.training.loss import dosage_r2, mean_over_varying, site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, draw_network
 from rnnimp.training.rows import RowAdam
-from rnnimp.training.schedule import HalvingSchedule, Verdict
+from rnnimp.training.schedule import HalvingSchedule, Verdict, score_of
 from rnnimp.training.trainer import Evaluation, Progress, write_history
 
 logger = logging.getLogger(__name__)
@@ -80,14 +80,21 @@ class Group:
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses (n,) and gradients (n, n_parameters) of these iterations' batches."""
-        raise AttributeError
+        raise NotImplementedError
 
     def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
         """For the validation samples: log odds of a1 (n, n_sites, n_haplotypes), truth int8, weights (n, n_sites)."""
-        raise AttributeError
+        raise NotImplementedError
 
     def retire(self, row: int) -> None:
         """Called when a row is finished."""
+
+    def extra_state(self, row: int) -> dict[str, Tensor]:
+        """What else a checkpoint of an unfinished row must hold."""
+        return {}
+
+    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+        """Take that back from a checkpoint."""
 
     def run(self) -> None:
         """Train all rows to their ends."""
@@ -145,18 +152,24 @@ class Group:
                 member.job.number, member.name, member.iteration, schedule.learning_rate,
             )  # fmt: skip
         else:
-            verdict = schedule.judge(member.iteration, -validation if member.name == "higher" else r2)
-        if verdict is Verdict.IMPROVED or (not schedule.best_iteration and not is_broken):
-            schedule.best_iteration = member.iteration
+            verdict = schedule.judge(member.iteration, score_of(member.name == "higher", validation, r2))
+        if verdict is Verdict.IMPROVED:
             member.best = self._rows[row].clone()
         elif verdict is Verdict.RESTORE:
             self._rows[row] = member.best
             self._adam.forget(row)
         member.is_finished = verdict is Verdict.STOP or member.iteration == self._settings.max_iterations
-        if member.is_finished:
+        if member.is_finished and not schedule.best_iteration:
+            self._give_up(row, member)
+        elif member.is_finished:
             self._finish(row, member)
         elif member.checkpoint.is_due():
             self._save(row, member)
+
+    def _give_up(self, row: int, member: Member) -> None:
+        """A network that never had a score: nothing is written, so that its region fails by itself later."""
+        logger.error("region %d, %s: was never better than nothing; it is given up", member.job.number, member.name)
+        self.retire(row)
 
     def _refresh(self) -> None:
         device = self._rows.device
@@ -180,9 +193,10 @@ class Group:
         self._iterations[row] = member.iteration
         self._rows[row], member.best = state["row"], state["best_row"]
         self._adam.restore(row, state["adam"])
+        self.restore_extra(row, state)
 
     def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
-        raise AttributeError
+        raise NotImplementedError
 
     def _finish(self, row: int, member: Member) -> None:
         self._rows[row] = member.best
@@ -192,11 +206,11 @@ class Group:
 
     def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
         """A row as the state of the reference's module."""
-        raise AttributeError
+        raise NotImplementedError
 
     def _save(self, row: int, member: Member) -> None:
         unfinished = {"row": self._rows[row].clone(), "best_row": member.best, "adam": self._adam.state(row)}
-        self._write(member, {"is_finished": False, "engine": ENGINE, **unfinished})
+        self._write(member, {"is_finished": False, "engine": ENGINE, **unfinished, **self.extra_state(row)})
 
     def _write(self, member: Member, state: dict[str, Any]) -> None:
         common = {
@@ -251,6 +265,19 @@ class NetworkGroup(Group):
         """A network without markers costs no time."""
         self.stacked.lengths[row] = 0
 
+    def extra_state(self, row: int) -> dict[str, Tensor]:
+        """The features that the weights go with."""
+        return {"features": self.networks[row].features}
+
+    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+        """Those features again."""
+        self.networks[row].features.copy_(state["features"])
+        self._take_features(row)
+
+    def _take_features(self, row: int) -> None:
+        features = self.networks[row].features
+        self.stacked.features[row, : len(features)] = features.to(self.stacked.features.device)
+
     def wake(self) -> None:
         """Let all networks compute again, with the weights that they ended with."""
         self.stacked.lengths.copy_(self._lengths)
@@ -262,6 +289,7 @@ class NetworkGroup(Group):
 
     def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
         self.networks[row].load_state_dict({name: tensor.cpu() for name, tensor in state["best"].items()})
+        self._take_features(row)
         self._rows[row] = self.stacked.layout.row(self.networks[row]).to(self._rows.device)
 
 

@@ -21,7 +21,7 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.loss import mean_dosage_r2, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict
+from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict, score_of
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -165,9 +165,8 @@ class Trainer:
         evaluation = Evaluation(iteration, rate, loss, validation_loss, r2, norm)
         self.history.append(evaluation)
         self._progress(evaluation)
-        verdict = self._schedule.judge(iteration, -validation_loss if self._objective.keep_by_loss else r2)
-        if verdict is Verdict.IMPROVED or not self._schedule.best_iteration:
-            self._schedule.best_iteration = iteration
+        verdict = self._schedule.judge(iteration, score_of(self._objective.keep_by_loss, validation_loss, r2))
+        if verdict is Verdict.IMPROVED:
             self._best = _copy(self._model)
         elif verdict is Verdict.RESTORE:
             self._model.load_state_dict(self._best)
