@@ -97,7 +97,7 @@ def write(tmp_path: Path, text: str) -> Path:
     [("--- rs1", None, "rs1"), ("SNP_A-1 rs1", None, "rs1"), ("X X:5_A_G rs1", "X", "rs1")],
 )
 def test_five_and_six_leading_columns(tmp_path: Path, head: str, chromosome: str | None, name: str) -> None:
-    table = read_gen(write(tmp_path, f"{head} 5 A G 0.1 0.2 0.7 0 0 0\n"))
+    table = read_gen(write(tmp_path, f"{head} 5 a G 0.1 0.2 0.7 0 0 0\n"))
     assert table.sites.chromosome == chromosome
     assert table.sites.ids.tolist() == [name]
     assert table.sites.keys() == [(5, "A", "G")]

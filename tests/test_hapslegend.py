@@ -53,9 +53,8 @@ def panels(draw: st.DrawFn) -> Panel:
     n_sites, n_samples = draw(st.integers(1, 12)), draw(st.integers(1, 5))
     bases = st.text("ACGT", min_size=1, max_size=6)
     word = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
-    keys = draw(
-        st.lists(st.tuples(st.integers(0, 2**31 - 1), bases, bases), min_size=n_sites, max_size=n_sites, unique=True)
-    )
+    site = st.tuples(st.integers(0, 2**31 - 2), bases, bases)
+    keys = draw(st.lists(site, min_size=n_sites, max_size=n_sites, unique_by=lambda key: (key[0], *sorted(key[1:]))))
     flags = st.lists(st.booleans(), min_size=n_sites, max_size=n_sites).map(np.array)
     frequencies = st.lists(st.floats(0, 1) | st.just(np.nan), min_size=n_sites, max_size=n_sites).map(np.array)
     sites = Sites.build(
@@ -243,6 +242,10 @@ def test_a_ragged_row_is_named_from_any_block(tmp_path: Path, block_bytes: int) 
         (f"{HEADER}\na {10**20} A C\n", f":2: expected a whole number of base pairs as position, found '{10**20}'"),
         (f"{HEADER}\na 9 A C\nb 8 A C\n", ":3: expected positions in rising order, found 8 after 9; sort the file"),
         (f"{HEADER}\na 1 A C\nb 1 A G\nc 1 A C\n", ":4: expected each site once, found 1 A C again; remove"),
+        (
+            f"{HEADER}\na 1 A C\nb 1 A G\nc 1 c A\n",
+            ":4: expected each site once, found 1 A C and, as another one, C A; r",
+        ),
         (f"{HEADER} array_marker_flag\na 1 A C 2\n", ":2: expected 0 or 1 as array_marker_flag, found '2'"),
         (f"{HEADER} swap\na 1 A C 0\nb 2 A C NA\n", ":3: expected 0 or 1 as swap, found 'NA'"),
         (f"{HEADER} a1_freq\na 1 A C 1.01\n", ":2: expected a number from 0 to 1, or NA, as a1_freq, found '1.01'"),
@@ -318,8 +321,18 @@ def test_legend_columns_in_any_order_and_unknown_ones(tmp_path: Path) -> None:
 
 
 def test_sites_that_share_a_position_may_stand_in_any_order(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.legend", f"{HEADER}\na 5 A T\nb 5 A C\nc 5 AT A\nd 5 C A\n")
-    assert read_legend(path).keys() == [(5, "A", "T"), (5, "A", "C"), (5, "AT", "A"), (5, "C", "A")]
+    path = write(tmp_path / "x.legend", f"{HEADER}\na 5 A T\nb 5 A C\nc 5 AT A\nd 5 C T\n")
+    assert read_legend(path).keys() == [(5, "A", "T"), (5, "A", "C"), (5, "AT", "A"), (5, "C", "T")]
+
+
+def test_lower_case_alleles_are_upper_cased(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.legend", f"{HEADER}\na 1 a g\nb 2 C cTt\nc 3 A 0\n")
+    assert read_legend(path).keys() == [(1, "A", "G"), (2, "C", "CTT"), (3, "A", "0")]
+
+
+def test_an_insertion_and_a_deletion_are_two_sites(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.legend", f"{HEADER}\na 1 A AT\nb 1 AT A\n")
+    assert read_legend(path).keys() == [(1, "A", "AT"), (1, "AT", "A")]
 
 
 def test_legend_text_round_trips_every_frequency() -> None:

@@ -17,7 +17,7 @@ from helpers import REPOSITORY, shared_data
 from rnnimp.cli import EXIT_INTERRUPTED, main
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.gen import read_gen
-from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
 from rnnimp.formats.vcf import read_genotypes
 from rnnimp.panel import Panel, as_strings
 from tiny_model import tiny_chromosome, write_tiny_bundle
@@ -144,7 +144,8 @@ def vcf_of(prefix: Path, chromosome: str) -> Path:
     for (name, position, a0, a1), row in zip(legend, haps, strict=True):
         alleles = [allele.replace("?", ".") for allele in row]
         genotypes = [f"{first}|{second}" for first, second in zip(alleles[::2], alleles[1::2], strict=True)]
-        lines.append("\t".join([chromosome, position, name, a0, a1, ".", ".", ".", "GT", *genotypes]))
+        alt = a1.replace("0", ".")
+        lines.append("\t".join([chromosome, position, name, a0, alt, ".", ".", ".", "GT", *genotypes]))
     path = prefix.with_suffix(".vcf")
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -166,6 +167,25 @@ def test_vcf_target_gives_what_haps_give(tmp_path: Path, impute: Impute) -> None
     assert impute("--vcf", str(path), "--output-prefix", str(tmp_path / "v"), hap=False) == 0
     assert (tmp_path / "v.gen").read_bytes() == (tmp_path / "out" / "x.gen").read_bytes()
     assert (tmp_path / "v.sample").read_text().splitlines()[2] == "N0 N0 0"
+
+
+def test_marker_without_variation_in_a_vcf_is_observed(
+    tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = open_panel(tmp_path / "t.hap.gz", tmp_path / "t.legend.gz").read()
+    is_snp = [len(a0) == len(a1) == 1 for _, a0, a1 in target.sites.keys()]
+    row, a1, alleles = is_snp.index(True), target.sites.a1.copy(), target.alleles.copy()
+    a1[row], alleles[row] = "0", 0
+    write_target(tmp_path / "t", replace(target, sites=replace(target.sites, a1=a1), alleles=alleles))
+    assert impute() == 0
+    path = vcf_of(tmp_path / "t", "22")
+    assert impute("--vcf", str(path), "--output-prefix", str(tmp_path / "v"), hap=False) == 0
+    assert capsys.readouterr().err.count(f"{len(target.sites)} matched, 0 swapped") == 2
+    assert (tmp_path / "v.gen").read_bytes() == (tmp_path / "out" / "x.gen").read_bytes()
+    assert (
+        f" {target.sites.positions[row]} {target.sites.a0[row]} {target.sites.a1[row]} 1 0 0 1 0 0"
+        in (tmp_path / "v.gen").read_text()
+    )
 
 
 def test_vcf_output_says_the_same_as_gen(tmp_path: Path, impute: Impute) -> None:

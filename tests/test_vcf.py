@@ -230,6 +230,28 @@ def test_first_duplicate_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert "left out 1 sites whose position and alleles stood before" in caplog.text
 
 
+def test_records_without_an_alternative_are_kept_where_asked_for(tmp_path: Path) -> None:
+    records = ["22 100 . A . . GT 0|0 .|0", "22 101 rs1 C . . GT 0/0 ./.", "22 102 . A C . GT 0|1 0|0"]
+    path = write_vcf(tmp_path / "x.vcf", records)
+    assert open_panel(path).read().sites.keys() == [(102, "A", "C")]
+    panel = open_panel(path, keep_monomorphic=True).read()
+    assert panel.sites.keys() == [(100, "A", "."), (101, "C", "."), (102, "A", "C")]
+    assert panel.sites.ids.tolist() == ["22:100:A:.", "rs1", "22:102:A:C"]
+    assert panel.alleles.tolist() == [[0, 0, -1, 0], [0, 0, -1, -1], [0, 1, 0, 0]]
+
+
+def test_lower_case_alleles_and_exchanged_ones(tmp_path: Path) -> None:
+    panel = open_panel(
+        write_vcf(tmp_path / "x.vcf", ["22 100 . a at . GT 0|1 0|0", "22 100 . aT A . GT 0|0 0|1"])
+    ).read()
+    assert panel.sites.keys() == [(100, "A", "AT"), (100, "AT", "A")]
+    assert panel.sites.ids.tolist() == ["22:100:A:AT", "22:100:AT:A"]
+    path = write_vcf(tmp_path / "y.vcf", ["22 100 . A c . GT 0|1 0|0", "22 100 . C A . GT 1|0 1|1"])
+    for read in (lambda: open_panel(path).read(), lambda: read_genotypes(path)):
+        with pytest.raises(DataError, match="expected each site once, found 22:100 C A again"):
+            read()
+
+
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     """A packed and indexed file of many BGZF blocks."""

@@ -2,7 +2,8 @@
 
 Probabilities have six decimals at most, in their shortest form. A genotype whose alleles are missing is
 `0.25 0.5 0.25`, as two haplotypes of which nothing is known. On reading, `0 0 0` is missing; the leading columns
-may be five (`--- id` or `SNP_id rs_id` before the position) or six (the chromosome before those).
+may be five (`--- id` or `SNP_id rs_id` before the position) or six (the chromosome before those), and alleles are
+upper-cased.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import atomic_output, open_input
-from rnnimp.formats.hapslegend import LAST_POSITION, read_sample, sample_text
+from rnnimp.formats.hapslegend import read_sample, sample_text
+from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
 from rnnimp.scores import genotype_probabilities
 
@@ -167,4 +169,5 @@ def _sites(heads: list[list[str]], chromosome: str | None) -> Sites:
     if len(columns) == 6:
         chromosome = columns[0][0]
     position = np.fromiter(map(int, positions), np.int64, len(positions))
-    return Sites(as_strings(names), position, as_strings(a0), as_strings(a1), chromosome=chromosome)
+    ref, alt = (as_strings(map(str.upper, column)) for column in (a0, a1))
+    return Sites(as_strings(names), position, ref, alt, chromosome=chromosome)

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output, open_input, read_lines
+from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 
 BLOCK_BYTES = 1 << 24
-LAST_POSITION = (1 << 31) - 1
-"""No chromosome is longer: VCF and BCF hold positions in 32 bits."""
 
 _SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
@@ -183,7 +182,7 @@ def _parse_any_spacing(
 def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
     """Read the sites of a legend; its columns may stand in any order.
 
-    Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `swap`.
+    Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `swap`. Alleles are upper-cased.
 
     Raises:
         DataError: for a missing column, a malformed line, positions that go down, or a site that repeats.
@@ -214,8 +213,8 @@ def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
     if "swap" in columns:
         optional["swapped"] = _converted(column("swap"), _flag, bool, path, "0 or 1 as swap")
     positions = _converted(column("position"), _position, np.int64, path, "a whole number of base pairs as position")
-    alleles = as_strings(column("a0")), as_strings(column("a1"))
-    sites = Sites(as_strings(column("id")), positions, *alleles, chromosome=chromosome, **optional)
+    a0, a1 = (as_strings(map(str.upper, column(name))) for name in ("a0", "a1"))
+    sites = Sites(as_strings(column("id")), positions, a0, a1, chromosome=chromosome, **optional)
     check_order(sites, path, first_line=2)
     return sites
 
@@ -289,20 +288,43 @@ def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -
         )
     repeated = first_duplicate(sites)
     if repeated is not None:
-        site = f"{sites.positions[repeated]} {sites.a0[repeated]} {sites.a1[repeated]}"
-        raise DataError(f"expected each site once, found {site} again; remove the duplicate", path, line(repeated))
+        first, again = repeated
+        site, alleles = (f"{sites.a0[row]} {sites.a1[row]}" for row in repeated)
+        how = "again" if site == alleles else f"and, as another one, {alleles}"
+        raise DataError(
+            f"expected each site once, found {sites.positions[first]} {site} {how}; remove the duplicate",
+            path,
+            line(again),
+        )
 
 
-def first_duplicate(sites: Sites) -> int | None:
-    """Index of the first site whose position and alleles stood before; None if there is none. Needs sorted sites."""
+def first_duplicate(sites: Sites) -> tuple[int, int] | None:
+    """The first site whose position and alleles stood before; see `allele_key`.
+
+    Args:
+        sites: sorted by position.
+
+    Returns:
+        The indices of the site and its duplicate; None if there is none.
+    """
     shared = np.flatnonzero(np.diff(sites.positions) == 0)
-    seen: set[tuple[int, str, str]] = set()
+    seen: dict[tuple[int, tuple[str, str]], int] = {}
     for row in np.union1d(shared, shared + 1).tolist():
-        key = (int(sites.positions[row]), sites.a0[row], sites.a1[row])
-        if key in seen:
-            return int(row)
-        seen.add(key)
+        before = seen.setdefault((int(sites.positions[row]), allele_key(sites.a0[row], sites.a1[row])), row)
+        if before != row:
+            return before, row
     return None
+
+
+def allele_key(a0: str, a1: str) -> tuple[str, str]:
+    """What two sites of one position share if they are the same.
+
+    Alleles of one length are the same site either way round. Others are not: `A AT` inserts a base, `AT A` deletes one.
+
+    >>> allele_key("A", "G") == allele_key("G", "A"), allele_key("A", "AT") == allele_key("AT", "A")
+    (True, False)
+    """
+    return (a1, a0) if len(a0) == len(a1) and a1 < a0 else (a0, a1)
 
 
 def read_sample(path: str | Path) -> tuple[str, ...]:

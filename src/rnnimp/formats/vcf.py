@@ -1,8 +1,9 @@
 """Reading VCF and BCF: phased panels block by block, and unphased genotypes with their uncertainty.
 
 Every alternative allele becomes one site, so a record with three of them gives three sites at one position. Alleles
-that are no sequence (`<DEL>`, `*`, breakends, none at all) are left out and counted. Ids: `.` becomes
-`chrom:pos:ref:alt`, the id of a record with several alternatives gets `:ref:alt` behind it.
+that are no sequence (`<DEL>`, `*`, breakends) are left out and counted, and so are records without alternatives,
+unless they are asked for. Alleles are upper-cased. Ids: `.` becomes `chrom:pos:ref:alt`, the id of a record with
+several alternatives gets `:ref:alt` behind it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.hapslegend import check_order
+from rnnimp.formats.hapslegend import allele_key, check_order
 from rnnimp.formats.vcf_records import Record, RecordReader
 from rnnimp.interval import chosen_interval
 from rnnimp.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
@@ -27,6 +28,7 @@ MAX_BLOCK_SITES = 4096
 
 _END = -2  # cyvcf2's code for "this sample has fewer alleles"
 _MISSING_INTEGER = -(2**31)
+_NO_ALLELE = -3  # of no genotype
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ def open_panel(
     region: str | None = None,
     chromosome: str | None = None,
     keep_first_duplicate: bool = False,
+    keep_monomorphic: bool = False,
     block_sites: int | None = None,
 ) -> PanelStream:
     """Open the phased diploid genotypes of one chromosome for reading block by block.
@@ -59,6 +62,8 @@ def open_panel(
         region: the part to read, such as `22:50.3-50.6Mb`.
         chromosome: the chromosome to read, where the file has several; `chr22` and `22` are the same.
         keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_monomorphic: whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`:
+            in a target they say that everybody carries REF.
         block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
 
     Raises:
@@ -71,7 +76,7 @@ def open_panel(
     names = reader.sample_names
     if not names:
         raise DataError("expected phased genotypes, found a VCF without samples", path)
-    rows = _panel_rows(reader, _alleles(reader, reader.records(interval), keep_first_duplicate))
+    rows = _panel_rows(reader, _alleles(reader, reader.records(interval), keep_first_duplicate, keep_monomorphic))
     blocks = _blocks(rows, names, block_sites or max(1, min(MAX_BLOCK_SITES, BLOCK_BYTES // (2 * len(names)))))
     first = next(blocks, None)
     if first is None:
@@ -88,22 +93,22 @@ def read_sites(path: str | Path, chromosome: str) -> Sites:
     """
     sites: list[_Allele] = []
     for record in RecordReader(path).records(chosen_interval(None, chromosome)):
-        sites += _split(record) or ([] if record.ALT else [_Allele(0, record.CHROM, record.POS, "", record.REF, ".")])
+        sites += _split(record, keep_monomorphic=True)
     return _sites(sites, chromosome)
 
 
 def _alleles(
-    reader: RecordReader, records: Iterator[Record], keep_first_duplicate: bool
+    reader: RecordReader, records: Iterator[Record], keep_first_duplicate: bool, keep_monomorphic: bool = False
 ) -> Iterator[tuple[Record, list[_Allele]]]:
-    position, seen = 0, set[tuple[str, str]]()
+    position, seen = 0, set[tuple[str, str]]()  # exchanged alleles make no other site
     n_skipped = n_duplicates = 0
     for record in records:
         found = record.POS
         if found != position:
             position, seen = found, set()
-        alleles = _split(record)
+        alleles = _split(record, keep_monomorphic)
         n_skipped += max(len(record.ALT), 1) - len(alleles)
-        new = [allele for allele in alleles if (allele.ref, allele.alt) not in seen]
+        new = [allele for allele in alleles if allele_key(allele.ref, allele.alt) not in seen]
         if len(new) < len(alleles) and not keep_first_duplicate:
             raise DataError(
                 f"expected each site once, found {record.CHROM}:{position} {record.REF} {','.join(record.ALT)} again; "
@@ -111,7 +116,7 @@ def _alleles(
                 reader.path,
             )
         n_duplicates += len(alleles) - len(new)
-        seen.update((allele.ref, allele.alt) for allele in new)
+        seen.update(allele_key(allele.ref, allele.alt) for allele in new)
         if new:
             yield record, new
     if n_skipped:
@@ -120,16 +125,17 @@ def _alleles(
         _log.info("%s: left out %d sites whose position and alleles stood before", reader.path, n_duplicates)
 
 
-def _split(record: Record) -> list[_Allele]:
-    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF, record.ALT
+def _split(record: Record, keep_monomorphic: bool) -> list[_Allele]:
+    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF.upper(), record.ALT
+    found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
+    if not alts and keep_monomorphic:
+        found = [(_NO_ALLELE, ".")]
     alleles = []
-    for number, alt in enumerate(alts, start=1):
-        if not alt.isalpha():
-            continue
+    for number, alt in found:
         if record.ID is None:
             name = f"{chromosome}:{position}:{ref}:{alt}"
         else:
-            name = record.ID if len(alts) == 1 else f"{record.ID}:{ref}:{alt}"
+            name = record.ID if len(alts) < 2 else f"{record.ID}:{ref}:{alt}"
         alleles.append(_Allele(number, chromosome, position, name, ref, alt))
     return alleles
 

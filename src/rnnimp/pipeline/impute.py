@@ -102,7 +102,8 @@ def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
     """The target as a whole: of the array's few sites, not of the imputed ones."""
     if settings.vcf is not None:
         # a VCF may hold other chromosomes, which the model has nothing to say about
-        return vcf.open_panel(settings.vcf, chromosome=settings.chromosome or bundle.chromosome).read()
+        chromosome = settings.chromosome or bundle.chromosome
+        return vcf.open_panel(settings.vcf, chromosome=chromosome, keep_monomorphic=True).read()
     assert settings.hap is not None and settings.legend is not None
     return hapslegend.open_panel(settings.hap, settings.legend, settings.sample, settings.chromosome).read()
 
