@@ -3,14 +3,17 @@ from __future__ import annotations
 import gzip
 import importlib
 import os
+import resource
 import struct
 import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from rnnimp.errors import DataError
@@ -134,13 +137,9 @@ def test_unreadable_input_is_named(tmp_path: Path, name: str, reason: str) -> No
         files.read_lines(tmp_path / name)
 
 
-def test_permission_denied_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **settings: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match=r"x\.txt: cannot be read \(Permission denied\)"):
-        files.read_lines(tmp_path / "x.txt")
+def test_a_failing_read_is_named() -> None:
+    with pytest.raises(DataError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
+        files.read_lines("/proc/self/mem")
 
 
 @pytest.mark.parametrize("name", ["file/below.txt", "folder"])
@@ -155,13 +154,42 @@ def test_unwritable_output_is_named(tmp_path: Path, name: str) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+@contextmanager
+def little_space(n_bytes: int) -> Iterator[None]:
+    """No file may grow beyond some bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [100_000, 2000])  # of which the second fails at the end only, for it is buffered
+@pytest.mark.parametrize("name", ["first", "second.gz"])
+def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path: Path, name: str, size: int) -> None:
+    content = np.random.default_rng(1).bytes(size)  # which no compression shrinks
     with (
-        pytest.raises(DataError, match=r"x\.gz: cannot be written \(No space left"),
-        files.atomic_output(tmp_path / "x.gz"),
+        pytest.raises(DataError, match=rf"{name}: cannot be written \(File too large"),
+        little_space(1000),
+        files.AtomicGroup() as group,
     ):
-        raise OSError(28, "No space left on device")
+        opened = {other: group.open(tmp_path / other) for other in ("first", "second.gz")}
+        opened[name].write(content)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["input", "output"])
+def test_errors_of_the_caller_are_left_alone(tmp_path: Path, where: str) -> None:
+    (tmp_path / "x").write_bytes(TEXT)
+    context = files.open_input(tmp_path / "x") if where == "input" else files.atomic_output(tmp_path / "y")
+    with pytest.raises(OSError, match="of something else"), context:
+        raise OSError("of something else")
+    assert names_in(tmp_path) == ["x"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -185,6 +213,58 @@ def test_the_older_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> N
         file.flush()
         assert path.read_text() == "older"
     assert path.read_text() == "newer"
+
+
+def test_a_group_takes_its_names_together(tmp_path: Path) -> None:
+    with files.AtomicGroup() as group:
+        for name in ("a", "b.gz"):
+            group.open(tmp_path / name).write(TEXT)
+        with files.AtomicGroup(within=group) as inner:
+            inner.open(tmp_path / "c").write(TEXT)
+        assert not set(names_in(tmp_path)) & {"a", "b.gz", "c"}
+    assert names_in(tmp_path) == ["a", "b.gz", "c"]
+    assert read(files, tmp_path / "b.gz") == TEXT
+
+
+@pytest.mark.parametrize(("failing", "left"), [(1, ["a"]), (2, []), (3, [])])
+@pytest.mark.parametrize("error", [PermissionError(1, "Not permitted"), KeyboardInterrupt()])
+def test_a_failing_rename_mixes_no_new_and_older_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, left: list[str], error: BaseException
+) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text("older")
+    replace, calls = Path.replace, 0
+
+    def fail(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        contents = {path.read_text() for path in tmp_path.iterdir() if len(path.name) == 1}
+        assert len(contents) == 1 or calls == 1
+        if calls == failing:
+            raise error
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    expected = DataError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught, files.AtomicGroup() as group:
+        for name in "abc":
+            group.open(tmp_path / name).write(b"newer")
+    assert names_in(tmp_path) == left
+    assert all((tmp_path / name).read_text() == "older" for name in left)
+    if isinstance(error, OSError):
+        assert str(caught.value).startswith(f"{tmp_path / 'abc'[failing - 1]}: cannot be written (Not permitted)")
+
+
+def test_a_full_disk_at_the_last_bytes_leaves_the_older_files(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("older")
+    with (
+        pytest.raises(DataError, match=r"/dev/full: cannot be written \(No space left"),
+        files.AtomicGroup() as group,
+    ):
+        group.open(tmp_path / "a").write(b"newer")
+        group.open("/dev/full").write(b"newer")  # buffered, so that closing it fails
+    assert names_in(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "older"
 
 
 def test_the_same_content_gives_the_same_bytes(

@@ -86,6 +86,11 @@ def test_sample_names_fit_the_sample_file(tmp_path: Path) -> None:
     assert (tmp_path / "x.sample").read_text().splitlines()[2] == "family_1_person_2 family_1_person_2 0"
 
 
+def test_sample_names_that_become_equal_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found 'a b' and 'a_b'; rename one"):
+        GenWriter(tmp_path / "x", ["c", "a b", "a_b"])
+
+
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "x.gen"
     path.write_text(text)

@@ -124,6 +124,20 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_new_legend_is_left_beside_older_haplotypes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Not permitted")
+
+    with HapsLegendWriter(tmp_path / "x") as writer:
+        writer.write(Sites.build([5], "A", "C"), np.array([[0, 1]], np.int8))
+    older = (tmp_path / "x.hap.gz").read_bytes()
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(DataError, match=r"x\.hap\.gz: cannot be written"), HapsLegendWriter(tmp_path / "x") as writer:
+        writer.write(Sites.build([5], "C", "A"), np.array([[1, 0]], np.int8))
+    assert (tmp_path / "x.hap.gz").read_bytes() == older
+    assert [path.name for path in tmp_path.iterdir()] == ["x.hap.gz"]
+
+
 def test_an_unwritable_panel_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.legend.gz").mkdir()
     with pytest.raises(DataError, match=r"x\.legend\.gz: cannot be written"), HapsLegendWriter(tmp_path / "x"):

@@ -1,15 +1,17 @@
-"""Opening files: compressed or not, complete or absent, with errors that name them."""
+"""Opening files: compressed or not, complete or absent, alone or together, with errors that name them."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from types import TracebackType
+from typing import IO, Any, TypeVar, cast
 
 from rnnimp.errors import DataError
 
@@ -38,7 +40,7 @@ def open_input(path: str | Path) -> Iterator[IO[bytes]]:
         DataError: if it cannot be opened, or its compressed data end early or are damaged.
     """
     try:
-        with Path(path).open("rb") as raw:
+        with io.BufferedReader(_NamedFile(path, "rb", path)) as raw:
             start = raw.peek(18)[:18]  # not read and sought: pipes go one way
             if start[:2] != _GZIP_MAGIC:
                 yield raw
@@ -52,8 +54,40 @@ def open_input(path: str | Path) -> Iterator[IO[bytes]]:
             f"the gzip data are truncated or damaged ({str(error) or 'unexpected end'}); copy or make the file again",
             path,
         ) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
+
+
+class _NamedFile(io.FileIO):
+    """A file whose errors are `DataError`s that name it, so that no other file is blamed for them.
+
+    Args:
+        file: a path or a descriptor.
+        mode: `rb` or `wb`.
+        path: the name to give.
+    """
+
+    def __init__(self, file: str | Path | int, mode: str, path: str | Path) -> None:
+        self._path = path
+        with self._blame(reading=mode == "rb"):
+            super().__init__(file, mode)
+
+    @contextmanager
+    def _blame(self, reading: bool) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise (_unreadable if reading else _unwritable)(self._path, error) from error
+
+    def readinto(self, buffer: Any) -> int | None:
+        with self._blame(reading=True):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with self._blame(reading=True):
+            return super().readall()
+
+    def write(self, data: Any) -> int | None:  # type: ignore[override]
+        with self._blame(reading=False):
+            return super().write(data)
 
 
 def _check_bgzf_end(raw: IO[bytes], path: str | Path) -> None:
@@ -80,37 +114,119 @@ def read_lines(path: str | Path) -> list[str]:
 
 @contextmanager
 def atomic_output(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing bytes that takes its name only once it is complete.
-
-    Compressed if the name ends in `.gz`. Folders are made. On any exception, Ctrl-C included, nothing is
-    left behind and an older file of that name stays as it was. A pipe or a device is written straight into.
+    """Open a file for writing bytes that takes its name only once it is complete; see `AtomicGroup`.
 
     Raises:
         DataError: if the place cannot be written.
     """
-    target = Path(path)
-    temporary: Path | None = None
-    try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as raw, _compressed(raw, target) as file:
-                yield file
-            return
+    with AtomicGroup() as group:
+        yield group.open(path)
+
+
+Group = TypeVar("Group", bound="AtomicGroup")
+
+
+class AtomicGroup:
+    """Files for writing that take their names together once all are complete.
+
+    Use it as a context manager. On any exception, Ctrl-C included, nothing is left behind and older files of these
+    names stay as they were. At the end all are closed first, then renamed in the order in which they were opened. If
+    that fails, those renamed already are removed; so that no new file ever lies beside an older one of the group, even
+    for a moment, the older ones go before, except the first, whose place is taken in one step.
+
+    Writers of several files inherit from it, open them in `_begin` and may write more in `_end`.
+
+    Args:
+        within: a group whose files these are to be: they take their names when it ends.
+    """
+
+    def __init__(self, within: AtomicGroup | None = None) -> None:
+        self._within = within
+        self._stack = ExitStack()
+        self._renames: list[tuple[Path, Path]] = []
+
+    def __enter__(self: Group) -> Group:
+        try:
+            self._begin()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._end()
+                self._complete()
+        finally:
+            self._discard()
+
+    def _begin(self) -> None:
+        """Open files; called on entering."""
+
+    def _end(self) -> None:
+        """Write what is left; called on leaving without an exception."""
+
+    def open(self, path: str | Path) -> IO[bytes]:
+        """Open a file, compressed if its name ends in `.gz`.
+
+        Folders are made. A pipe or a device is written straight into.
+
+        Raises:
+            DataError: if the place cannot be written.
+        """
+        if self._within is not None:
+            return self._within.open(path)
+        target = Path(path)
+        try:
+            file: Path | int = target
+            if target.is_file() or not target.exists():
+                file = self._temporary(target)
+            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", target)))
+            return self._stack.enter_context(_compressed(raw, target))
+        except OSError as error:
+            raise _unwritable(target, error) from error
+
+    def _temporary(self, target: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as raw:
-            os.fchmod(raw.fileno(), 0o666 & ~_umask())
-            with _compressed(raw, target) as file:
-                yield file
-        temporary.replace(target)
-        temporary = None
-    except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror or error}); check the folder, its permissions and free space", path
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        self._renames.append((Path(name), target))
+        os.fchmod(descriptor, 0o666 & ~_umask())
+        return descriptor
+
+    def _complete(self) -> None:
+        """Close all files, then rename them."""
+        self._stack.close()
+        path = Path()
+        try:
+            for _, path in self._renames[1:]:
+                path.unlink(missing_ok=True)
+            for temporary, path in self._renames:
+                temporary.replace(path)
+        except BaseException as error:
+            for temporary, done in self._renames:
+                if not temporary.exists():
+                    done.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _unwritable(path, error) from error
+            raise
+
+    def _discard(self) -> None:
+        """Close and remove what has not got its name."""
+        try:
+            with suppress(OSError, DataError):  # of a full disk, at the last bytes of a file that goes anyway
+                self._stack.close()
+        finally:
+            for temporary, _ in self._renames:
+                temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: str | Path, error: OSError) -> DataError:
+    return DataError(
+        f"cannot be written ({error.strerror or error}); check the folder, its permissions and free space", path
+    )
 
 
 @contextmanager

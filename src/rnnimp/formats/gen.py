@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
-from rnnimp.formats.files import atomic_output, open_input
+from rnnimp.formats.files import AtomicGroup, open_input
 from rnnimp.formats.hapslegend import read_sample, sample_text
 from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
@@ -30,38 +28,44 @@ _DECIMALS = 6
 _SUM_TOLERANCE = 0.02
 
 
-class GenWriter:
+class GenWriter(AtomicGroup):
     """Writes `PREFIX.gen` and `PREFIX.sample`, block by block.
 
-    Use it as a context manager: the files take their names when the block ends without an exception.
+    Use it as a context manager: the files take their names together when the block ends without an exception.
 
     Args:
         prefix: path without the endings.
         sample_names: white space in a name, which the sample file cannot hold, becomes `_`.
+
+    Raises:
+        DataError: for two names that are the same then.
     """
 
     def __init__(self, prefix: str | Path, sample_names: Sequence[str]) -> None:
+        super().__init__()
         self._prefix = str(prefix)
-        self._sample_names = ["_".join(name.split()) for name in sample_names]
-        self._stack = ExitStack()
+        self._sample_names = _without_spaces(sample_names)
 
-    def __enter__(self) -> GenWriter:
-        with ExitStack() as stack:
-            self._gen = stack.enter_context(atomic_output(f"{self._prefix}.gen"))
-            sample = stack.enter_context(atomic_output(f"{self._prefix}.sample"))
-            sample.write(sample_text(self._sample_names).encode())
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    def _begin(self) -> None:
+        self._gen = self.open(f"{self._prefix}.gen")
+        self.open(f"{self._prefix}.sample").write(sample_text(self._sample_names).encode())
 
     def write(self, block: ImputedBlock) -> None:
         """Append sites."""
         for text in gen_text(block):
             self._gen.write(text)
+
+
+def _without_spaces(names: Sequence[str]) -> list[str]:
+    originals: dict[str, str] = {}
+    for name in names:
+        before = originals.setdefault("_".join(name.split()), name)
+        if before != name:
+            raise DataError(
+                f"expected sample names that differ with _ for spaces, found {before!r} and {name!r}; rename one, or "
+                "write VCF"
+            )
+    return ["_".join(name.split()) for name in names]
 
 
 def gen_text(block: ImputedBlock) -> Iterator[bytes]:

@@ -7,16 +7,14 @@ Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, open_input, read_lines
+from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 
@@ -355,40 +353,33 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-class HapsLegendWriter:
+class HapsLegendWriter(AtomicGroup):
     """Writes `PREFIX.hap.gz`, `PREFIX.legend.gz` and, with names, `PREFIX.sample`, block by block.
 
-    Use it as a context manager: the files take their names when the block ends without an exception.
+    Use it as a context manager: the files take their names together when the block ends without an exception.
 
     Args:
         prefix: path without the endings.
         sample_names: written to the `.sample` file; None writes none.
+        within: a group of files that take their names together; None for these alone.
     """
 
-    def __init__(self, prefix: str | Path, sample_names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, prefix: str | Path, sample_names: Sequence[str] | None = None, within: AtomicGroup | None = None
+    ) -> None:
+        super().__init__(within)
         self._prefix = str(prefix)
         self._sample_names = sample_names
-        self._stack = ExitStack()
         self._has_header = False
 
-    def __enter__(self) -> HapsLegendWriter:
-        with ExitStack() as stack:
-            self._hap = stack.enter_context(atomic_output(f"{self._prefix}.hap.gz"))
-            self._legend = stack.enter_context(atomic_output(f"{self._prefix}.legend.gz"))
-            if self._sample_names is not None:
-                file = stack.enter_context(atomic_output(f"{self._prefix}.sample"))
-                file.write(sample_text(self._sample_names).encode())
-            stack.push(self._finish)
-            self._stack = stack.pop_all()
-        return self
+    def _begin(self) -> None:
+        self._hap = self.open(f"{self._prefix}.hap.gz")
+        self._legend = self.open(f"{self._prefix}.legend.gz")
+        if self._sample_names is not None:
+            self.open(f"{self._prefix}.sample").write(sample_text(self._sample_names).encode())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
-
-    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and not self._has_header:
+    def _end(self) -> None:
+        if not self._has_header:
             self.write(Sites.build([], [], []), np.empty((0, 0), np.int8))
 
     def write(self, sites: Sites, alleles: NDArray[np.int8]) -> None:

@@ -9,9 +9,7 @@ AC and AN count GT, AF and MAF the expected alleles; R2 is Minimac's, INFO is IM
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from rnnimp import __version__
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.files import AtomicGroup
 from rnnimp.markers import UNKNOWN_ALLELES
 from rnnimp.panel import ImputedBlock
 from rnnimp.scores import dosage_frequency, dosages, genotype_probabilities, impute_info, minimac_r2
@@ -50,7 +48,7 @@ _HEADER = """\
 """
 
 
-class VcfWriter:
+class VcfWriter(AtomicGroup):
     """Writes a VCF, block by block.
 
     Use it as a context manager: the file takes its name when the block ends without an exception.
@@ -62,22 +60,14 @@ class VcfWriter:
     """
 
     def __init__(self, path: str | Path, sample_names: Sequence[str], chromosome: str) -> None:
+        super().__init__()
         self._path = path
         self._sample_names = sample_names
         self._chromosome = chromosome
-        self._stack = ExitStack()
 
-    def __enter__(self) -> VcfWriter:
-        with ExitStack() as stack:
-            self._file = stack.enter_context(atomic_output(self._path))
-            self._file.write(header_text(self._sample_names, self._chromosome).encode())
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    def _begin(self) -> None:
+        self._file = self.open(self._path)
+        self._file.write(header_text(self._sample_names, self._chromosome).encode())
 
     def write(self, block: ImputedBlock) -> None:
         """Append sites."""

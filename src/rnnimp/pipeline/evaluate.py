@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from rnnimp.accuracy import (
     score_bins,
 )
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import open_panel, read_legend
 from rnnimp.formats.vcf import read_genotypes
@@ -280,15 +281,15 @@ def _number(value: float, n_decimals: int = 6) -> str:
 
 
 def _write_tables(evaluation: Evaluation, prefix: str | Path) -> None:
-    _write_table(f"{prefix}.bins.tsv", BIN_COLUMNS, _bin_rows(evaluation.bins, n_decimals=6))
-    _write_table(f"{prefix}.sites.tsv.gz", SITE_COLUMNS, _site_rows(evaluation))
+    with AtomicGroup() as group:
+        _write_table(group.open(f"{prefix}.bins.tsv"), BIN_COLUMNS, _bin_rows(evaluation.bins, n_decimals=6))
+        _write_table(group.open(f"{prefix}.sites.tsv.gz"), SITE_COLUMNS, _site_rows(evaluation))
 
 
-def _write_table(path: str, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> None:
-    with atomic_output(path) as file:
-        file.write(("\t".join(header) + "\n").encode())
-        for row in rows:
-            file.write(("\t".join(row) + "\n").encode())
+def _write_table(file: IO[bytes], header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> None:
+    file.write(("\t".join(header) + "\n").encode())
+    for row in rows:
+        file.write(("\t".join(row) + "\n").encode())
 
 
 def _site_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:

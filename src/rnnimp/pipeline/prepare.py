@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rnnimp.array_markers import ArrayMarkers, flag_markers
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import hapslegend, manifest, marker_list, vcf
-from rnnimp.formats.files import atomic_output, read_lines
+from rnnimp.formats.files import AtomicGroup, read_lines
 from rnnimp.interval import Interval, chosen_interval
 from rnnimp.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, plain_chromosome
 
@@ -118,10 +118,10 @@ def prepare(settings: PrepareSettings) -> PrepareSummary:
     """
     panel, chromosome = _open(settings)
     markers = _read_markers(settings, chromosome)
-    with ExitStack() as stack:
-        test = _test_samples(settings, panel.sample_names, stack)
+    with AtomicGroup() as group, ExitStack() as stack:
+        test = _test_samples(settings, panel.sample_names, group)
         name = settings.name or _default_name(chromosome)
-        outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, stack)
+        outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, group, stack)
         n_sites = n_flagged = 0
         for block in panel.blocks:
             flagged = _flagged(block, markers)
@@ -180,15 +180,14 @@ def _default_name(chromosome: str | None) -> str:
     return f"chr{plain_chromosome(chromosome)}"
 
 
-def _test_samples(settings: PrepareSettings, names: tuple[str, ...], stack: ExitStack) -> NDArray[np.intp]:
+def _test_samples(settings: PrepareSettings, names: tuple[str, ...], group: AtomicGroup) -> NDArray[np.intp]:
     """Indices of the test samples, in the panel's order; none without a list."""
     path = settings.test_samples
     if path is None:
         return np.empty(0, dtype=np.intp)
     if settings.draw_test_samples is not None and not path.exists():
         chosen = draw_samples(names, settings.draw_test_samples)
-        file = stack.enter_context(atomic_output(path))
-        file.write("".join(f"{name}\n" for name in chosen).encode())
+        group.open(path).write("".join(f"{name}\n" for name in chosen).encode())
         _log.info("%s is absent: %d samples drawn at random, and written there", path, len(chosen))
     else:
         chosen = read_sample_list(path)
@@ -261,11 +260,18 @@ class _Outputs:
     """The three sets of files; only that for training where no sample is set apart."""
 
     def __init__(
-        self, folder: Path, name: str, sample_names: tuple[str, ...], test: NDArray[np.intp], stack: ExitStack
+        self,
+        folder: Path,
+        name: str,
+        sample_names: tuple[str, ...],
+        test: NDArray[np.intp],
+        group: AtomicGroup,
+        stack: ExitStack,
     ) -> None:
         def part(path: Path, samples: NDArray[np.intp]) -> _Part:
             names = [sample_names[index] for index in samples]
-            return _Part(stack.enter_context(hapslegend.HapsLegendWriter(path, names)), haplotype_columns(samples))
+            writer = stack.enter_context(hapslegend.HapsLegendWriter(path, names, group))
+            return _Part(writer, haplotype_columns(samples))
 
         train = np.setdiff1d(np.arange(len(sample_names), dtype=np.intp), test)
         self._train = part(folder / "train" / name, train)
