@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -44,16 +45,23 @@ def job_script(arguments: Sequence[str], regions: Sequence[int], log_folder: Pat
     return "\n".join(
         [
             "#!/bin/bash",
-            f"#SBATCH --job-name={settings.job_name}",
+            f"#SBATCH --job-name={_quoted(settings.job_name)}",
             f"#SBATCH --array={','.join(map(str, regions))}",
             f"#SBATCH --mem={settings.memory}",
             f"#SBATCH --cpus-per-task={settings.n_threads}",
-            f"#SBATCH --output={log_folder.resolve()}/slurm-%A_%a.log",
+            f"#SBATCH --output={_quoted(str(log_folder.resolve()).replace('%', '%%') + '/slurm-%A_%a.log')}",
             f"export PYTHONPATH={shlex.quote(str(PACKAGE_PARENT))}${{PYTHONPATH:+:$PYTHONPATH}}",
             f'exec {command} --regions "$SLURM_ARRAY_TASK_ID"',
             "",
         ]
     )
+
+
+def _quoted(text: str) -> str:
+    """A value for `#SBATCH` lines, in double quotes where it needs them; a backslash escapes, as in the shell."""
+    if re.fullmatch(r"[\w%./:@+,=-]+", text):
+        return text
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def submit(arguments: Sequence[str], regions: Sequence[int], log_folder: Path, settings: SlurmSettings) -> str:
