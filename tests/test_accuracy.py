@@ -22,7 +22,7 @@ from rnnimp.accuracy import (
     score_bins,
 )
 from rnnimp.errors import DataError
-from rnnimp.panel import GenotypeTable, Sites, default_sample_names
+from rnnimp.panel import GenotypeTable, Sites, as_strings, default_sample_names
 
 
 def random_pairs(
@@ -309,6 +309,9 @@ def test_nothing_in_common_is_refused() -> None:
         align(imputed, replace(truth, sample_names=("p", "q")))
     with pytest.raises(DataError, match="expected one chromosome, found 22 imputed and 20 in the truth"):
         align(imputed, replace(truth, sites=some_sites(4, "20")))
+    with pytest.raises(DataError, match="expected one chromosome, found 22 imputed and 20 in the truth's ids"):
+        ids = as_strings(f"20:{name}" for name in truth.sites.ids)
+        align(imputed, replace(truth, sites=replace(truth.sites, chromosome=None, ids=ids)))
     assert len(align(imputed, replace(truth, sites=some_sites(4, "chr22")))) == 4
     others = Sites.build(range(100, 104), ["A"] * 4, ["C"] * 4)
     with pytest.raises(DataError, match="expected sites in common, found none among 4 imputed and 4 true ones"):

@@ -114,8 +114,9 @@ def test_bcftools_reads_the_vcf_without_a_warning(tmp_path: Path) -> None:
 def impute(tmp_path: Path) -> Impute:
     """Runs the command on a made target (`t`) and model (`m`) in a folder; extra arguments replace the usual ones."""
     panel, regions = tiny_chromosome(np.random.default_rng(8))
-    write_tiny_bundle(tmp_path / "m", regions)
-    plain = replace(panel.sites, is_marker=None, a1_freq=None)
+    unnamed = [replace(region, sites=replace(region.sites, chromosome=None)) for region in regions]
+    write_tiny_bundle(tmp_path / "m", unnamed)
+    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
     write_target(tmp_path / "t", replace(panel, sites=plain)[panel.sites.markers()])
 
     def run(*arguments: str, hap: bool = True) -> int:
@@ -226,7 +227,7 @@ def test_vcf_without_a_chromosome_is_refused(
 
 def test_model_of_another_chromosome_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(legacy_command("gru", tmp_path / "out" / "x", "--chromosome", "21")) == 1
-    assert "expected a model of chromosome 21 as the target, found one of chromosome 22" in error_line(capsys)
+    assert "expected one chromosome, found 21 given as --chromosome and 22 in the" in error_line(capsys)
     assert nothing_written(tmp_path)
 
 
@@ -235,11 +236,22 @@ def test_target_whose_ids_name_another_chromosome_is_refused(
 ) -> None:
     panel, _ = tiny_chromosome(np.random.default_rng(8))
     ids = as_strings(f"20:{name}" for name in panel.sites.ids)
-    write_target(tmp_path / "t", replace(panel, sites=replace(panel.sites, ids=ids)))
+    write_target(tmp_path / "t", replace(panel, sites=replace(panel.sites, ids=ids, chromosome=None)))
     model = shared_data("legacy_model/gru") / "s"
     command = ["impute", "--hap", f"{tmp_path}/t.hap.gz", "--legend", f"{tmp_path}/t.legend.gz"]
     assert main([*command, "--model-prefix", str(model), "--output-prefix", str(tmp_path / "out" / "x")]) == 1
-    assert "expected a model of chromosome 20" in error_line(capsys)
+    assert "expected one chromosome, found 20 in the target's ids and 22 in the model" in error_line(capsys)
+
+
+def test_ids_of_another_chromosome_than_asked_for_are_refused(
+    tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panel, _ = tiny_chromosome(np.random.default_rng(8))
+    ids = as_strings(f"20:{name}" for name in panel.sites.ids)
+    write_target(tmp_path / "t", replace(panel, sites=replace(panel.sites, ids=ids, chromosome=None)))
+    assert impute("--chromosome", "21") == 1
+    assert "found 21 given as --chromosome and 20 in the target's ids" in error_line(capsys)
+    assert nothing_written(tmp_path)
 
 
 def test_no_common_marker_is_refused(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.interval import require_one_chromosome
 from rnnimp.markers import match_sites
-from rnnimp.panel import GenotypeTable, Sites, default_sample_names, same_chromosome
+from rnnimp.panel import GenotypeTable, Sites, chromosome_in_ids, default_sample_names
 
 DEFAULT_BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Minor allele frequencies in percent. A bin holds its upper edge and not its lower one: (lower, upper]."""
@@ -90,12 +91,14 @@ def align(imputed: GenotypeTable, truth: Truth) -> Alignment:
     Raises:
         DataError: if there is no site or no sample in common, or the chromosomes differ.
     """
-    found, expected = imputed.sites.chromosome, truth.sites.chromosome
-    if found is not None and expected is not None and not same_chromosome(found, expected):
-        raise DataError(
-            f"expected one chromosome, found {found} imputed and {expected} in the truth; "
-            "give files of one chromosome, or choose it with --chromosome"
-        )
+    require_one_chromosome(
+        [
+            ("imputed", imputed.sites.chromosome),
+            ("in the imputed ids", chromosome_in_ids(imputed.sites)),
+            ("in the truth", truth.sites.chromosome),
+            ("in the truth's ids", chromosome_in_ids(truth.sites)),
+        ]
+    )
     samples = _match_samples(imputed, truth)
     match = match_sites(imputed.sites, truth.sites)
     truth_rows = np.flatnonzero(match.target_index >= 0)

@@ -6,13 +6,15 @@ Both ends are 1-based and belong to the interval, as in VCF, bcftools and plain 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.errors import SettingsError
+from rnnimp.errors import DataError, SettingsError
 from rnnimp.panel import same_chromosome
 
 LAST_POSITION = 2**31 - 2
@@ -98,6 +100,26 @@ def chosen_interval(region: str | None, chromosome: str | None) -> Interval | No
     if chromosome is not None and not same_chromosome(interval.chromosome, chromosome):
         raise SettingsError(f"expected a region on chromosome {chromosome}, found {region}; give only one of the two")
     return interval
+
+
+def require_one_chromosome(names: Iterable[tuple[str, str | None]], path: str | Path | None = None) -> None:
+    """Refuse names that mean different chromosomes.
+
+    Args:
+        names: where each stands, as in `found 22 in the model`, and the name; None where it is not known.
+        path: for the message.
+
+    Raises:
+        DataError: naming two that differ.
+    """
+    known = [(where, name) for where, name in names if name is not None]
+    for where, name in known[1:]:
+        if not same_chromosome(name, known[0][1]):
+            raise DataError(
+                f"expected one chromosome, found {known[0][1]} {known[0][0]} and {name} {where}; give files of one "
+                "chromosome, or choose it with --chromosome",
+                path,
+            )
 
 
 def _base_pairs(number: str, unit: str, text: str) -> int:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 from rnnimp.bundle import Bundle, open_bundle
-from rnnimp.errors import DataError, SettingsError
+from rnnimp.errors import SettingsError
 from rnnimp.formats import hapslegend, vcf
 from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.vcf_output import VcfWriter
 from rnnimp.imputation import ImputationPlan, impute, load_onnx_engine, plan_imputation
-from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids, same_chromosome
+from rnnimp.interval import require_one_chromosome
+from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
 
 OUTPUT_FORMATS = ("gen", "vcf")
 
@@ -110,15 +111,14 @@ def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
 
 def _checked_chromosome(settings: ImputeSettings, target: Panel, bundle: Bundle) -> str | None:
     """The name to write: as asked for, else of the target, else of the model."""
-    names = [settings.chromosome, target.sites.chromosome, chromosome_in_ids(target.sites)]
-    for name in names:
-        if name is not None and bundle.chromosome is not None and not same_chromosome(name, bundle.chromosome):
-            raise DataError(
-                f"expected a model of chromosome {name} as the target, found one of chromosome {bundle.chromosome}; "
-                "check --model-prefix",
-                settings.model_prefix,
-            )
-    return next((name for name in [*names, bundle.chromosome] if name is not None), None)
+    names = {
+        "given as --chromosome": settings.chromosome,
+        "in the target": target.sites.chromosome,
+        "in the target's ids": chromosome_in_ids(target.sites),
+        "in the model": bundle.chromosome,
+    }
+    require_one_chromosome(names.items(), settings.vcf or settings.legend)
+    return next((name for name in names.values() if name is not None), None)
 
 
 def _open_writer(
