@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,50 @@ def test_interruption_exits_with_130(
     replace_command(raising(KeyboardInterrupt()))
     assert cli.main(["do"]) == 130
     assert capsys.readouterr().err == "rnnimp: interrupted; no unfinished file was left\n"
+
+
+def test_termination_clears_away_and_exits_with_143(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom rnnimp import cli\nfrom rnnimp.formats.files import atomic_output\n"
+        "def dispatch(argv):\n    with atomic_output('x.gen') as file:\n        file.write(b'x')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli._dispatch = dispatch\nsys.exit(cli.main([]))"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (143, "rnnimp: terminated; no unfinished file was left\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    code = "import sys\nfrom rnnimp import cli\ncli._dispatch = lambda argv: print('text')\nsys.exit(cli.main([]))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "rnnimp: error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_a_missing_package_is_one_line(
+    replace_command: Callable[[Callable[[], None]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_command(raising(ModuleNotFoundError("No module named 'numpy'", name="numpy")))
+    assert cli.main(["do"]) == 1
+    log = capsys.readouterr().err
+    assert log.startswith("rnnimp: error: this Python has no package 'numpy'; install it")
+    assert log.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--imputd", "--frequenc"])  # a misspelt one, and one cut short
+def test_unknown_options_show_the_usage_of_the_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "--imputed", "a.gen", "--truth", "b.gen", option, "c"]) == 2
+    log = capsys.readouterr().err
+    assert log.startswith("usage: rnnimp evaluate ")
+    assert log.endswith(f"rnnimp evaluate: error: unrecognized arguments: {option} c\n")
 
 
 def test_defects_keep_their_traceback(replace_command: Callable[[Callable[[], None]], None]) -> None:
