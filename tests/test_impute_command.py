@@ -63,6 +63,9 @@ def test_summary_says_what_became_of_the_target(tmp_path: Path, capsys: pytest.C
     # by an independent count of the legends: 44 distinct markers, all typed, and 24 sites before and behind them
     assert "35 matched, 9 swapped, 0 strand-flipped, 0 mismatched, 24 not in the model" in output.err
     assert "model markers: 44 observed, 0 missing" in output.err
+    words = [word for line in read_lines(shared_data("legacy_model/target.hap.gz")) for word in line.split()]
+    missing = sum(word not in ("0", "1") for word in words) / len(words)
+    assert f"target alleles: {100 * missing:.2f}% missing" in output.err
     assert "regions: 2\n" in output.err
     assert "241 sites (173 imputed, 68 typed) of 20 samples" in output.err
 

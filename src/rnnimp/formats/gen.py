@@ -1,6 +1,6 @@
 """Oxford GEN: a line a site, `--- id position a0 a1`, then three genotype probabilities a sample.
 
-Probabilities have six decimals at most, in their shortest form. A genotype whose alleles are missing is
+Probabilities have six decimals at most, in their shortest form. A genotype whose alleles are both missing is
 `0.25 0.5 0.25`, as two haplotypes of which nothing is known. On reading, `0 0 0` is missing; the leading columns
 may be five (`--- id` or `SNP_id rs_id` before the position) or six (the chromosome before those), and alleles are
 upper-cased.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input
-from rnnimp.formats.hapslegend import read_sample, sample_text
+from rnnimp.formats.hapslegend import read_samples_of, sample_text
 from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
 from rnnimp.scores import genotype_probabilities
@@ -118,7 +118,7 @@ def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str
     probabilities = stacked.reshape(len(rows), n_samples, 3)
     _check_probabilities(probabilities, path)
     probabilities[probabilities.sum(axis=2) == 0] = np.nan
-    names = None if sample is None else _names(sample, n_samples, path)
+    names = None if sample is None else read_samples_of(path, sample, n_samples)
     alt_dosages = probabilities[..., 1] + 2 * probabilities[..., 2]
     return GenotypeTable(_sites(heads, chromosome), probabilities, alt_dosages, names)
 
@@ -157,13 +157,6 @@ def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path) -
     if is_wrong.any():
         line = int(np.argmax(is_wrong)) + 1
         raise DataError("expected three probabilities a sample, from 0 to 1 with a sum of 1, found others", path, line)
-
-
-def _names(sample: str | Path, n_samples: int, path: str | Path) -> tuple[str, ...]:
-    names = read_sample(sample)
-    if len(names) != n_samples:
-        raise DataError(f"expected the {n_samples} samples of {path}, found {len(names)}; use its own list", sample)
-    return names
 
 
 def _sites(heads: list[list[str]], chromosome: str | None) -> Sites:

@@ -1,7 +1,8 @@
 """HAPS/LEGEND/SAMPLE: a text matrix of alleles, a table of its sites, a list of its samples.
 
 Reading goes: legend whole (it is small), then haplotype rows in blocks, each block parsed as bytes by numpy.
-Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`).
+Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`), except that other numbers are refused:
+alleles coded 1 and 2 would be read wrongly.
 """
 
 from __future__ import annotations
@@ -42,17 +43,14 @@ def open_panel(
     sites = read_legend(legend, chromosome)
     rows = allele_blocks(hap)
     first = next(rows, None)
-    names = read_sample(sample) if sample is not None else ()
-    n_columns = 2 * len(names) if first is None else first.shape[1]
+    n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))
     if n_columns % 2:
         raise DataError(
             f"expected two columns a sample, found an odd number ({n_columns}); only alleles may stand here", hap, 1
         )
-    if sample is not None and len(names) != n_columns // 2:
-        raise DataError(
-            f"expected {n_columns // 2} samples as in {hap}, found {len(names)}; use the file's own list", sample
-        )
-    names = names or default_sample_names(n_columns // 2)
+    names = default_sample_names(n_columns // 2)
+    if sample is not None:
+        names = read_samples_of(hap, sample, n_columns // 2)
     blocks = _with_sites(first, rows, sites, names, str(hap), str(legend))
     return PanelStream(names, blocks)
 
@@ -129,7 +127,7 @@ def parse_alleles(text: bytes, n_columns: int, path: str | Path | None = None, f
         int8 (n_lines, n_columns); 0, 1, or -1 for any other token.
 
     Raises:
-        DataError: where a line has another number of tokens than `n_columns`.
+        DataError: where a line has another number of tokens than `n_columns`, or a number other than 0 and 1.
 
     >>> parse_alleles(b"0 1\\n? 0\\n", 2).tolist()
     [[0, 1], [-1, 0]]
@@ -140,14 +138,27 @@ def parse_alleles(text: bytes, n_columns: int, path: str | Path | None = None, f
         tokens = grid[:, ::2]
         regular = (grid[:, 1:-1:2] == _SPACE).all() and (grid[:, -1] == _NEWLINE).all() and (tokens > _SPACE).all()
         if regular:
-            return _codes(tokens)
+            return _codes(tokens, np.uint8(_SPACE), path, first_line)
     return _parse_any_spacing(data, n_columns, path, first_line)
 
 
-def _codes(tokens: NDArray[np.uint8]) -> NDArray[np.int8]:
-    codes = np.subtract(tokens, ord("0"), dtype=np.uint8).view(np.int8)
-    unknown = (codes < 0) | (codes > 1)
+def _codes(
+    starts: NDArray[np.uint8], nexts: NDArray[np.uint8] | np.uint8, path: str | Path | None, first_line: int
+) -> NDArray[np.int8]:
+    """Alleles from the first characters of tokens and those next to them, white space unless the token goes on."""
+    codes = np.subtract(starts, ord("0"), dtype=np.uint8).view(np.int8)
+    unknown = (codes < 0) | (codes > 1) | (nexts > _SPACE)
     if unknown.any():
+        # a digit alone, or two; unlike the 0* by which unphased alleles are marked
+        goes_on_otherwise = (nexts > _SPACE) & ((nexts < ord("0")) | (nexts > ord("9")))
+        is_number = unknown & (codes >= 0) & (codes <= 9) & ~goes_on_otherwise
+        if is_number.any():
+            row = int(np.argmax(is_number.any(axis=1)))
+            raise DataError(
+                "expected alleles 0 and 1, or ? for missing, found another number; code a0 as 0 and a1 as 1",
+                path,
+                first_line + row,
+            )
         codes[unknown] = -1
     return codes
 
@@ -160,7 +171,6 @@ def _parse_any_spacing(
         raise DataError("expected alleles as text, found binary data; check that it is the right file", path)
     starts = ~is_space
     starts[1:] &= is_space[:-1]
-    ends_next = np.append(is_space[1:], True)
     positions = np.flatnonzero(starts)
     line_ends = np.flatnonzero(data == _NEWLINE)
     counts = np.diff(np.searchsorted(positions, line_ends), prepend=0)
@@ -172,9 +182,8 @@ def _parse_any_spacing(
             path,
             first_line + row,
         )
-    codes = _codes(data[positions])
-    codes[~ends_next[positions]] = -1  # a token of several characters
-    return codes.reshape(len(line_ends), n_columns)
+    grid = positions.reshape(len(line_ends), n_columns)
+    return _codes(data[grid], data[grid + 1], path, first_line)
 
 
 def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
@@ -351,6 +360,22 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
             )
         names[row[column]] = line
     return tuple(names)
+
+
+def read_samples_of(data: str | Path, sample: str | Path, n_samples: int) -> tuple[str, ...]:
+    """The sample names that belong to a file of alleles or genotypes; see `read_sample`.
+
+    Raises:
+        DataError: also where there are not as many names as samples.
+    """
+    names = read_sample(sample)
+    if len(names) != n_samples:
+        raise DataError(
+            f"expected {n_samples} samples as in {data}, found {len(names)} under the header, which is the first line, "
+            "or two in Oxford's format (ID_1 ID_2 missing, 0 0 0); use the file's own list",
+            sample,
+        )
+    return names
 
 
 class HapsLegendWriter(AtomicGroup):

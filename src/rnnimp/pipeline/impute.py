@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from rnnimp.bundle import Bundle, open_bundle
 from rnnimp.errors import SettingsError
 from rnnimp.formats import hapslegend, vcf
@@ -151,6 +153,8 @@ def _report(plan: ImputationPlan, path: Path, seconds: float) -> None:
         counts.mismatched,
         counts.not_in_model,
     )
+    alleles = plan.target.alleles
+    logger.info("target alleles: %.2f%% missing", 100 * np.count_nonzero(alleles < 0) / max(1, alleles.size))
     logger.info("model markers: %d observed, %d missing from the target", counts.observed_markers, counts.missing)
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
     n_typed = len(plan.target.sites)
