@@ -115,6 +115,27 @@ def test_who_says_which_sites_are_typed(example: Path, flagged: str, capsys: pyt
     assert (f"{0 if flagged == 'none' else 1} typed, {4 if flagged == 'none' else 3} scored") in log
 
 
+@pytest.mark.parametrize("kind", ["legend", "flagged", "vcf"])
+def test_typed_sites_may_be_named(example: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They outdo the truth's flags: s1 with its alleles exchanged and s4 are typed, s3 is not."""
+    rows = [("t1", 10, "G", "A"), ("t4", 40, "T", "C"), ("t9", 90, "T", "C")]
+    path = example / ("typed.vcf" if kind == "vcf" else "typed.legend")
+    if kind == "vcf":
+        records = [f"22\t{position}\t{name}\t{a0}\t{a1}\t.\t.\t." for name, position, a0, a1 in rows]
+        head = "##fileformat=VCFv4.2\n##contig=<ID=22>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+        path.write_text("\n".join([head, *records]) + "\n")
+    else:
+        flag = ["array_marker_flag", "1"] if kind == "flagged" else ["", ""]
+        lines = [f"id position a0 a1 {flag[0]}", *(" ".join(map(str, row)) + f" {flag[1]}" for row in rows)]
+        if kind == "flagged":
+            lines.insert(2, "s2 20 C CT 0")
+        path.write_text("\n".join(lines) + "\n")
+    assert run(example, "--typed", str(path), "--output-prefix", f"{example}/x") == 0
+    assert "2 typed, 2 scored" in capsys.readouterr().err
+    with gzip.open(example / "x.sites.tsv.gz", "rt") as file:
+        assert [line.split("\t")[2] for line in file][1:] == ["s2", "s3"]
+
+
 # --- frequencies ----------------------------------------------------------------------------------------------
 
 

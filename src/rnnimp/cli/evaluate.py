@@ -32,6 +32,12 @@ def add_parser(subparsers: Any) -> None:
         help="the panel's legend, whose a1_freq puts sites into bins (default: the truth's legend, else its genotypes)",
     )
     parser.add_argument(
+        "--typed",
+        metavar="FILE",
+        help="the sites that the array typed, which are not scored: the target's legend, VCF or BCF (default: told "
+        "from the flags in the other files, which a GEN has not)",
+    )
+    parser.add_argument(
         "--bins",
         type=_edges,
         metavar="LIST",
@@ -60,5 +66,5 @@ def run(args: argparse.Namespace) -> None:
     settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome)
     imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)
     truth = GenotypeSource(args.truth, args.truth_legend, args.truth_sample)
-    evaluation = evaluate(imputed, truth, settings, args.frequencies, args.output_prefix)
+    evaluation = evaluate(imputed, truth, settings, args.frequencies, args.typed, args.output_prefix)
     sys.stdout.write(bins_table(evaluation.bins))

@@ -85,8 +85,10 @@ def open_panel(
     return PanelStream(names, chain([first], blocks))
 
 
-def read_sites(path: str | Path, chromosome: str) -> Sites:
+def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
     """The sites of one chromosome, genotypes or not; `a1` is `.` where a record has no alternative allele.
+
+    Without a chromosome, the file must have one only.
 
     Raises:
         DataError: as `open_panel`, but for the genotypes.

@@ -36,7 +36,7 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import open_panel, read_legend
-from rnnimp.formats.vcf import read_genotypes
+from rnnimp.formats.vcf import read_genotypes, read_sites
 from rnnimp.markers import match_sites
 from rnnimp.panel import GenotypeTable, Sites
 
@@ -131,6 +131,7 @@ def evaluate(
     truth_source: GenotypeSource,
     settings: EvaluateSettings,
     frequencies: str | Path | None = None,
+    typed: str | Path | None = None,
     output_prefix: str | Path | None = None,
 ) -> Evaluation:
     """Score imputed genotypes against the truth.
@@ -140,6 +141,8 @@ def evaluate(
         truth_source: what it is scored against; probabilities count as the most likely genotype.
         settings: what to score.
         frequencies: the panel's legend, with `a1_freq`; else those of the truth's legend, or of its genotypes.
+        typed: a legend, VCF or BCF of the sites that the array typed, such as the target's; of a legend with marker
+            flags only the markers.
         output_prefix: where to write the tables; None writes none.
 
     Raises:
@@ -147,11 +150,12 @@ def evaluate(
         SettingsError: for files of unknown endings.
     """
     panel_sites = None if frequencies is None else _read_frequencies(frequencies)
+    typed_sites = None if typed is None else _read_typed(typed, settings.chromosome)
     imputed = read_imputed(imputed_source, settings.chromosome)
     truth = read_truth(truth_source, settings.chromosome)
     shared = align(imputed, truth)
     alt_freq = _frequencies(panel_sites, truth)[shared.truth_rows]
-    is_typed = _typed(imputed, truth, panel_sites, shared)
+    is_typed = _typed(imputed, truth, panel_sites, typed_sites, shared)
     is_scored = ~is_typed | settings.all_sites
     _report(imputed, truth, shared, is_typed, is_scored)
     n_without = np.count_nonzero(is_scored & np.isnan(alt_freq))
@@ -214,6 +218,13 @@ def _read_frequencies(path: str | Path) -> Sites:
     return sites
 
 
+def _read_typed(path: str | Path, chromosome: str | None) -> Sites:
+    if str(path).endswith(_VCF):
+        return read_sites(path, chromosome)
+    sites = read_legend(path)
+    return sites if sites.is_marker is None else sites[sites.is_marker]
+
+
 def _frequencies(panel_sites: Sites | None, truth: Truth) -> NDArray[np.float64]:
     """The frequency of a1 at each of the truth's sites; NaN where the panel does not have the site."""
     if panel_sites is None:
@@ -224,8 +235,12 @@ def _frequencies(panel_sites: Sites | None, truth: Truth) -> NDArray[np.float64]
     return np.where(match.target_index < 0, np.nan, np.where(match.is_swapped, 1 - found, found))
 
 
-def _typed(imputed: GenotypeTable, truth: Truth, panel_sites: Sites | None, shared: Alignment) -> NDArray[np.bool_]:
-    """Which shared sites were typed, by the first of these that says so: imputation, truth, panel."""
+def _typed(
+    imputed: GenotypeTable, truth: Truth, panel_sites: Sites | None, typed_sites: Sites | None, shared: Alignment
+) -> NDArray[np.bool_]:
+    """Which shared sites were typed, by the first of these that says so: typed sites, imputation, truth, panel."""
+    if typed_sites is not None:
+        return match_sites(typed_sites, truth.sites).target_index[shared.truth_rows] >= 0
     if imputed.is_typed is not None:
         return imputed.is_typed[shared.imputed_rows]
     if truth.sites.is_marker is not None:
@@ -235,7 +250,7 @@ def _typed(imputed: GenotypeTable, truth: Truth, panel_sites: Sites | None, shar
         return (index >= 0) & panel_sites.is_marker[index]
     if imputed.sites.is_marker is not None:
         return imputed.sites.is_marker[shared.imputed_rows]
-    _log.info("no file says which sites are typed, so all are scored")
+    _log.info("no file says which sites are typed, so all are scored; name the target's with --typed")
     return np.zeros(len(shared), dtype=np.bool_)
 
 
