@@ -6,11 +6,9 @@ Run it from the repository's root. It is `rnnimp prepare` with the example's fil
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec("rnnimp") is None:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnimp.cli import main
 
@@ -38,10 +36,19 @@ def run(arguments: list[str]) -> int:
         del files["--vcf"]
     if "--markers" in given:
         del files["--manifest"], files["--fasta"]
-    if not given & {"-h", "--help"}:
+    if given & {"-h", "--help"}:
+        preset = " ".join([*(word for pair in files.items() for word in pair), *OPTIONS])
+        print(
+            f"Runs 'rnnimp prepare' from the repository's root with these options, which need not be given:\n{preset}\n"
+        )
+    else:
         for option, path in files.items():
             if option not in given and not Path(path).exists():
-                print(f"{path}: is absent; download {Path(path).name} from {SOURCES[option]}", file=sys.stderr)
+                print(
+                    f"{path}: is absent; run from the repository's root, and download {Path(path).name} "
+                    f"from {SOURCES[option]}",
+                    file=sys.stderr,
+                )
                 return 1
     defaults = [word for pair in files.items() for word in pair]
     return main(["prepare", *defaults, *OPTIONS, *arguments])

@@ -262,7 +262,16 @@ def test_seed_script_names_the_missing_download(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
-    assert "download ALL.chr22.phase3_shapeit2_mvncall_integrated_v5b.20130502.genotypes.vcf.gz from" in result.stderr
+    name = "ALL.chr22.phase3_shapeit2_mvncall_integrated_v5b.20130502.genotypes.vcf.gz"
+    assert f"run from the repository's root, and download {name} from" in result.stderr
+
+
+def test_seed_script_says_what_is_preset(tmp_path: Path) -> None:
+    result = run_script(tmp_path, "--help")
+    assert result.returncode == 0
+    preset, usage = result.stdout.split("usage: rnnimp prepare", 1)
+    assert "--output-dir example_data --name chr22" in preset
+    assert "--output-dir" in usage
 
 
 def test_seed_script_without_arguments(files: dict[str, Path], panel: Panel) -> None:
