@@ -5,8 +5,9 @@ clipping and Adam. The shape is the published one: 300 markers, 1,000 sites, bat
 4 layers of 40 units each way.
 
 The share of the peak is that of the recurrent products' arithmetic, three passes of them, in float32 on a CPU and
-bfloat16 on a GPU, of what a large matrix product reaches in the same run. The last column is chromosome 22: 225 regions,
-two networks and a hybrid each, 20,000 iterations; a hybrid iteration is counted as the forward passes that it is.
+bfloat16 on a GPU, of what a large matrix product reaches in the same run. The last column is chromosome 22: 225
+regions, two networks and a hybrid each, 20,000 iterations; a hybrid iteration is counted as the forward passes that it
+is.
 
     python benchmarks/training.py [--units 40] [--cell GRU] [--networks 66] [--threads 1]
 """

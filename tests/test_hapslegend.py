@@ -19,9 +19,9 @@ from rnnimp.formats.hapslegend import (
     open_panel,
     parse_alleles,
     read_legend,
-    read_sample,
     write_legend,
 )
+from rnnimp.formats.sample import read_sample
 from rnnimp.panel import Panel, Sites
 
 HEADER = "id position a0 a1"

@@ -85,9 +85,9 @@ def test_what_is_written(files: dict[str, Path], panel: Panel) -> None:
         assert found.sample_names == expected.sample_names
         assert found.sites.keys() == expected.sites.keys()
         assert np.array_equal(found.alleles, expected.alleles)
-    assert header(files["out"] / "train/chr22") == "id position a0 a1 array_marker_flag"
-    assert header(files["out"] / "test/chr22_true") == "id position a0 a1 array_marker_flag a1_freq"
-    assert header(files["out"] / "test/chr22") == "id position a0 a1"
+    assert header(files["out"] / "train/chr22") == "id position a0 a1 array_marker_flag chromosome"
+    assert header(files["out"] / "test/chr22_true") == "id position a0 a1 array_marker_flag a1_freq chromosome"
+    assert header(files["out"] / "test/chr22") == "id position a0 a1 chromosome"
     assert np.array_equal(train.sites.markers(), is_marker)
     assert np.array_equal(true.sites.markers(), is_marker)
     assert true.sites.a1_freq is not None

@@ -132,5 +132,5 @@ def test_nothing_to_impute_or_to_impute_from(flags: str) -> None:
 
 
 def test_limits_are_checked() -> None:
-    with pytest.raises(SettingsError, match="imputed_sites must be 1 or more, found 0"):
+    with pytest.raises(SettingsError, match="--imp-site-count-limit must be 1 or more, found 0"):
         RegionLimits(imputed_sites=0)

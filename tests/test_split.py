@@ -19,7 +19,7 @@ from rnnimp.pipeline.split import REGION_INFO_COLUMNS
 def write(panel: Panel, prefix: Path) -> list[str]:
     """Write the panel with its flags; the options that name it."""
     with HapsLegendWriter(prefix) as writer:
-        writer.write(replace(panel.sites, a1_freq=None), panel.alleles)
+        writer.write(replace(panel.sites, a1_freq=None, chromosome=None), panel.alleles)
     return ["--hap", f"{prefix}.hap.gz", "--legend", f"{prefix}.legend.gz"]
 
 
@@ -110,7 +110,7 @@ def test_the_partition_is_looked_up_by_the_ids_chromosome(tmp_path: Path, panel:
     ("options", "code", "message"),
     [
         (["--maf-threshold", "2"], 2, "--maf-threshold must lie between 0 and 0.5, found 2.0"),
-        (["--body-marker-count-limit", "0"], 2, "body_markers must be 1 or more, found 0"),
+        (["--body-marker-count-limit", "0"], 2, "--body-marker-count-limit must be 1 or more, found 0"),
         (["--chromosome", "5", "--partition", "BED"], 1, "expected blocks of chromosome 5, found none"),
         (["--partition", "BED"], 1, "expected blocks of one chromosome, found 2 (chr21, chr22)"),
     ],
@@ -133,3 +133,25 @@ def test_a_legend_without_marker_flags_is_refused(
     bare = replace(panel, sites=replace(panel.sites, is_marker=None))
     assert main(["split", *write(bare, tmp_path / "panel"), "--output-prefix", str(tmp_path / "out")]) == 1
     assert "no array_marker_flag column" in capsys.readouterr().err
+
+
+def test_the_chromosome_goes_from_legend_to_legend(
+    tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HapsLegendWriter(tmp_path / "named") as writer:
+        writer.write(panel.sites, panel.alleles)
+    arguments = ["split", "--hap", f"{tmp_path}/named.hap.gz", "--legend", f"{tmp_path}/named.legend.gz"]
+    assert main([*arguments, "--output-prefix", f"{tmp_path}/out/x"]) == 0
+    assert hapslegend.read_legend(tmp_path / "out/x_1.legend.gz").chromosome == "22"
+    assert main([*arguments, "--output-prefix", f"{tmp_path}/other/x", "--chromosome", "chr20"]) == 1
+    assert "expected chromosome chr20, found 22" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_ids_of_another_chromosome_are_refused(
+    tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = np.array([f"22:{key[0]}:{key[1]}:{key[2]}" for key in panel.sites.keys()], dtype=object)
+    arguments = write(replace(panel, sites=replace(panel.sites, ids=ids)), tmp_path / "panel")
+    assert main(["split", *arguments, "--output-prefix", f"{tmp_path}/out/x", "--chromosome", "20"]) == 1
+    assert "expected chromosome 20, found ids of chromosome 22" in capsys.readouterr().err

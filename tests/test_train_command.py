@@ -288,10 +288,16 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
     ("options", "code", "message"),
     [
         (["--rnn-cell-type", "RNN"], 2, "must be one of GRU / LSTM, found 'RNN'"),
+        (["--num-units", "0"], 2, "--num-units must be 1 or more, found 0"),
+        (["--learning-rate", "-1"], 2, "--learning-rate must be above 0, found -1.0"),
         (["--regions", "1,x"], 2, "--regions expects numbers and ranges as 3,7-9, found 'x' in '1,x'"),
         (["--regions", "2-3"], 2, "--regions names region 3, but the list has 2"),
         (["--num-threads", "0"], 2, "--num-threads must be 1 or more, found 0"),
-        (["--validation-sample-size", "25"], 1, "more than the 25 samples to hold out for validation, found 25"),
+        (
+            ["--validation-sample-size", "25"],
+            1,
+            "expected samples to train on beside the 25 held out for validation, found 25 in all",
+        ),
         (["--data-list", "nowhere.list"], 1, "nowhere.list: cannot be read"),
         (["--output-prefix", "/proc/nothing/chr22"], 1, "cannot be written"),
     ],

@@ -196,7 +196,7 @@ class TestRegionData:
 
     @pytest.mark.parametrize(
         ("n_samples", "share", "message"),
-        [(5, 0.3, "more than the 5 samples"), (9, 0.0, "found 0 markers"), (9, 1.0, "60 markers and 0 sites")],
+        [(5, 0.3, "beside the 5 held out"), (9, 0.0, "found 0 markers"), (9, 1.0, "60 markers and 0 sites")],
     )
     def test_too_little_data_is_refused(self, n_samples: int, share: float, message: str) -> None:
         panel = random_panel(np.random.default_rng(0), n_samples=n_samples, marker_share=share)

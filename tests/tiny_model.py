@@ -32,7 +32,7 @@ def tiny_region(rng: np.random.Generator, sites: Sites) -> TinyRegion:
 
 def tiny_chromosome(rng: np.random.Generator, n_regions: int = 3, n_samples: int = 5) -> tuple[Panel, list[TinyRegion]]:
     """A panel of 20 sites a region and the regions' models, each with two flanking markers of its neighbours."""
-    panel = random_panel(rng, n_sites=20 * n_regions, n_samples=n_samples, marker_share=0.4)
+    panel = random_panel(rng, n_sites=20 * n_regions, n_samples=n_samples, marker_share=0.4, chromosome=None)
     markers = np.flatnonzero(panel.sites.markers())
     regions = []
     for body in np.array_split(np.arange(len(panel.sites)), n_regions):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output, open_input
 from rnnimp.formats.hapslegend import read_legend
-from rnnimp.panel import Sites, chromosome_in_ids
+from rnnimp.panel import Sites, known_chromosome
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def open_bundle(prefix: str | Path) -> Bundle:
     regions = tuple(_open_region(prefix, index, files[index], entries.get(index)) for index in sorted(files))
     chromosome = manifest.chromosome if manifest is not None else None
     if chromosome is None:
-        chromosome = chromosome_in_ids(Sites.concatenate([region.sites for region in regions]))
+        chromosome = known_chromosome(Sites.concatenate([region.sites for region in regions]))
     return Bundle(prefix, regions, chromosome, manifest)
 
 

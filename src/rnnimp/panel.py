@@ -207,6 +207,11 @@ def same_chromosome(first: str, second: str) -> bool:
     return plain_chromosome(first) == plain_chromosome(second)
 
 
+def known_chromosome(sites: Sites) -> str | None:
+    """The chromosome that the source names, else the one that the ids name; None if neither tells."""
+    return sites.chromosome if sites.chromosome is not None else chromosome_in_ids(sites)
+
+
 def chromosome_in_ids(sites: Sites) -> str | None:
     """The chromosome that ids of the form `chromosome:position:a0:a1` name; None unless all such ids agree.
 

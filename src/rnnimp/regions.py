@@ -20,6 +20,11 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.panel import Sites
 
+_OPTIONS = {
+    "body_markers": "--body-marker-count-limit",
+    "flank_markers": "--flanking-marker-count-limit",
+    "imputed_sites": "--imp-site-count-limit",
+}
 SMALLEST_LAST_REGION = 0.2
 """A piece's last region with a smaller share of the site limit joins the one before it."""
 
@@ -41,7 +46,7 @@ class RegionLimits:
     def __post_init__(self) -> None:
         for name, lowest in (("body_markers", 1), ("flank_markers", 0), ("imputed_sites", 1)):
             if getattr(self, name) < lowest:
-                raise SettingsError(f"the limit {name} must be {lowest} or more, found {getattr(self, name)}")
+                raise SettingsError(f"{_OPTIONS[name]} must be {lowest} or more, found {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

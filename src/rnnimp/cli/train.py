@@ -125,7 +125,12 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
     from rnnimp.training.recipe import RECIPES
 
     given = {field: getattr(args, field) for _, field, *_ in _RECIPE_OPTIONS}
-    return replace(RECIPES[args.recipe], **{field: value for field, value in given.items() if value is not None})
+    try:
+        return replace(RECIPES[args.recipe], **{field: value for field, value in given.items() if value is not None})
+    except SettingsError as error:
+        name, _, rest = str(error).partition(" ")
+        options = {field: option for option, field, *_ in _RECIPE_OPTIONS}
+        raise SettingsError(f"{options.get(name, name)} {rest}") from None
 
 
 def _submit(args: argparse.Namespace, regions: tuple[int, ...] | None) -> None:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input
-from rnnimp.formats.hapslegend import read_samples_of, sample_text
+from rnnimp.formats.hapslegend import read_samples_of
+from rnnimp.formats.sample import sample_text
 from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
 from rnnimp.scores import genotype_probabilities

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
+from rnnimp.formats.sample import read_sample, sample_text
 from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
+from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
 
 BLOCK_BYTES = 1 << 24
 
@@ -189,7 +190,8 @@ def _parse_any_spacing(
 def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
     """Read the sites of a legend; its columns may stand in any order.
 
-    Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `swap`. Alleles are upper-cased.
+    Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `chromosome`, `swap`.
+    Alleles are upper-cased.
 
     Raises:
         DataError: for a missing column, a malformed line, positions that go down, or a site that repeats.
@@ -221,9 +223,20 @@ def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
         optional["swapped"] = _converted(column("swap"), _flag, bool, path, "0 or 1 as swap")
     positions = _converted(column("position"), _position, np.int64, path, "a whole number of base pairs as position")
     a0, a1 = (as_strings(map(str.upper, column(name))) for name in ("a0", "a1"))
+    if "chromosome" in columns:
+        chromosome = _one_chromosome(column("chromosome"), chromosome, path)
     sites = Sites(as_strings(column("id")), positions, a0, a1, chromosome=chromosome, **optional)
     check_order(sites, path, first_line=2)
     return sites
+
+
+def _one_chromosome(names: Sequence[str], expected: str | None, path: str | Path) -> str | None:
+    """The chromosome of a legend's column, which must be one, and the one expected if that is given."""
+    for line, name in enumerate(names, start=2):
+        wanted = names[0] if expected is None else expected
+        if not same_chromosome(name, wanted):
+            raise DataError(f"expected chromosome {wanted}, found {name}; check the file and --chromosome", path, line)
+    return names[0] if names else expected
 
 
 def _columns(header: list[str], path: str | Path) -> dict[str, int]:
@@ -334,34 +347,6 @@ def allele_key(a0: str, a1: str) -> tuple[str, str]:
     return (a1, a0) if len(a0) == len(a1) and a1 < a0 else (a0, a1)
 
 
-def read_sample(path: str | Path) -> tuple[str, ...]:
-    """Sample names of a `.sample` file.
-
-    Two kinds are in use: Oxford's, with the header lines `ID_1 ID_2 missing ...` and `0 0 0 ...` (the name is
-    `ID_2`), and the reference panels' `sample population group sex`, with one (the name is the first column).
-
-    Raises:
-        DataError: for an empty or malformed file, or a name that repeats.
-    """
-    rows = [line.split() for line in read_lines(path)]
-    while rows and not rows[-1]:
-        rows.pop()
-    if not rows:
-        raise DataError("expected sample names under a header, found an empty file", path)
-    is_oxford = len(rows) > 1 and len(rows[1]) >= 3 and set(rows[1][:3]) == {"0"}
-    column, n_header = (1, 2) if is_oxford else (0, 1)
-    names: dict[str, int] = {}
-    for line, row in enumerate(rows[n_header:], start=n_header + 1):
-        if len(row) <= column:
-            raise DataError(f"expected {column + 1} columns or more, found {len(row)}", path, line)
-        if row[column] in names:
-            raise DataError(
-                f"expected each sample once, found {row[column]} as in line {names[row[column]]}", path, line
-            )
-        names[row[column]] = line
-    return tuple(names)
-
-
 def read_samples_of(data: str | Path, sample: str | Path, n_samples: int) -> tuple[str, ...]:
     """The sample names that belong to a file of alleles or genotypes; see `read_sample`.
 
@@ -432,6 +417,8 @@ def legend_text(sites: Sites, with_header: bool = True) -> str:
         columns["array_marker_flag"] = ["1" if flag else "0" for flag in sites.is_marker]
     if sites.a1_freq is not None:
         columns["a1_freq"] = ["NA" if freq != freq else repr(freq) for freq in sites.a1_freq.tolist()]
+    if sites.chromosome is not None:
+        columns["chromosome"] = [sites.chromosome] * len(sites)
     if sites.swapped is not None:
         columns["swap"] = ["1" if flag else "0" for flag in sites.swapped]
     lines = [" ".join(columns)] if with_header else []
@@ -445,8 +432,3 @@ def allele_text(alleles: NDArray[np.int8]) -> bytes:
     text[:, : 2 * alleles.shape[1] : 2] = np.where(alleles < 0, ord("?"), alleles + ord("0"))
     text[:, -1] = _NEWLINE
     return text.tobytes()
-
-
-def sample_text(names: Sequence[str]) -> str:
-    """An Oxford sample file."""
-    return "ID_1 ID_2 missing\n0 0 0\n" + "".join(f"{name} {name} 0\n" for name in names)

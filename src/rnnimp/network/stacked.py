@@ -106,7 +106,8 @@ class Tuning:
     backward_stages: int = 2
     settle_tile: int = 64
     settle_warps: int = 4
-    settle_stages: int = 2
+    recurrent_stages: int = 3
+    input_stages: int = 1
     sum_tile: int = 64
     table_tile: int = 128
 
@@ -304,19 +305,19 @@ class StackedNetworks:
         grid, chunk = (2 * self.n_networks, CHUNKS), -(-self.n_markers // CHUNKS)
         sizes = dict(
             IS_GRU=is_gru, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.settle_tile,
-            num_warps=self.tuning.settle_warps, num_stages=self.tuning.settle_stages,
+            num_warps=self.tuning.settle_warps,
         )  # fmt: skip
         weight = self._partial_weight
         sums.recurrent_gradients[grid](
             self._dgates, self._h[depth], weight, self._partial_bias, self.lengths, self.n_markers, self.n_haplotypes,
-            CHUNKS, chunk, **sizes,
+            CHUNKS, chunk, num_stages=self.tuning.recurrent_stages, **sizes,
         )  # fmt: skip
         recurrent, recurrent_bias = weight.sum(1), self._partial_bias.sum(1)
         input_bias = recurrent_bias.clone()
         if depth:
             sums.input_gradients[grid](
                 self.parameters, self._dgates, y_in, self._dy, weight, self._partial_input_bias, self.lengths,
-                *self._shape(depth, self.n_haplotypes), CHUNKS, chunk, **sizes,
+                *self._shape(depth, self.n_haplotypes), CHUNKS, chunk, num_stages=self.tuning.input_stages, **sizes,
             )  # fmt: skip
             input_weight = weight.sum(1)
             if is_gru:

@@ -18,7 +18,7 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
 from rnnimp.formats.partition import read_partition
-from rnnimp.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids
+from rnnimp.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome, same_chromosome
 from rnnimp.regions import Region, RegionLimits, plan_regions
 
 logger = logging.getLogger(__name__)
@@ -69,14 +69,18 @@ def split(
         output_prefix: where to; folders are made.
         settings: what to keep and how to cut.
         partition: a BED file of blocks to cut at first.
-        chromosome: which of the partition's chromosomes; else told from the site ids or the file.
+        chromosome: its name; else told from the legend, the site ids, or a partition of one chromosome.
 
     Returns:
         The regions, over the rows of the kept sites.
     """
     stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome))
     kept, kept_sites = select_sites(sites, settings)
-    stops = [] if partition is None else read_partition(partition, chromosome or chromosome_in_ids(sites))
+    known, in_ids = known_chromosome(sites), chromosome_in_ids(sites)
+    if known is not None and in_ids is not None and not same_chromosome(known, in_ids):
+        raise DataError(f"expected chromosome {known}, found ids of chromosome {in_ids}; check --chromosome", legend)
+    stops = [] if partition is None else read_partition(partition, known)
+    kept_sites = replace(kept_sites, chromosome=known)
     regions = plan_regions(kept_sites, settings.limits, stops)
     assert kept_sites.swapped is not None
     logger.info(
@@ -88,7 +92,7 @@ def split(
         np.count_nonzero(~kept_sites.markers()),
         len(regions),
     )
-    _write_regions(open_panel(hap, legend), str(output_prefix), regions, kept, kept_sites)
+    _write_regions(open_panel(hap, legend, chromosome=chromosome), str(output_prefix), regions, kept, kept_sites)
     _write_tables(str(output_prefix), regions, kept_sites)
     return regions
 

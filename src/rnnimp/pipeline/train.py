@@ -51,7 +51,8 @@ def train(
             failed = train_regions(work, numbers, devices[0], display)
     finally:
         finished = write_bundle_manifest(output_prefix, len(prefixes), settings, options.chromosome)
-    logger.info("%d of %d regions are finished; models: %s_*", finished, len(prefixes), model_prefix(output_prefix))
+    where = f"; models: {model_prefix(output_prefix)}_*" if finished else ""
+    logger.info("%d of %d regions are finished%s", finished, len(prefixes), where)
     if failed:
         reasons = "; ".join(f"region {number}: {reason}" for number, reason in failed.items())
         raise TrainingError(f"{len(failed)} of {len(numbers)} regions failed: {reasons}")

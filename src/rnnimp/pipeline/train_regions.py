@@ -23,7 +23,7 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import open_panel, write_legend
 from rnnimp.network.export import as_ort, build_graph, check_graph
 from rnnimp.network.stack import ImputationNetwork
-from rnnimp.panel import chromosome_in_ids
+from rnnimp.panel import known_chromosome
 from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_bundle_manifest, write_json
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.recipe import TrainingSettings
@@ -284,7 +284,7 @@ def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dic
         "n_sites": len(imputed),
         "first_position": int(imputed[0]),
         "last_position": int(imputed[-1]),
-        "chromosome": chromosome_in_ids(data.panel.sites),
+        "chromosome": known_chromosome(data.panel.sites),
         "networks": {name: asdict(evaluation) for name, evaluation in region.evaluations.items()},
         "training_samples": len(data.training),
         "validation_samples": len(data.validation),

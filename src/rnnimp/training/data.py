@@ -42,8 +42,8 @@ class RegionData:
         n_samples, n_held_out = len(panel.sample_names), settings.validation_samples
         if n_samples <= n_held_out:
             raise DataError(
-                f"expected more than the {n_held_out} samples to hold out for validation, found {n_samples}; "
-                "lower --validation-sample-size"
+                f"expected samples to train on beside the {n_held_out} held out for validation, found {n_samples} "
+                "in all; lower --validation-sample-size"
             )
         n_markers = int(np.count_nonzero(panel.sites.markers()))
         if n_markers < 2 or n_markers == len(panel.sites):
