@@ -8,6 +8,7 @@ weights, history and checkpoint, and draws by its own seed; what becomes of it d
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
@@ -60,7 +61,7 @@ class Member:
     is_finished: bool = False
 
 
-class Group:
+class Group(ABC):
     """Rows in training together; subclasses say what a row is.
 
     Args:
@@ -78,14 +79,15 @@ class Group:
             self._resume(row, member)
         self._refresh()
 
+    @abstractmethod
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses (n,) and gradients (n, n_parameters) of these iterations' batches."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
         """For the validation samples: log odds of a1 (n, n_sites, n_haplotypes), truth int8, weights (n, n_sites)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def retire(self, row: int) -> None:
         """Called when a row is finished."""
 
@@ -94,7 +96,8 @@ class Group:
         return {}
 
     def restore_extra(self, row: int, state: dict[str, Any]) -> None:
-        """Take that back from a checkpoint."""
+        """Take that back from a checkpoint; there is nothing here to take."""
+        assert not self.extra_state(row)
 
     def run(self) -> None:
         """Train all rows to their ends."""
@@ -195,8 +198,9 @@ class Group:
         self._adam.restore(row, state["adam"])
         self.restore_extra(row, state)
 
+    @abstractmethod
     def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Take a finished row from its checkpoint."""
 
     def _finish(self, row: int, member: Member) -> None:
         self._rows[row] = member.best
@@ -204,9 +208,9 @@ class Group:
         self._write(member, {"is_finished": True, "best": best})
         self.retire(row)
 
+    @abstractmethod
     def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
         """A row as the state of the reference's module."""
-        raise NotImplementedError
 
     def _save(self, row: int, member: Member) -> None:
         unfinished = {"row": self._rows[row].clone(), "best_row": member.best, "adam": self._adam.state(row)}
