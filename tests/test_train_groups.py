@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -113,3 +114,23 @@ def test_a_region_that_cannot_be_read_is_left_out(work: Work, grouped: list[list
     failed = run_groups(work)
     assert list(failed) == [1]
     assert grouped == [[2, 3]]
+
+
+def test_a_failed_group_is_let_go_before_its_halves_begin(
+    work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the failed group held on the device would leave its halves no room."""
+    train_group = stacked.train_group
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def large(jobs: Sequence[Job], *rest: object) -> None:
+        assert all(reference() is None for reference in held)
+        memory = torch.zeros(1)
+        if len(jobs) > 1:
+            held.append(weakref.ref(memory))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        train_group(jobs, *rest)
+
+    monkeypatch.setattr(stacked, "train_group", large)
+    assert run_groups(work) == {}
+    assert len(held) == 2

@@ -205,7 +205,8 @@ class StackedNetworks:
         heads.heads[self.n_markers + 1, self.n_networks](
             self.parameters, self.gradients, self._y[-1], self._dy, self.truth, self.site_weights, self.first_site,
             self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
-        **self._head_sizes)  # fmt: skip
+            **self._head_sizes,
+        )  # fmt: skip
         self._backward(table)
         return self.gap_loss.sum(1)
 

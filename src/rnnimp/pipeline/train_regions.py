@@ -123,10 +123,10 @@ class _Training:
         self.is_grouped = work.engine == "fused" and device.type == "cuda"
         self.failed: dict[int, str] = {}
 
-    def finish(self, number: int) -> None:
-        """Train a region to its end, from wherever it is, and export it."""
+    def finish(self, number: int, data: RegionData | None = None) -> None:
+        """Train a region to its end, from wherever it is, and export it; `data` if they were read before."""
         try:
-            self._train(number)
+            self._train(number, data)
             work = self._work
             write_bundle_manifest(work.output_prefix, len(work.prefixes), work.settings, work.options.chromosome)
         except Exception as error:
@@ -156,22 +156,25 @@ class _Training:
         """Train a group; where it fails its halves, so that in the end only a region to blame fails."""
         from rnnimp.training.stacked import train_group
 
+        if not jobs:
+            return
         try:
-            if jobs:
-                train_group(jobs, self._work.settings, self._device)
+            train_group(jobs, self._work.settings, self._device)
         except Exception as error:
-            torch.cuda.empty_cache()
             if len(jobs) == 1:
                 self._fail(jobs[0].number, error)
                 return
             kind = "the GPU's memory is too small" if isinstance(error, torch.OutOfMemoryError) else str(error)
             logger.warning("%d regions at once failed (%s); going on with half of them", len(jobs), kind)
-            middle = len(jobs) // 2
-            self._run_group(jobs[:middle])
-            self._run_group(jobs[middle:])
+        else:
+            for job in jobs:
+                self.finish(job.number, job.data)
             return
-        for job in jobs:
-            self.finish(job.number)
+        # only here, where the error is gone, and with it its traceback, is the group's memory free
+        torch.cuda.empty_cache()
+        middle = len(jobs) // 2
+        self._run_group(jobs[:middle])
+        self._run_group(jobs[middle:])
 
     def _job(self, number: int) -> Job | None:
         """A region to train in a group; None if it is finished or fails already."""
@@ -196,9 +199,9 @@ class _Training:
         write_json(files.settings, expected)
         return RegionData.of(open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read(), work.settings)
 
-    def _train(self, number: int) -> None:
+    def _train(self, number: int, data: RegionData | None) -> None:
         started = time.monotonic()
-        data = self._begin(number)
+        data = data or self._begin(number)
         if data is None:
             return
         work, files = self._work, self._work.files(number)
