@@ -15,7 +15,7 @@ from test_network import make_networks
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
-TUNING = Tuning(forward_tile=16, backward_tile=16, sum_tile=16, settle_tile=16, table_tile=16)
+TUNING = Tuning(forward_tile=16, backward_tile=16, sum_tile=16, pass_tile=16, head_tile=16, table_tile=16)
 
 REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
 
@@ -25,6 +25,10 @@ class Case:
 
     def __init__(self, cell: str, flags: str, seed: int, n_haplotypes: int, n_units: int = 6) -> None:
         self.network, _, _ = make_networks(cell, flags, n_units, seed)
+        with torch.no_grad():  # many units that each weigh as much as few do would make a chaos of the states
+            for stack in (self.network.left, self.network.right):
+                for parameter in stack.parameters():
+                    parameter *= min(1.0, 6 / n_units)
         rng = torch.Generator().manual_seed(seed)
         self.n_markers, self.n_sites = flags.count("m"), flags.count(".")
         self.alt = torch.rand(n_haplotypes, self.n_markers, generator=rng).round(decimals=1)
@@ -80,13 +84,13 @@ def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_hap
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
-@pytest.mark.parametrize(("cell", "n_units"), [("GRU", 40), ("LSTM", 17)])
+@pytest.mark.parametrize(("cell", "n_units"), [("GRU", 40), ("LSTM", 17), ("GRU", 65), ("LSTM", 65)])
 def test_any_number_of_units(cell: str, n_units: int) -> None:
     case = Case(cell, ".m.m.", 3, 9, n_units)
     stacked = stack([case], 9)
     stacked.train()
     _, gradients, _ = case.expected()
-    for found, expected in zip(stacked.gradients[0].split(97), gradients.split(97), strict=True):
+    for found, expected in zip(stacked.gradients[0, : len(gradients)].split(97), gradients.split(97), strict=True):
         assert relative(found, expected) < 2 * TOLERANCE or expected.norm() < 1e-3 * gradients.norm()
 
 

@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from helpers import random_panel
+from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline.train import resolve_engine
 from rnnimp.pipeline.train_devices import train_on_devices
 from rnnimp.pipeline.train_regions import TrainOptions, Work, train_regions
 from rnnimp.training.recipe import TrainingSettings
@@ -101,3 +103,12 @@ def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
     threading.Thread(target=kill_the_stuck_one, daemon=True).start()
     failed = train_on_devices(work, [1, 2, 3], [CPU, CPU], Record())
     assert failed == {2: "its process ended with exit code -9; run the same command again to go on"}
+
+
+def test_the_fused_engine_of_a_gpu_takes_128_units_and_no_more() -> None:
+    pytest.importorskip("triton")
+    gpu = torch.device("cuda")
+    assert resolve_engine("auto", gpu, TrainingSettings(n_units=128)) == "fused"
+    assert resolve_engine("auto", gpu, TrainingSettings(n_units=129)) == "reference"
+    with pytest.raises(SettingsError, match="129 units, of at most 128 on a GPU"):
+        resolve_engine("fused", gpu, TrainingSettings(n_units=129))

@@ -22,6 +22,7 @@ from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
 SITES_AT_ONCE = 16
 CHUNKS = 16
+MOST_UNITS_KEPT = 64  # the weights of a layer of more do not fit on chip
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class RowLayout:
 
     @property
     def size(self) -> int:
-        """Length of a row."""
-        return self.head_offset + self.n_sites * (4 * self.settings.n_units + 2)
+        """Length of a row, a multiple of 16, so that every row begins where the GPU can read many values at once."""
+        return -(-(self.head_offset + self.n_sites * (4 * self.settings.n_units + 2)) // 16) * 16
 
     def row(self, network: ImputationNetwork) -> Tensor:
         """A network's parameters as a row, float32 (size,); 0 beyond its sites."""
@@ -94,22 +95,34 @@ def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
 class Tuning:
     """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
 
-    `forward` and `backward` are the sequential kernels, `settle` those that sum weight gradients, `sum` the
-    heads, `table` the first layer's table. Chosen on an H200, see docs/benchmarks.md.
+    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below,
+    `head` the heads, `table` the first layer's table. Chosen on an H100, see docs/benchmarks.md.
     """
 
-    forward_tile: int = 64
+    forward_tile: int = 32
     forward_warps: int = 4
     forward_stages: int = 3
-    backward_tile: int = 64
+    backward_tile: int = 32
     backward_warps: int = 4
-    backward_stages: int = 2
-    settle_tile: int = 64
-    settle_warps: int = 4
-    recurrent_stages: int = 3
-    input_stages: int = 1
+    backward_stages: int = 3
     sum_tile: int = 64
-    table_tile: int = 128
+    sum_warps: int = 8
+    sum_stages: int = 3
+    pass_tile: int = 64
+    pass_warps: int = 4
+    pass_stages: int = 3
+    head_tile: int = 64
+    table_tile: int = 256
+
+    @classmethod
+    def of(cls, settings: NetworkSettings) -> Tuning:
+        """What is best for networks of this shape."""
+        if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
+            stages = {"forward_stages": 1, "backward_stages": 1, "sum_stages": 2, "pass_stages": 1}
+            return cls(forward_warps=8, backward_warps=8, **stages)
+        if settings.cell == "LSTM":
+            return cls(forward_tile=64, forward_stages=2, backward_stages=2)
+        return cls() if settings.n_units > 48 else cls(forward_tile=64)
 
 
 class StackedNetworks:
@@ -140,13 +153,16 @@ class StackedNetworks:
         self.settings = settings
         self.layout = RowLayout(settings, n_sites)
         self.n_networks, self.n_markers, self.n_sites, self.n_haplotypes = n_networks, n_markers, n_sites, n_haplotypes
-        self.tuning = tuning or Tuning()
+        self.tuning = tuning or Tuning.of(settings)
         # the interpreter, which runs the kernels without a GPU, knows no bfloat16 products
         operand, kernel_operand = (
             (torch.bfloat16, tl.bfloat16) if device.type == "cuda" else (torch.float32, tl.float32)
         )
         padded = max(16, 1 << (settings.n_units - 1).bit_length())
+        self._operand = operand
         self._kernel_types = {"PADDED": padded, "OPERAND": kernel_operand}
+        # columns of the weight gradients that a program's registers have room for
+        self._block = min(padded, 64 if settings.cell == "GRU" and padded <= MOST_UNITS_KEPT else 32)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
@@ -169,9 +185,8 @@ class StackedNetworks:
         self._c = [zeros(*states, dtype=operand) for _ in depths] if settings.cell == "LSTM" else []
         self._dy = zeros(*states, dtype=operand)
         self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, units, dtype=operand)
-        self._partial_weight = zeros(stacks, CHUNKS, gates, units, units)
-        self._partial_bias = zeros(stacks, CHUNKS, gates, units)
-        self._partial_input_bias = zeros(stacks, CHUNKS, units)
+        self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
+        self._partial_bias = zeros(stacks, CHUNKS, 4, units)
         self._d_table = zeros(stacks, n_markers, 2, gates, units)
 
     def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
@@ -200,14 +215,14 @@ class StackedNetworks:
         Returns:
             float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
         """
-        table = self._table()
-        self._forward(table, self.alt)
+        table, weights = self._table(), self._weights()
+        self._forward(table, weights, self.alt)
         heads.heads[self.n_markers + 1, self.n_networks](
             self.parameters, self.gradients, self._y[-1], self._dy, self.truth, self.site_weights, self.first_site,
             self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
             **self._head_sizes,
         )  # fmt: skip
-        self._backward(table)
+        self._backward(table, weights)
         return self.gap_loss.sum(1)
 
     def logits(self, alt: Tensor) -> Tensor:
@@ -220,7 +235,7 @@ class StackedNetworks:
             float32 (n_networks, n_sites, n_haplotypes, 2).
         """
         n_haplotypes = alt.shape[2]
-        self._forward(self._table(), alt)
+        self._forward(self._table(), self._weights(), alt)
         logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
         heads.head_logits[self.n_markers + 1, self.n_networks](
             self.parameters, self._y[-1], logits, self.first_site, self.lengths, self.site_counts,
@@ -230,7 +245,7 @@ class StackedNetworks:
 
     @property
     def _head_sizes(self) -> dict[str, Any]:
-        sizes = {"U": self.settings.n_units, "TILE": self.tuning.sum_tile, "SITES": SITES_AT_ONCE}
+        sizes = {"U": self.settings.n_units, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
         return sizes | self._kernel_types
 
     def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
@@ -263,6 +278,10 @@ class StackedNetworks:
         table[:, :, 0] += stacks[:, None, start : start + gates]
         return table.reshape(2 * self.n_networks, self.n_markers, 2, self.layout.n_gates, -1).contiguous()
 
+    def _weights(self) -> Tensor:
+        """The parameters as the products' operands."""
+        return self.parameters.to(self._operand)
+
     def _kernel_offset(self, depth: int) -> int:
         """The kernels' first layer reads no input weight, so that it begins behind it."""
         return self.layout.layer_offset(depth) + (self.layout.layer_sizes(0)[0] if depth == 0 else 0)
@@ -271,7 +290,7 @@ class StackedNetworks:
         sizes = self.layout.size, self._kernel_offset(depth), self.layout.stack_size
         return (*sizes, self.n_markers, n_haplotypes)
 
-    def _forward(self, table: Tensor, alt: Tensor) -> None:
+    def _forward(self, table: Tensor, weights: Tensor, alt: Tensor) -> None:
         tile, is_gru = self.tuning.forward_tile, self.settings.cell == "GRU"
         n_haplotypes = alt.shape[2]
         grid = (2 * self.n_networks, -(-n_haplotypes // tile))
@@ -280,12 +299,12 @@ class StackedNetworks:
             outputs = [self._y[depth], self._h[depth]] + ([] if is_gru else [self._c[depth]])
             kernel = gru.gru_forward if is_gru else lstm.lstm_forward
             kernel[grid](
-                self.parameters, y_in, table, alt, *outputs, self.lengths, *self._shape(depth, n_haplotypes),
-                FIRST=depth == 0, U=self.settings.n_units, **self._kernel_types, TILE=tile,
+                self.parameters, weights, y_in, table, alt, *outputs, self.lengths, *self._shape(depth, n_haplotypes),
+                **self._layer_sizes(depth), TILE=tile,
                 num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
             )  # fmt: skip
 
-    def _backward(self, table: Tensor) -> None:
+    def _backward(self, table: Tensor, weights: Tensor) -> None:
         tile, is_gru = self.tuning.backward_tile, self.settings.cell == "GRU"
         grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
         kernel = gru.gru_backward if is_gru else lstm.lstm_backward
@@ -293,37 +312,32 @@ class StackedNetworks:
             y_in = self._y[max(depth - 1, 0)]
             states = [self._h[depth]] + ([] if is_gru else [self._c[depth]])
             kernel[grid](
-                self.parameters, y_in, table, self.alt, *states, self._dy, self._dgates, self.lengths,
-                *self._shape(depth, self.n_haplotypes), FIRST=depth == 0, U=self.settings.n_units,
-                **self._kernel_types, TILE=tile, num_warps=self.tuning.backward_warps,
-                num_stages=self.tuning.backward_stages,
+                self.parameters, weights, y_in, table, self.alt, *states, self._dy, self._dgates, self.lengths,
+                *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+                num_warps=self.tuning.backward_warps, num_stages=self.tuning.backward_stages,
             )  # fmt: skip
             self._sum_gradients(depth, y_in)
+            if depth:
+                self._pass_down(depth, weights)
+
+    def _layer_sizes(self, depth: int) -> dict[str, Any]:
+        is_kept = self.settings.n_units <= MOST_UNITS_KEPT
+        return {"FIRST": depth == 0, "KEPT": is_kept, "U": self.settings.n_units} | self._kernel_types
 
     def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
-        """Weight gradients of a layer, into its part of the rows, and the gradient of the layers below."""
-        is_gru = self.settings.cell == "GRU"
-        grid, chunk = (2 * self.n_networks, CHUNKS), -(-self.n_markers // CHUNKS)
-        sizes = dict(
-            IS_GRU=is_gru, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.settle_tile,
-            num_warps=self.tuning.settle_warps,
+        """Weight gradients of a layer, into its part of the rows."""
+        is_gru, n_gates = self.settings.cell == "GRU", self.layout.n_gates
+        sums.weight_gradients[self._sum_grid](
+            self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
+            self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=is_gru,
+            TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps, num_stages=self.tuning.sum_stages,
+            **self._sum_sizes,
         )  # fmt: skip
-        weight = self._partial_weight
-        sums.recurrent_gradients[grid](
-            self._dgates, self._h[depth], weight, self._partial_bias, self.lengths, self.n_markers, self.n_haplotypes,
-            CHUNKS, chunk, num_stages=self.tuning.recurrent_stages, **sizes,
-        )  # fmt: skip
-        recurrent, recurrent_bias = weight.sum(1), self._partial_bias.sum(1)
-        input_bias = recurrent_bias.clone()
-        if depth:
-            sums.input_gradients[grid](
-                self.parameters, self._dgates, y_in, self._dy, weight, self._partial_input_bias, self.lengths,
-                *self._shape(depth, self.n_haplotypes), CHUNKS, chunk, num_stages=self.tuning.input_stages, **sizes,
-            )  # fmt: skip
-            input_weight = weight.sum(1)
-            if is_gru:
-                input_bias[:, 2] = self._partial_input_bias.sum(1)
-        else:
+        recurrent, input_weight = self._partial_weight.sum(1).unbind(1)
+        bias = self._partial_bias.sum(1)
+        input_bias = bias[:, :n_gates]
+        recurrent_bias = bias[:, [0, 1, 3]] if is_gru else bias
+        if depth == 0:
             table, input_weight = self._first_layer_gradients()
             input_bias = table[:, :, 0].sum(1)
         pieces = input_weight, recurrent, input_bias, recurrent_bias
@@ -332,6 +346,26 @@ class StackedNetworks:
         for piece, size in zip(pieces, self.layout.layer_sizes(depth), strict=True):
             stacks[:, :, start : start + size] = piece.reshape(self.n_networks, 2, size)
             start += size
+
+    def _pass_down(self, depth: int, weights: Tensor) -> None:
+        """From a layer's gates to the gradient of the layers below."""
+        sums.pass_down[self._sum_grid](
+            weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
+            IS_GRU=self.settings.cell == "GRU", TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
+            num_stages=self.tuning.pass_stages, **self._sum_sizes,
+        )  # fmt: skip
+
+    @property
+    def _chunk(self) -> int:
+        return -(-self.n_markers // CHUNKS)
+
+    @property
+    def _sum_grid(self) -> tuple[int, int, int]:
+        return 2 * self.n_networks, CHUNKS, -(-self.settings.n_units // self._block)
+
+    @property
+    def _sum_sizes(self) -> dict[str, Any]:
+        return {"U": self.settings.n_units, "BLOCK": self._block} | self._kernel_types
 
     def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
         """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""

@@ -18,7 +18,7 @@ from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
-MOST_FUSED_UNITS = 64
+MOST_FUSED_UNITS = 128
 
 
 def train(

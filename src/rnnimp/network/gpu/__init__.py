@@ -4,7 +4,8 @@ A *stack* is one direction of one network; stack `2 k` is the left one of networ
 one launch in each pass. A program owns a tile of haplotypes of one stack and runs over all its markers with the
 layer's weights and state on chip. Products take operands of type OPERAND, bfloat16 on a GPU, and accumulate in
 float32; the state is float32. Only states are stored: the backward pass recomputes the gates from them and stores the
-gates' gradients, which further kernels, no longer sequential, sum into weight gradients.
+gates' gradients, which further kernels, no longer sequential, sum into weight gradients and pass to the layers below.
+The weights of a layer of more than 64 units do not fit on chip and are read at every marker.
 
     first layer   gates read `base[t] + p * delta[t]`, the input product of a marker with P(a1) = p
     other layers  gates read the sum of all layers below, `y_l = y_(l-1) + h_l`
@@ -16,6 +17,7 @@ Arrays (U units, T markers at most, N haplotypes, P stacks, all contiguous):
     dy            OPERAND (P, T, N, U): gradient of y, turned in place from that of a layer's sum to that below it
     dgates        OPERAND (P, T, 4, N, U): gradients of the gates before their nonlinearity
     parameters    float32 (K, n_parameters): every network's weights in one row, PyTorch's layout, see `stacked.py`
+    weights       OPERAND (K, n_parameters): the same, rounded
 
 Gates are r, z, n (GRU) and i, f, g, o (LSTM), as PyTorch orders them. The fourth gradient of a GRU is that of the
 recurrent half of n, `r * dn`.

@@ -15,24 +15,65 @@ def fast_tanh(x, OPERAND: tl.constexpr):
 
 @triton.jit
 def fast_sigmoid(x, OPERAND: tl.constexpr):
-    return 0.5 * fast_tanh(0.5 * x, OPERAND) + 0.5
+    return sigmoid_of_twice(0.5 * x, OPERAND)
 
 
 @triton.jit
-def load_weight(
-    pointer, gate, U: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, BACK: tl.constexpr, OPERAND: tl.constexpr
-):
-    """One gate's (U, WIDTH) matrix padded with 0: (in, out) for the forward pass, (out, in) for going back."""
-    rows = tl.arange(0, PADDED)
-    if BACK:
-        out, into = rows[:, None], rows[None, :]
-    else:
-        out, into = rows[None, :], rows[:, None]
-    value = tl.load(pointer + (gate * U + out) * WIDTH + into, mask=(out < U) & (into < WIDTH), other=0.0)
-    return value.to(OPERAND)
+def sigmoid_of_twice(x, OPERAND: tl.constexpr):
+    return 0.5 * fast_tanh(x, OPERAND) + 0.5
 
 
 @triton.jit
-def load_bias(pointer, gate, U: tl.constexpr, PADDED: tl.constexpr):
+def load_weight(weights, gate, U: tl.constexpr, PADDED: tl.constexpr):
+    """One gate's (out, in) matrix, padded with 0: OPERAND (PADDED, PADDED)."""
+    out, into = tl.arange(0, PADDED)[:, None], tl.arange(0, PADDED)[None, :]
+    return tl.load(weights + (gate * U + out) * U + into, mask=(out < U) & (into < U), other=0.0)
+
+
+@triton.jit
+def load_pair(weights, gate, U: tl.constexpr, PADDED: tl.constexpr):
+    """Two successive gates' matrices, one above the other: OPERAND (2 * PADDED, PADDED)."""
+    both, into = tl.arange(0, 2 * PADDED)[:, None], tl.arange(0, PADDED)[None, :]
+    out = both % PADDED
+    at = ((gate + both // PADDED) * U + out) * U + into
+    return tl.load(weights + at, mask=(out < U) & (into < U), other=0.0)
+
+
+@triton.jit
+def load_bias(biases, gate, U: tl.constexpr, PADDED: tl.constexpr):
     units = tl.arange(0, PADDED)
-    return tl.load(pointer + gate * U + units, mask=units < U, other=0.0)[None, :]
+    return tl.load(biases + gate * U + units, mask=units < U, other=0.0)[None, :]
+
+
+@triton.jit
+def load_bias_pair(biases, gate, U: tl.constexpr, PADDED: tl.constexpr):
+    both = tl.arange(0, 2 * PADDED)
+    unit = both % PADDED
+    return tl.load(biases + (gate + both // PADDED) * U + unit, mask=unit < U, other=0.0)[None, :]
+
+
+@triton.jit
+def load_table_pair(row, alt, gate, n_gates, U: tl.constexpr, PADDED: tl.constexpr):
+    """The first layer's input product of two successive gates: float32 (TILE, 2 * PADDED)."""
+    return load_bias_pair(row, gate, U, PADDED) + alt * load_bias_pair(row, n_gates + gate, U, PADDED)
+
+
+@triton.jit
+def load_table(row, alt, gate, n_gates, U: tl.constexpr, PADDED: tl.constexpr):
+    """The same of one gate: float32 (TILE, PADDED)."""
+    return load_bias(row, gate, U, PADDED) + alt * load_bias(row, n_gates + gate, U, PADDED)
+
+
+@triton.jit
+def halves(pair):
+    """The two sides of a product with what `load_pair` loads, transposed."""
+    TILE: tl.constexpr = pair.shape[0]
+    PADDED: tl.constexpr = pair.shape[1] // 2
+    return tl.split(tl.permute(tl.reshape(pair, (TILE, 2, PADDED)), (0, 2, 1)))
+
+
+@triton.jit
+def joined(left, right):
+    """Back again: (TILE, 2 * PADDED)."""
+    both = tl.permute(tl.join(left, right), (0, 2, 1))
+    return tl.reshape(both, (left.shape[0], 2 * left.shape[1]))
