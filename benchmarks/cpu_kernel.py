@@ -94,7 +94,7 @@ def main() -> None:
     engine = CpuEngine(network, args.threads)
     alt = torch.rand(args.batch, args.markers).round()
     inputs = torch.stack([1 - alt, alt], dim=2)
-    truth = torch.randint(0, 2, (args.sites, args.batch), dtype=torch.int8)
+    truth = torch.randint(0, 2, (args.sites, args.batch)).float()
     forward = billion_operations(args)
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "peak: matrix product": (lambda: matrix @ matrix, 2e-9 * MATRIX**3),

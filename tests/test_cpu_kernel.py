@@ -164,30 +164,31 @@ def test_a_haplotype_does_not_depend_on_its_neighbours() -> None:
         np.testing.assert_array_equal(alone[:, :, : len(chosen)], together[:, :, chosen])
 
 
-def make_network(cell: str, flags: str, n_units: int = 6) -> ImputationNetwork:
+def make_network(cell: str, flags: str, n_units: int = 6, n_mixed: int = 0) -> ImputationNetwork:
     """A network with random weights for a region whose rows are markers (`m`) and imputed sites (`.`)."""
     torch.manual_seed(11)
     features = random_features(flags.count("m"), 5)
     gaps = gaps_of_sites(np.array([flag == "m" for flag in flags]))
-    network = ImputationNetwork(NetworkSettings(cell, n_units, 3, 5), features, gaps)
+    network = ImputationNetwork(NetworkSettings(cell, n_units, 3, 5, n_mixed), features, gaps)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return network
 
 
 def random_batch(network: ImputationNetwork, n_haplotypes: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Inputs, truth and site weights."""
+    """Inputs, targets and site weights."""
     alt = torch.from_numpy(random_alt(n_haplotypes, len(network.features)))
     rng = np.random.default_rng(13)
     n_sites = len(network.left_head)
-    truth = torch.from_numpy(rng.integers(-1, 2, size=(n_sites, n_haplotypes)).astype(np.int8))
+    truth = torch.from_numpy(rng.random((n_sites, n_haplotypes), dtype=np.float32))
     return torch.stack([1 - alt, alt], dim=2), truth, torch.from_numpy(rng.random(n_sites))
 
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", ["m.", ".m", "mm...", "...mm", ".m..mm.m", "m.mmm.....m.m"])
-def test_network_equals_the_reference(cell: str, flags: str) -> None:
-    network = make_network(cell, flags)
+@pytest.mark.parametrize("n_mixed", [0, 9])
+def test_network_equals_the_reference(cell: str, flags: str, n_mixed: int) -> None:
+    network = make_network(cell, flags, n_mixed=n_mixed)
     inputs, truth, weights = random_batch(network, 17)
     logits = CpuEngine(network)(inputs)
     weighted_cross_entropy(logits, truth, weights.float()).backward()

@@ -19,14 +19,14 @@ from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings,
 Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead]
 
 
-def make_networks(cell: str, flags: str, n_units: int = 6, seed: int = 0) -> Networks:
+def make_networks(cell: str, flags: str, n_units: int = 6, seed: int = 0, n_mixed: int = 0) -> Networks:
     """Networks with random weights for a region whose rows are markers (`m`) and imputed sites (`.`)."""
     is_marker = np.array([flag == "m" for flag in flags])
     alleles = random_panel(np.random.default_rng(seed), n_sites=int(is_marker.sum()), n_samples=15).alleles
     features, gaps = marker_features(alleles, 5), gaps_of_sites(is_marker)
     torch.manual_seed(seed)
-    higher = ImputationNetwork(NetworkSettings(cell, n_units, 3, 5), features, gaps)
-    lower = ImputationNetwork(NetworkSettings(cell, n_units, 2, 5), features, gaps)
+    higher = ImputationNetwork(NetworkSettings(cell, n_units, 3, 5, n_mixed), features, gaps)
+    lower = ImputationNetwork(NetworkSettings(cell, n_units, 2, 5, n_mixed), features, gaps)
     hybrid = HybridHead(len(gaps))
     for module in (higher, lower, hybrid):
         for parameter in module.parameters():
@@ -92,6 +92,11 @@ def logits_by_hand(network: ImputationNetwork, inputs: np.ndarray, flags: str) -
             value = value + left[before - 1] @ network.left_head[site].detach().double().numpy()
         if before < len(table):
             value = value + right[before] @ network.right_head[site].detach().double().numpy()
+        if network.mixing is not None:
+            mixing = {name: value.detach().double().numpy() for name, value in network.mixing.named_parameters()}
+            joint = mixing["bias"] + (left[before - 1] @ mixing["left"] if before > 0 else 0)
+            joint = np.tanh(joint + (right[before] @ mixing["right"] if before < len(table) else 0))
+            value = value + joint @ mixing["head"][site]
         logits.append(value)
     return np.stack(logits)
 
@@ -102,8 +107,9 @@ REGIONS = ["..m.mm..m.", ".m", "m.", "mm..m...m", "m.m.mmmmm"]
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_haplotypes", [1, 5])
-def test_logits_equal_the_recurrences_written_out(cell: str, flags: str, n_haplotypes: int) -> None:
-    higher, _, _ = make_networks(cell, flags)
+@pytest.mark.parametrize("n_mixed", [0, 7])
+def test_logits_equal_the_recurrences_written_out(cell: str, flags: str, n_haplotypes: int, n_mixed: int) -> None:
+    higher, _, _ = make_networks(cell, flags, n_mixed=n_mixed)
     inputs = random_inputs(n_haplotypes, flags.count("m"))
     with torch.no_grad():
         found = higher(inputs).numpy()
@@ -112,8 +118,9 @@ def test_logits_equal_the_recurrences_written_out(cell: str, flags: str, n_haplo
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", REGIONS)
-def test_exported_graph_equals_the_networks(cell: str, flags: str) -> None:
-    higher, lower, hybrid = make_networks(cell, flags)
+@pytest.mark.parametrize("n_mixed", [0, 7])
+def test_exported_graph_equals_the_networks(cell: str, flags: str, n_mixed: int) -> None:
+    higher, lower, hybrid = make_networks(cell, flags, n_mixed=n_mixed)
     graph = export.build_graph(higher, lower, hybrid)
     inputs = random_inputs(4, flags.count("m"))
     assert export.check_graph(graph, higher, lower, hybrid, inputs) <= 1e-5

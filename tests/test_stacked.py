@@ -10,7 +10,7 @@ import torch
 
 from rnnimp.network.stack import ImputationNetwork
 from rnnimp.network.stacked import RowLayout, StackedNetworks, Tuning, parameters_in_order
-from rnnimp.training.loss import weighted_cross_entropy
+from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 from test_network import make_networks
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -23,8 +23,8 @@ REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
 class Case:
     """A network with random haplotypes, truth and weights, and what the reference makes of them in float64."""
 
-    def __init__(self, cell: str, flags: str, seed: int, n_haplotypes: int, n_units: int = 6) -> None:
-        self.network, _, _ = make_networks(cell, flags, n_units, seed)
+    def __init__(self, cell: str, flags: str, seed: int, n_haplotypes: int, n_units: int = 6, n_mixed: int = 0) -> None:
+        self.network, _, _ = make_networks(cell, flags, n_units, seed, n_mixed)
         with torch.no_grad():  # many units that each weigh as much as few do would make a chaos of the states
             for stack in (self.network.left, self.network.right):
                 for parameter in stack.parameters():
@@ -38,13 +38,13 @@ class Case:
     def put(self, stacked: StackedNetworks, slot: int) -> None:
         stacked.place(slot, self.network, self.weights)
         stacked.alt[slot, : self.n_markers] = self.alt.T
-        stacked.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 2, self.truth).to(torch.uint8)
+        stacked.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 100, 200 * self.truth).to(torch.uint8)
 
     def expected(self) -> tuple[float, torch.Tensor, torch.Tensor]:
         """Loss, gradients as a row, and logits."""
         double = in_double(self.network)
         logits = double(torch.stack([1 - self.alt, self.alt], dim=2).double())
-        loss = weighted_cross_entropy(logits, self.truth, self.weights.double())
+        loss = weighted_cross_entropy(logits, expected_alleles(self.truth), self.weights.double())
         loss.backward()
         gradients = torch.cat([parameter.grad.reshape(-1) for parameter in parameters_in_order(double)])
         return loss.item(), gradients, logits.detach()
@@ -52,8 +52,7 @@ class Case:
 
 def in_double(network: ImputationNetwork) -> ImputationNetwork:
     double = network.double()
-    for name in ("features", "has_left", "has_right"):
-        setattr(double, name, getattr(double, name).double())
+    double.features = double.features.double()
     return double
 
 
@@ -81,6 +80,18 @@ def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_hap
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
         assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
         assert not stacked.gradients[slot, len(gradients) :].any()
+        assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
+
+
+def test_states_of_both_sides_joined_at_gaps() -> None:
+    cases = [Case("GRU", flags, seed, 5, n_mixed=7) for seed, flags in enumerate([*REGIONS[:2], "mm.m.mm"])]
+    stacked = stack(cases, 5)
+    stacked.logits(torch.rand(3, stacked.n_markers, 3, device=DEVICE))  # what another batch leaves must not be read
+    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    for slot, case in enumerate(cases):
+        loss, gradients, expected_logits = case.expected()
+        assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
+        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 

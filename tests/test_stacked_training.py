@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from helpers import random_panel
+from rnnimp.network.stack import CERTAIN
+from rnnimp.panel import haplotype_columns
 from rnnimp.training import stacked
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
@@ -70,8 +72,7 @@ class TestBatches:
         one = job(tmp_path, 1, n_sites=40, missing_share=0.05)
         group = group_of([one], settings)
         group.batches.draw(torch.zeros(2, dtype=torch.int32, device=DEVICE))
-        rows = one.data.batches(settings, ()).alleles
-        is_marker = one.data.is_marker
+        rows, is_marker = one.data.panel.alleles[:, haplotype_columns(one.data.training)].T, one.data.is_marker
         alt, truth = group.stacked.alt[0].cpu().numpy(), group.stacked.truth[0].cpu().numpy()
         frequency = one.data.a1_freq[is_marker].astype(np.float32)
         mixed = 0
@@ -79,7 +80,7 @@ class TestBatches:
             drawn = np.zeros(40)
             drawn[is_marker] = alt[: is_marker.sum(), column]
             drawn[~is_marker] = truth[: (~is_marker).sum(), column]
-            source = np.where(rows < 0, 2.0, rows).astype(np.float32)
+            source = np.where(rows < 0, 0.5, rows).astype(np.float32) * CERTAIN
             source[:, is_marker] = np.where(rows[:, is_marker] < 0, frequency, rows[:, is_marker])
             agrees = source == drawn
             mixed += not agrees.all(axis=1).any()
@@ -109,12 +110,17 @@ def stretches_needed(agrees: np.ndarray) -> int:
     return count
 
 
-def test_adam_equals_torch_row_by_row() -> None:
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_adam_equals_torch_row_by_row(weight_decay: float) -> None:
+    settings = replace(SETTINGS, clip_factor=1e9, weight_decay=weight_decay, second_moment=0.98)
     rng = torch.Generator().manual_seed(0)
     rows, rates = torch.randn(3, 20, generator=rng), torch.tensor([0.1, 0.01, 0.5])
     singles = [torch.nn.Parameter(row.clone()) for row in rows]
-    optimizers = [torch.optim.Adam([single], lr=float(rate)) for single, rate in zip(singles, rates, strict=True)]
-    adam = RowAdam(3, 20, clip_factor=1e9, clip_window=10, device=torch.device("cpu"))
+    optimizers = [
+        torch.optim.AdamW([single], lr=float(rate), betas=(0.9, 0.98), weight_decay=weight_decay)
+        for single, rate in zip(singles, rates, strict=True)
+    ]
+    adam = RowAdam(3, 20, settings, torch.device("cpu"))
     active = torch.tensor([True, True, False])
     for _ in range(7):
         gradients = torch.randn(3, 20, generator=rng)
@@ -127,7 +133,7 @@ def test_adam_equals_torch_row_by_row() -> None:
 
 def test_long_gradients_are_cut_and_broken_ones_are_passed_over() -> None:
     rows = torch.zeros(2, 4)
-    adam = RowAdam(2, 4, clip_factor=2, clip_window=5, device=torch.device("cpu"))
+    adam = RowAdam(2, 4, replace(SETTINGS, clip_factor=2, clip_window=5), torch.device("cpu"))
     always, rates = torch.ones(2, dtype=torch.bool), torch.ones(2)
     for _ in range(3):
         adam.step(rows, torch.full((2, 4), 0.5), torch.zeros(2), rates, always)
@@ -141,6 +147,22 @@ def test_long_gradients_are_cut_and_broken_ones_are_passed_over() -> None:
         adam.mean[0], before[0] * 0.9 + 0.1 * torch.ones(4), rtol=1e-4, atol=0
     )  # norm 1 cut to 2
     assert torch.equal(rows[1], kept) and torch.equal(adam.mean[1], before[1])
+
+
+def test_the_accurate_recipe_ends_with_its_last_weights(tmp_path: Path) -> None:
+    changes = {"schedule": "cosine", "warm_up": 1, "n_mixed": 3, "soft_target_share": 0.5, "trains_hybrid": False}
+    settings = replace(
+        SETTINGS, **changes, hidden_markers=0.2, weight_decay=0.1, longest_gradient=1.0, max_iterations=3
+    )
+    one = job(tmp_path, 1)
+    train_group([one], settings, DEVICE)
+    for name in NETWORKS[:2]:
+        state = CheckpointFile(tmp_path / "1" / f"{name}.pt").read(torch.device("cpu"))
+        assert state is not None and state["schedule"]["best_iteration"] == 3
+        rates = [row[1] for row in state["history"]]
+        assert rates == pytest.approx([0.01 * 0.5 * (1 + np.cos(np.pi * done / 3)) for done in (1, 2)])
+    region = train_region(one.data, settings, 1, one.folder, torch.device("cpu"), one.progress)
+    assert np.isfinite(region.evaluations["hybrid"].validation_r2)
 
 
 def test_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> None:

@@ -44,7 +44,18 @@ def data_list(tmp_path: Path) -> Path:
 
 
 def arguments(data_list: Path, output: Path, *options: str) -> list[str]:
-    return ["train", "--data-list", str(data_list), "--output-prefix", str(output), *SMALL, *SHORT, *options]
+    return [
+        "train",
+        "--data-list",
+        str(data_list),
+        "--output-prefix",
+        str(output),
+        "--recipe",
+        "published",
+        *SMALL,
+        *SHORT,
+        *options,
+    ]
 
 
 def trained_files(output: Path) -> dict[str, bytes]:
@@ -90,6 +101,23 @@ def test_regions_can_be_trained_one_by_one_in_any_order(data_list: Path, tmp_pat
     for region in ("2", "1"):
         assert main(arguments(data_list, tmp_path / "singly/chr22", "--regions", region)) == 0
     assert trained_files(tmp_path / "at_once/chr22") == trained_files(tmp_path / "singly/chr22")
+
+
+def test_the_accurate_recipe_with_a_genetic_map(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    genetic_map, output = tmp_path / "map", tmp_path / "results" / "chr22"
+    genetic_map.write_text("pos chr cM\n1 22 0\n1000000 22 3\n")
+    # the recipe given last counts
+    command = arguments(data_list, output, "--recipe", "accurate", "--genetic-map", str(genetic_map))
+    assert main(command) == 0
+    manifest = json.loads((output.parent / "models" / "chr22.manifest.json").read_text())
+    settings = manifest["settings"]
+    assert (settings["schedule"], settings["n_mixed"], settings["soft_target_share"]) == ("cosine", 128, 0.5)
+    assert np.isfinite(manifest["regions"][0]["summary"]["networks"]["hybrid"]["validation_r2"])
+    genetic_map.write_text("pos chr cM\n1 22 0\n1000000 22 4\n")
+    assert main(command) == 1
+    assert "genetic map have changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
@@ -175,7 +203,7 @@ def test_other_settings_or_data_are_not_mixed_in(
     with HapsLegendWriter(data_list.parent / "chr22_1") as writer:
         writer.write(other.sites, other.alleles)
     assert main(command) == 1
-    assert "its training files have changed" in capsys.readouterr().err
+    assert "training files or genetic map have changed" in capsys.readouterr().err
     assert main([*command, "--no-resume"]) == 0
 
 

@@ -10,11 +10,15 @@ import torch
 
 from helpers import random_panel
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.genetic_map import GeneticMap
+from rnnimp.network.stack import CERTAIN
+from rnnimp.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource, crossover_weights, recombine
+from rnnimp.training.copying import CopyingModel
 from rnnimp.training.data import Feeder, RegionData
-from rnnimp.training.loss import mean_dosage_r2, site_weights, weighted_cross_entropy
+from rnnimp.training.loss import expected_alleles, mean_dosage_r2, site_weights, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict
+from rnnimp.training.schedule import CosineSchedule, HalvingSchedule, MedianClip, Verdict
 
 
 class TestAugmentation:
@@ -46,10 +50,13 @@ class TestAugmentation:
     def source(self, **changes: object) -> BatchSource:
         rng = np.random.default_rng(0)
         values = {
-            "alleles": rng.integers(0, 2, (31, 50)).astype(np.int8),
+            "rows": rng.integers(0, 2, (31, 50)).astype(np.uint8),
+            "markers": np.arange(0, 50, 2),
             "weights": rng.random(49),
             "batch_size": 12,
             "crossovers": 2,
+            "crossing_probability": 1.0,
+            "hidden": 0.0,
             "redraw_every": 5,
             "key": (7, 1, 0),
         }
@@ -64,24 +71,37 @@ class TestAugmentation:
 
     def test_without_crossovers_a_batch_holds_panel_haplotypes(self) -> None:
         source = self.source(crossovers=0)
-        known = {row.tobytes() for row in source.alleles}
+        known = {row.tobytes() for row in source.rows}
         assert all(row.tobytes() in known for row in source.batch(3))
 
     def test_crossovers_fall_where_they_are_likely(self) -> None:
         weights = np.zeros(49)
         weights[20] = 1
         source = self.source(weights=weights, crossovers=1, batch_size=31)
-        known = {row[:21].tobytes() for row in source.alleles}
-        tails = {row[21:].tobytes() for row in source.alleles}
-        whole = {row.tobytes() for row in source.alleles}
+        known = {row[:21].tobytes() for row in source.rows}
+        tails = {row[21:].tobytes() for row in source.rows}
+        whole = {row.tobytes() for row in source.rows}
         batch = source.batch(0)
         assert all(row[:21].tobytes() in known and row[21:].tobytes() in tails for row in batch)
         assert sum(row.tobytes() in whole for row in batch) < len(batch) / 2
 
+    def test_crossovers_that_do_not_happen(self) -> None:
+        source = self.source(crossing_probability=0.0)
+        known = {row.tobytes() for row in source.rows}
+        assert all(row.tobytes() in known for row in source.batch(3))
+
+    def test_hidden_markers_are_missing_and_sites_are_not(self) -> None:
+        plain, hiding = (self.source(batch_size=31, hidden=hidden).batch(4) for hidden in (0.0, 0.8))
+        is_marker = np.arange(50) % 2 == 0
+        assert np.array_equal(hiding[:, ~is_marker], plain[:, ~is_marker])
+        is_hidden = hiding[:, is_marker] == 2
+        assert np.array_equal(hiding[:, is_marker][~is_hidden], plain[:, is_marker][~is_hidden])
+        assert 0.25 < is_hidden.mean() < 0.55
+
     def test_sites_at_one_position_are_left_alone(self) -> None:
         assert np.array_equal(
             np.sort(self.source(weights=np.zeros(49), batch_size=99).batch(0), axis=0),
-            np.sort(self.source().alleles, axis=0),
+            np.sort(self.source().rows, axis=0),
         )
 
 
@@ -105,7 +125,7 @@ class TestLoss:
                     probability = exponentials[allele] / sum(exponentials)
                     total -= weights[site] * truth[allele] * math.log(probability)
         found = weighted_cross_entropy(
-            torch.tensor(logits, dtype=torch.float32), torch.tensor(alleles, dtype=torch.int8), torch.tensor(weights)
+            torch.tensor(logits, dtype=torch.float32), expected_alleles(torch.tensor(alleles)), torch.tensor(weights)
         )
         assert float(found) == pytest.approx(total / 12, rel=1e-5)
 
@@ -163,6 +183,16 @@ class TestSchedule:
         assert [one.judge(i, 0.0) for i in (150, 180, 210)] == [other.judge(i, 0.0) for i in (150, 180, 210)]
         assert one.state() == other.state()
 
+    def test_cosine(self) -> None:
+        schedule = CosineSchedule(learning_rate=2.0, warm_up=10, n_iterations=100)
+        rates = [schedule.rate_at(iteration) for iteration in (0, 9, 50, 99)]
+        assert rates == pytest.approx([0.2, 2 * 0.5 * (1 + math.cos(0.09 * math.pi)), 1.0, 0.0], abs=1e-3)
+        assert schedule.judge(50, 0.5) is Verdict.IMPROVED and schedule.judge(60, 0.1) is Verdict.IMPROVED
+        assert schedule.fall_back(70) is Verdict.RESTORE and schedule.best_iteration == 60
+        other = CosineSchedule(learning_rate=2.0, warm_up=10, n_iterations=100)
+        other.restore(schedule.state())
+        assert other.rate_at(50) == schedule.rate_at(50) == pytest.approx(0.5)
+
     def test_clipping_follows_the_running_median(self) -> None:
         clip = MedianClip(factor=5, window=3)
         assert clip.longest(100.0) == math.inf
@@ -171,6 +201,7 @@ class TestSchedule:
         assert clip.longest(math.inf) == 10.0  # median of 100, 1, 2; infinity does not join
         assert clip.longest(3.0) == 10.0
         assert clip.longest(0.0) == 10.0  # of 1, 2, 3
+        assert MedianClip(factor=5, window=3, longest=2.0).longest(100.0) == 2.0
 
 
 class TestRegionData:
@@ -181,8 +212,32 @@ class TestRegionData:
         assert one.validation.tolist() == other.validation.tolist()
         assert sorted([*one.training, *one.validation]) == list(range(20))
         assert len(one.validation) == 6
-        rows = one.batches(settings, (1,)).alleles
-        assert np.array_equal(rows[1], one.panel.alleles[:, 2 * one.training[0] + 1])
+        rows = one.training_bytes(settings, torch.device("cpu")).T
+        own = one.panel.alleles[:, 2 * one.training[0] + 1].astype(int)
+        assert np.array_equal(rows[1], np.where(one.is_marker, own, CERTAIN * own))
+
+    def test_targets_are_part_truth_and_part_expectation(self) -> None:
+        panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.1)
+        settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
+        data = RegionData.of(panel, settings)
+        alleles = panel.alleles[:, haplotype_columns(data.training)]
+        expected = CopyingModel(
+            alleles, data.is_marker, panel.sites.positions / 1e6, settings.copying_size, settings.copying_error, 0
+        ).leave_one_out(torch.device("cpu"))
+        truth = np.where(alleles < 0, 0.5, alleles)[~data.is_marker]
+        found = data.training_bytes(settings, torch.device("cpu"))
+        np.testing.assert_allclose(
+            found[~data.is_marker] / CERTAIN, 0.75 * truth + 0.25 * expected.numpy(), atol=0.0026
+        )
+        assert np.array_equal(found[data.is_marker], np.where(alleles < 0, 2, alleles)[data.is_marker])
+
+    def test_a_map_moves_the_crossovers(self) -> None:
+        panel = random_panel(np.random.default_rng(0), n_samples=20)
+        ends = panel.sites.positions[[0, 30, -1]]
+        data = RegionData.of(panel, TrainingSettings(validation_samples=5), GeneticMap(ends, np.array([0.0, 0.0, 2.0])))
+        weights = data.crossover_weights(TrainingSettings())
+        assert weights[:30].sum() < 1e-3 * weights[30:].sum()
+        assert weights.sum() == pytest.approx(2.0, rel=1e-3)
 
     def test_missing_alleles_enter_as_their_frequency(self) -> None:
         panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.2)

@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from rnnimp.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    sys.exit(main(["train", "--recipe", "published", *sys.argv[1:]]))

@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# option, field of TrainingSettings, type, published default, help
-_RECIPE_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
-    ("--rnn-cell-type", "cell", str, "GRU", "RNN cell: GRU or LSTM"),
-    ("--num-units", "n_units", int, 40, "width of the recurrent state"),
-    ("--num-layers-higher", "n_layers_higher", int, 4, "recurrent layers of the higher-MAF network"),
-    ("--num-layers-lower", "n_layers_lower", int, 4, "recurrent layers of the lower-MAF network"),
-    ("--feature-size", "feature_size", int, 40, "width of the marker features"),
-    ("--gamma1", "gamma_higher", float, 0.75, "loss weight exponent of the higher-MAF network"),
-    ("--gamma2", "gamma_lower", float, -0.75, "loss weight exponent of the lower-MAF network"),
-    ("--batch-size", "batch_size", int, 500, "haplotypes an iteration"),
-    ("--max-iteration-count", "max_iterations", int, 100_000, "most iterations of each network"),
-    ("--validation-sample-size", "validation_samples", int, 100, "samples held out for validation"),
-    ("--learning-rate", "learning_rate", float, 0.01, "Adam's rate at the start"),
-    ("--patience", "patience", int, 5000, "iterations without gain after which the rate is halved; itself halved too"),
-    ("--seed", "seed", int, 3141592653, "seed of all that is drawn"),
+# option, field of TrainingSettings, type, help
+_RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--rnn-cell-type", "cell", str, "RNN cell: GRU or LSTM"),
+    ("--num-units", "n_units", int, "width of the recurrent state"),
+    ("--num-layers-higher", "n_layers_higher", int, "recurrent layers of the higher-MAF network"),
+    ("--num-layers-lower", "n_layers_lower", int, "recurrent layers of the lower-MAF network"),
+    ("--feature-size", "feature_size", int, "width of the marker features"),
+    ("--mixing-size", "n_mixed", int, "width of the layer that joins both directions at a gap; 0 for none"),
+    ("--gamma1", "gamma_higher", float, "loss weight exponent of the higher-MAF network"),
+    ("--gamma2", "gamma_lower", float, "loss weight exponent of the lower-MAF network"),
+    ("--batch-size", "batch_size", int, "haplotypes an iteration"),
+    ("--max-iteration-count", "max_iterations", int, "most iterations of each network"),
+    ("--validation-sample-size", "validation_samples", int, "samples held out for validation"),
+    ("--learning-rate", "learning_rate", float, "Adam's rate at the start"),
+    ("--patience", "patience", int, "iterations without gain after which the rate is halved; itself halved too"),
+    ("--seed", "seed", int, "seed of all that is drawn"),
 )
 
 
@@ -49,10 +50,20 @@ def add_parser(subparsers: Any) -> None:
         help="as results/train/chr22; models: results/train/models/chr22",
     )
     recipe = parser.add_argument_group("recipe")
-    recipe.add_argument("--recipe", choices=("published",), default="published", help="where the defaults come from")
-    for option, field, kind, default, text in _RECIPE_OPTIONS:
+    recipe.add_argument(
+        "--recipe",
+        choices=("accurate", "published"),
+        default="accurate",
+        help="where the defaults of the next options come from (default: %(default)s)",
+    )
+    for option, field, kind, text in _RECIPE_OPTIONS:
         metavar = {int: "N", float: "X", str: "NAME"}[kind]
-        recipe.add_argument(option, dest=field, type=kind, metavar=metavar, help=f"{text} (default: {default})")
+        recipe.add_argument(option, dest=field, type=kind, metavar=metavar, help=text)
+    recipe.add_argument(
+        "--genetic-map",
+        metavar="FILE",
+        help="the chromosome's map, as 'pos chr cM' (default: 1 cM a million base pairs)",
+    )
     how = parser.add_argument_group("what and where to train")
     how.add_argument("--regions", metavar="LIST", help="regions to train, as 3,7-9 (default: all)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
@@ -115,7 +126,9 @@ def run(args: argparse.Namespace) -> None:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     from rnnimp.cli.progress import choose_display
 
-    options = TrainOptions(regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome)
+    options = TrainOptions(
+        regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome, args.genetic_map
+    )
     train(args.data_list, args.output_prefix, _settings(args), options, choose_display())
 
 
@@ -156,6 +169,8 @@ def _task_arguments(args: argparse.Namespace) -> list[str]:
             arguments.append(f"{option}={value}")
     arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.num_threads)]
     arguments.append("--resume" if args.resume else "--no-resume")
+    if args.genetic_map is not None:
+        arguments += ["--genetic-map", args.genetic_map]
     if args.chromosome is not None:
         arguments += ["--chromosome", args.chromosome]
     return arguments

@@ -40,9 +40,8 @@ class CpuEngine:
         self.threads = threads
         self.workspace = Workspace()
         self.features: Floats = network.features.numpy()
-        gaps = (network.left_marker + network.has_left[:, 0, 0].long()).numpy()
-        self.gaps, first_sites = np.unique(gaps, return_index=True)
-        self._first_rows = 2 * np.append(first_sites, len(gaps))  # two logits a site
+        self.gaps, first_sites = np.unique(network.gap.numpy(), return_index=True)
+        self._first_rows = 2 * np.append(first_sites, len(network.gap))  # two logits a site
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
@@ -57,7 +56,8 @@ class CpuEngine:
         if torch.is_grad_enabled():
             padded: Tensor = _TrainedNetwork.apply(self, alt, *self.parameters())  # type: ignore[no-untyped-call]
         else:
-            padded = self.logits(forward(self.packed(), alt, self.gaps, self.threads))
+            states = forward(self.packed(), alt, self.gaps, self.threads)
+            padded = self.logits(self.with_mixed(states))
         return padded[:, :, : len(alt)].transpose(1, 2)
 
     def packed(self) -> list[PackedStack]:
@@ -73,14 +73,42 @@ class CpuEngine:
 
     def parameters(self) -> list[Tensor]:
         """The network's parameters, in the order that `_TrainedNetwork` takes them in."""
-        network = self._network
-        heads = [network.left_head, network.right_head, network.bias]
-        return [*heads, *network.left.parameters(), *network.right.parameters()]
+        network, mixing = self._network, self._network.mixing
+        mixed = [] if mixing is None else [mixing.left, mixing.right, mixing.bias]
+        return [*self._heads(), network.bias, *mixed, *network.left.parameters(), *network.right.parameters()]
+
+    def _heads(self) -> list[Tensor]:
+        network, mixing = self._network, self._network.mixing
+        heads: list[Tensor] = [network.left_head, network.right_head]
+        return heads if mixing is None else [*heads, mixing.head]
 
     def head(self) -> Floats:
-        """(2 * n_sites, units of both stacks): the weights of each logit."""
-        by_site = torch.cat([self._network.left_head.detach(), self._network.right_head.detach()], dim=1)
+        """(2 * n_sites, units of both stacks and of what joins them): the weights of each logit."""
+        by_site = torch.cat(self._heads(), dim=1).detach()
         return by_site.transpose(1, 2).reshape(-1, by_site.shape[1]).numpy()
+
+    def with_mixed(self, states: Floats) -> Floats:
+        """The states of both stacks, (n_gaps, units, n_padded), and behind them what joins them at each gap."""
+        mixing = self._network.mixing
+        if mixing is None:
+            return states
+        weight, bias = torch.cat([mixing.left, mixing.right]).detach(), mixing.bias.detach()[:, None]
+        both = torch.from_numpy(states)
+        return torch.cat([both, torch.tanh(weight.T @ both + bias)], dim=1).numpy()
+
+    def mixing_gradients(self, states: Floats, of_states: Floats) -> tuple[Floats, list[Tensor]]:
+        """Gradients of both stacks' states, and of the layer that joins them, from those of `with_mixed`."""
+        mixing = self._network.mixing
+        if mixing is None:
+            return of_states, []
+        units = 2 * self._network.settings.n_units
+        sizes = [units, states.shape[1] - units]
+        both, mixed = torch.split(torch.from_numpy(states), sizes, dim=1)
+        of_both, of_mixed = torch.split(torch.from_numpy(of_states), sizes, dim=1)
+        slope = of_mixed * (1 - mixed.square())
+        weight = torch.cat([mixing.left, mixing.right]).detach()
+        of_weight = (both @ slope.transpose(1, 2)).sum(0)
+        return (of_both + weight @ slope).numpy(), [*of_weight.chunk(2), slope.sum((0, 2))]
 
     def logits(self, states: Floats) -> Tensor:
         """(n_sites, 2, n_padded) from states (n_gaps, units of both stacks, n_padded)."""
@@ -89,11 +117,12 @@ class CpuEngine:
         return torch.from_numpy(logits).view(-1, 2, states.shape[2])
 
     def head_gradients(self, states: Floats, of_logits: Tensor) -> tuple[Floats, list[Tensor]]:
-        """Gradients of the states, and of the left head, the right head and their bias; as in `logits`."""
+        """Gradients of the states, and of the heads and their bias; as in `logits`."""
         head, of_rows = self.head(), of_logits.reshape(-1, states.shape[2]).numpy()
         of_head, of_bias, of_states = gradients_of_heads(head, self._first_rows, states, of_rows, self.threads)
         by_site = torch.from_numpy(of_head).view(-1, 2, head.shape[1]).transpose(1, 2)
-        return of_states, [*by_site.chunk(2, dim=1), torch.from_numpy(of_bias).view(-1, 1, 2)]
+        widths = [head.shape[1] for head in self._heads()]
+        return of_states, [*torch.split(by_site, widths, dim=1), torch.from_numpy(of_bias).view(-1, 1, 2)]
 
 
 class _TrainedNetwork(torch.autograd.Function):
@@ -102,14 +131,16 @@ class _TrainedNetwork(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: CpuEngine, alt: Floats, *parameters: Tensor) -> Tensor:
         ctx.engine, ctx.stacks = engine, engine.packed()
-        ctx.states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
+        states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
+        ctx.states = engine.with_mixed(states)
         return engine.logits(ctx.states)
 
     @staticmethod
     def backward(ctx: Any, *of_logits: Tensor) -> Any:
         engine: CpuEngine = ctx.engine
         of_states, of_heads = engine.head_gradients(ctx.states, of_logits[0])
+        of_states, of_mixing = engine.mixing_gradients(ctx.states, of_states)
         of_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, of_states, engine.threads)
         engine.workspace.give_back(ctx.kept)
         of_layers = [torch.from_numpy(part) for stack in of_stacks for layer in stack.layers for part in layer]
-        return None, None, *of_heads, *of_layers
+        return None, None, *of_heads, *of_mixing, *of_layers

@@ -5,12 +5,12 @@ into one weight vector a site over the states of all stacks, and only the differ
 `P(a1) = sigmoid(states . weight + bias)`.
 
     inputs (n_haplotypes, n_markers, 2) -> features -> two stacks from the left, two from the right
-    -> states at each site's gap -> predictions (n_sites, n_haplotypes, 2)
+    -> states at each site's gap, and the layers that join both directions -> predictions (n_sites, n_haplotypes, 2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ INPUT, OUTPUT = "inputs", "predictions"
 LARGEST_ERROR = 1e-5
 
 _OPSET, _IR_VERSION = 17, 8  # read by ONNX Runtime from 1.12 on
+# a gap more than there are markers: none lies left of the first, none right of the last
+_PADS = {"left": [1, 0, 0, 0, 0, 0], "right": [0, 0, 0, 1, 0, 0]}
 _GATE_ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}  # ONNX: z r h, i o f c; PyTorch: r z n, i f g o
 
 
@@ -43,36 +45,78 @@ def build_graph(higher: ImputationNetwork, lower: ImputationNetwork, hybrid: Hyb
         `predictions`, float32 (n_sites, n_haplotypes, 2), probabilities.
     """
     graph = _Graph()
-    n_markers, n_sites = len(higher.features), len(higher.left_marker)
+    n_markers, n_sites = len(higher.features), len(higher.gap)
     features = graph.add(
         "MatMul", [graph.add("Transpose", [INPUT], perm=[1, 0, 2]), graph.constant("features", higher.features)]
     )
     networks = (higher, lower)
     logits = graph.constant("bias", _folded_bias(networks, hybrid))  # (n_sites, 1, 1)
+    by_side: dict[str, list[str]] = {}
     for side in ("left", "right"):
         states = [
             _add_stack(graph, getattr(network, side), features, f"{side}_{name}")
             for network, name in zip(networks, ("higher", "lower"), strict=True)
         ]
+        by_side[side] = states
         joined = graph.add("Concat", states, axis=2)  # (n_markers, n_haplotypes, both widths)
-        marker = graph.constant(f"{side}_marker", getattr(higher, f"{side}_marker"))
-        at_sites = graph.add("Gather", [joined, marker], axis=0)
+        marker = graph.constant(f"{side}_marker", _marker(higher, side).clamp(0, n_markers - 1))
         weight = graph.constant(f"{side}_weight", _folded_head(networks, hybrid, side))
-        logits = graph.add("Add", [graph.add("MatMul", [at_sites, weight]), logits])
+        logits = _add_head(graph, joined, marker, weight, logits)
+    if networks[0].mixing is not None:
+        joined = graph.add("Concat", _add_mixing(graph, networks, by_side), axis=2)  # (n_gaps, n_haplotypes, widths)
+        weight = graph.constant(
+            "mixed_weight",
+            _folded(
+                networks,
+                hybrid,
+                lambda network: network.mixing.head,  # type: ignore[union-attr]
+            ),
+        )
+        logits = _add_head(graph, joined, graph.constant("gap", higher.gap), weight, logits)
     alt = graph.add("Sigmoid", [logits])  # (n_sites, n_haplotypes, 1)
     one = graph.constant("one", torch.ones(1))
     graph.add("Concat", [graph.add("Sub", [one, alt]), alt], output=OUTPUT, axis=2)
     return graph.model(n_markers, n_sites)
 
 
+def _marker(network: ImputationNetwork, side: str) -> Tensor:
+    """The marker that each site reads on one side; outside the region where there is none."""
+    return network.gap - 1 if side == "left" else network.gap
+
+
+def _add_head(graph: _Graph, states: str, rows: str, weight: str, logits: str) -> str:
+    at_sites = graph.add("Gather", [states, rows], axis=0)
+    return graph.add("Add", [graph.add("MatMul", [at_sites, weight]), logits])
+
+
+def _add_mixing(graph: _Graph, networks: Sequence[ImputationNetwork], by_side: dict[str, list[str]]) -> list[str]:
+    """Each network's layer over the states on both sides of each gap."""
+    before, behind = (graph.constant(f"pad_{side}", torch.tensor(pad)) for side, pad in _PADS.items())
+    mixed = []
+    for number, network in enumerate(networks):
+        terms = []
+        for side, pad in (("left", before), ("right", behind)):
+            states = graph.add("Pad", [by_side[side][number], pad])
+            weight = graph.constant(f"mixing_{side}_{number}", getattr(network.mixing, side))
+            terms.append(graph.add("MatMul", [states, weight]))
+        bias = graph.constant(f"mixing_bias_{number}", network.mixing.bias)  # type: ignore[union-attr]
+        mixed.append(graph.add("Tanh", [graph.add("Add", [graph.add("Add", terms), bias])]))
+    return mixed
+
+
 def _folded_head(networks: Sequence[ImputationNetwork], hybrid: HybridHead, side: str) -> Tensor:
     """(n_sites, both widths, 1): the weight of each state in the difference of the final logits."""
+    marker = _marker(networks[0], side)
+    exists = (marker >= 0) & (marker < len(networks[0].features))
+    return _folded(networks, hybrid, lambda network: getattr(network, f"{side}_head") * exists[:, None, None])
+
+
+def _folded(
+    networks: Sequence[ImputationNetwork], hybrid: HybridHead, head: Callable[[ImputationNetwork], Tensor]
+) -> Tensor:
     difference = _difference(hybrid.weight)  # (n_sites, 4, 1)
-    parts = []
-    for network, rows in zip(networks, (difference[:, :2], difference[:, 2:]), strict=True):
-        head = getattr(network, f"{side}_head").double() * getattr(network, f"has_{side}").double()
-        parts.append(head @ rows)
-    return torch.cat(parts, dim=1).float()
+    pairs = zip(networks, (difference[:, :2], difference[:, 2:]), strict=True)
+    return torch.cat([head(network).double() @ rows for network, rows in pairs], dim=1).float()
 
 
 def _folded_bias(networks: Sequence[ImputationNetwork], hybrid: HybridHead) -> Tensor:

@@ -2,7 +2,9 @@
 
 A haplotype enters as allele probabilities at the markers, becomes features, and runs through two stacks of
 recurrent layers, one from the left and one from the right. Each imputed site reads the left stack's state at the
-last marker before it and the right stack's state at the first marker after it.
+last marker before it and the right stack's state at the first marker after it. A head that is linear in both can only
+add up what each side says; where `n_mixed` is not 0, a layer joins the two states of a gap, and the sites of the gap
+read that as well.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rnnimp.errors import SettingsError
 
 CELLS = ("GRU", "LSTM")
+CERTAIN = 200
+"""The byte of a training target that says P(a1) = 1; half of it, 0.5, stands for a missing allele."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,14 @@ class NetworkSettings:
         n_units: width of the recurrent state.
         n_layers: recurrent layers in each direction.
         feature_size: width of the marker features.
+        n_mixed: width of the layer that joins both directions; 0 for none, as published.
     """
 
     cell: str = "GRU"
     n_units: int = 40
     n_layers: int = 4
     feature_size: int = 40
+    n_mixed: int = 0
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -41,6 +48,8 @@ class NetworkSettings:
         for name in ("n_units", "n_layers", "feature_size"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
+        if self.n_mixed < 0:
+            raise SettingsError(f"n_mixed must be 0 or more, found {self.n_mixed}")
 
 
 def gaps_of_sites(is_marker: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -85,6 +94,28 @@ class RecurrentStack(nn.Module):
         return states.flip(0) if self.from_right else states
 
 
+class GapMixing(nn.Module):
+    """Joins the states on both sides of a gap between markers: `tanh(left @ W_left + right @ W_right + bias)`.
+
+    One layer for all gaps of a region, with a head of its own for each site.
+    """
+
+    def __init__(self, settings: NetworkSettings, n_sites: int) -> None:
+        super().__init__()
+        self.left = nn.Parameter(torch.empty(settings.n_units, settings.n_mixed))
+        self.right = nn.Parameter(torch.empty(settings.n_units, settings.n_mixed))
+        self.bias = nn.Parameter(torch.zeros(settings.n_mixed))
+        self.head = nn.Parameter(torch.empty(n_sites, settings.n_mixed, 2))
+        nn.init.xavier_uniform_(self.left)
+        nn.init.xavier_uniform_(self.right)
+        spread = (6 / (settings.n_mixed + 2)) ** 0.5
+        nn.init.uniform_(self.head, -spread, spread)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """From float32 (n_gaps, n_haplotypes, n_units) twice to (n_gaps, n_haplotypes, n_mixed)."""
+        return torch.tanh(left @ self.left + right @ self.right + self.bias)
+
+
 class ImputationNetwork(nn.Module):
     """One network of a region: allele probabilities at the markers in, two logits a site out.
 
@@ -96,10 +127,7 @@ class ImputationNetwork(nn.Module):
     """
 
     features: Tensor
-    left_marker: Tensor
-    right_marker: Tensor
-    has_left: Tensor
-    has_right: Tensor
+    gap: Tensor
 
     def __init__(
         self,
@@ -110,23 +138,16 @@ class ImputationNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        n_markers, n_sites = len(features), len(gaps)
+        n_sites = len(gaps)
         self.left = RecurrentStack(settings, from_right=False)
         self.right = RecurrentStack(settings, from_right=True)
         self.left_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
         self.right_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
         self.bias = nn.Parameter(torch.empty(n_sites, 1, 2))
-        gap = torch.as_tensor(gaps)
+        self.mixing = GapMixing(settings, n_sites) if settings.n_mixed else None
         # kept with the weights: another processor may turn near-equal components of the kernel another way
         self.register_buffer("features", torch.as_tensor(features))
-        fixed = {
-            "left_marker": (gap - 1).clamp(min=0),
-            "right_marker": gap.clamp(max=n_markers - 1),
-            "has_left": (gap > 0).float()[:, None, None],  # (n_sites, 1, 1)
-            "has_right": (gap < n_markers).float()[:, None, None],
-        }
-        for name, tensor in fixed.items():
-            self.register_buffer(name, tensor, persistent=False)
+        self.register_buffer("gap", torch.as_tensor(gaps), persistent=False)
         self._initialise(a1_freq)
 
     def _initialise(self, a1_freq: NDArray[np.float64] | None) -> None:
@@ -156,10 +177,14 @@ class ImputationNetwork(nn.Module):
             float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
         """
         features = torch.bmm(inputs.transpose(0, 1), self.features)  # (n_markers, n_haplotypes, feature_size)
-        from_left = self.left(features)[self.left_marker]  # (n_sites, n_haplotypes, n_units)
-        from_right = self.right(features)[self.right_marker]
-        logits = torch.baddbmm(self.bias, from_left, self.left_head * self.has_left)
-        return torch.baddbmm(logits, from_right, self.right_head * self.has_right)
+        # the states on both sides of each gap, (n_markers + 1, n_haplotypes, n_units); 0 beyond the ends
+        left = functional.pad(self.left(features), (0, 0, 0, 0, 1, 0))
+        right = functional.pad(self.right(features), (0, 0, 0, 0, 0, 1))
+        logits = torch.baddbmm(self.bias, left[self.gap], self.left_head)
+        logits = torch.baddbmm(logits, right[self.gap], self.right_head)
+        if self.mixing is not None:
+            logits = torch.baddbmm(logits, self.mixing(left, right)[self.gap], self.mixing.head)
+        return logits
 
 
 def _initial_bias(cell: str, name: str, bias: Tensor) -> None:

@@ -1,7 +1,8 @@
 """Many networks of one shape, trained together: the parameters in one array, a row a network.
 
 A row is laid out as the reference's tensors one after another: for the left and the right stack, layer by layer,
-input weight, recurrent weight and both biases; then left head, right head and bias. Networks may differ in markers and
+input weight, recurrent weight and both biases; then, where there is one, the layer that joins both sides of a gap; then
+left head, right head and bias, and the head of that layer. Networks may differ in markers and
 sites; rows and arrays are padded to the largest. What is computed for a network does not depend on the others.
 """
 
@@ -58,14 +59,23 @@ class RowLayout:
         return self.layer_offset(self.settings.n_layers)
 
     @property
+    def mixing_offset(self) -> int:
+        """Where the layer that joins both sides begins: left weight, right weight, bias."""
+        return 2 * self.stack_size
+
+    @property
     def head_offset(self) -> int:
         """Where the heads begin."""
-        return 2 * self.stack_size
+        return self.mixing_offset + (2 * self.settings.n_units + 1) * self.settings.n_mixed
 
     @property
     def size(self) -> int:
         """Length of a row, a multiple of 16, so that every row begins where the GPU can read many values at once."""
-        return -(-(self.head_offset + self.n_sites * (4 * self.settings.n_units + 2)) // 16) * 16
+        return -(-(self.head_offset + self.n_sites * self._of_a_site) // 16) * 16
+
+    @property
+    def _of_a_site(self) -> int:
+        return 4 * self.settings.n_units + 2 * self.settings.n_mixed + 2
 
     def row(self, network: ImputationNetwork) -> Tensor:
         """A network's parameters as a row, float32 (size,); 0 beyond its sites."""
@@ -88,7 +98,12 @@ def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
     for stack in (network.left, network.right):
         for layer in stack.layers:
             yield from (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)  # type: ignore[misc]
+    mixing = network.mixing
+    if mixing is not None:
+        yield from (mixing.left, mixing.right, mixing.bias)
     yield from (network.left_head, network.right_head, network.bias)
+    if mixing is not None:
+        yield mixing.head
 
 
 @dataclass(frozen=True)
@@ -187,6 +202,8 @@ class StackedNetworks:
         self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, units, dtype=operand)
         self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
         self._partial_bias = zeros(stacks, CHUNKS, 4, units)
+        self._mixed = zeros(n_networks, n_markers + 1, max(n_haplotypes, room), settings.n_mixed, dtype=operand)
+        self._d_mixed = zeros(n_networks, n_markers + 1, n_haplotypes, settings.n_mixed, dtype=operand)
         self._d_table = zeros(stacks, n_markers, 2, gates, units)
 
     def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
@@ -197,8 +214,8 @@ class StackedNetworks:
             network: its parameters, features and gaps.
             site_weights: float32 (n_sites,), for the loss.
         """
-        n_markers, n_sites = len(network.features), len(network.left_marker)
-        gaps = torch.where(network.has_left[:, 0, 0] > 0, network.left_marker + 1, 0).cpu().numpy()
+        n_markers, n_sites = len(network.features), len(network.gap)
+        gaps = network.gap.cpu().numpy()
         self.parameters[slot] = self.layout.row(network).to(self.parameters.device)
         self.gradients[slot] = 0
         self.features[slot] = 0
@@ -208,6 +225,7 @@ class StackedNetworks:
         self.first_site[slot] = n_sites
         self.first_site[slot, : n_markers + 2] = torch.as_tensor(_first_sites(gaps, n_markers), dtype=torch.int32)
         self.gap_loss[slot] = 0
+        self._d_mixed[slot] = 0
 
     def train(self) -> Tensor:
         """Loss and gradients of the batch in `alt` and `truth`.
@@ -217,11 +235,14 @@ class StackedNetworks:
         """
         table, weights = self._table(), self._weights()
         self._forward(table, weights, self.alt)
+        mixed = self._mix(weights, self.n_haplotypes)
         heads.heads[self.n_markers + 1, self.n_networks](
-            self.parameters, self.gradients, self._y[-1], self._dy, self.truth, self.site_weights, self.first_site,
-            self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
+            self.parameters, self.gradients, self._y[-1], self._dy, mixed, self._d_mixed, self.truth, self.site_weights,
+            self.first_site, self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
             **self._head_sizes,
         )  # fmt: skip
+        if self.settings.n_mixed:
+            self._unmix(weights, mixed)
         self._backward(table, weights)
         return self.gap_loss.sum(1)
 
@@ -235,17 +256,20 @@ class StackedNetworks:
             float32 (n_networks, n_sites, n_haplotypes, 2).
         """
         n_haplotypes = alt.shape[2]
-        self._forward(self._table(), self._weights(), alt)
+        weights = self._weights()
+        self._forward(self._table(), weights, alt)
         logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
         heads.head_logits[self.n_markers + 1, self.n_networks](
-            self.parameters, self._y[-1], logits, self.first_site, self.lengths, self.site_counts,
-            *self._head_shape(n_haplotypes), **self._head_sizes,
+            self.parameters, self._y[-1], self._mix(weights, n_haplotypes), logits, self.first_site, self.lengths,
+            self.site_counts, *self._head_shape(n_haplotypes), **self._head_sizes,
         )  # fmt: skip
         return logits.permute(1, 2, 3, 0)
 
     @property
     def _head_sizes(self) -> dict[str, Any]:
-        sizes = {"U": self.settings.n_units, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
+        n_mixed = self.settings.n_mixed
+        sizes = {"M": n_mixed, "M_PADDED": max(16, 1 << max(n_mixed - 1, 0).bit_length())}
+        sizes |= {"U": self.settings.n_units, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
         return sizes | self._kernel_types
 
     def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
@@ -259,7 +283,7 @@ class StackedNetworks:
 
     def _stacks(self, rows: Tensor) -> Tensor:
         """(n_networks, 2, stack_size), a view of both stacks' part of the rows."""
-        return rows[:, : self.layout.head_offset].view(self.n_networks, 2, self.layout.stack_size)
+        return rows[:, : self.layout.mixing_offset].view(self.n_networks, 2, self.layout.stack_size)
 
     def _feature_pair(self) -> Tensor:
         """Features of allele 0, and what allele 1 adds: (n_networks, 1, 2 * n_markers, feature_size)."""
@@ -273,7 +297,7 @@ class StackedNetworks:
         gates = self.layout.n_gates * self.settings.n_units
         table = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
         table = table.reshape(2 * self.n_networks, self.n_markers, 2, gates)
-        stacks = self.parameters[:, : self.layout.head_offset].reshape(2 * self.n_networks, -1)
+        stacks = self.parameters[:, : self.layout.mixing_offset].reshape(2 * self.n_networks, -1)
         start = sizes[0] + sizes[1]
         table[:, :, 0] += stacks[:, None, start : start + gates]
         return table.reshape(2 * self.n_networks, self.n_markers, 2, self.layout.n_gates, -1).contiguous()
@@ -346,6 +370,58 @@ class StackedNetworks:
         for piece, size in zip(pieces, self.layout.layer_sizes(depth), strict=True):
             stacks[:, :, start : start + size] = piece.reshape(self.n_networks, 2, size)
             start += size
+
+    def _mixing_parts(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views of both weights, each (n_networks, n_units, n_mixed), and of the bias (n_networks, 1, n_mixed)."""
+        units, mixed = self.settings.n_units, self.settings.n_mixed
+        part = rows[:, self.layout.mixing_offset : self.layout.head_offset].view(self.n_networks, 2 * units + 1, mixed)
+        left, right, bias = torch.split(part, [units, units, 1], dim=1)
+        return left, right, bias
+
+    def _sides(self, states: Tensor, n_haplotypes: int) -> tuple[Tensor, Tensor]:
+        """Views of the left and the right stacks' states, each (n_networks, n_markers * n_haplotypes, n_units)."""
+        # the kernels number haplotypes by the batch at hand, whatever there is room for
+        used = states.flatten()[: states[:, :, :n_haplotypes].numel()]
+        by_side = used.view(self.n_networks, 2, -1, self.settings.n_units)
+        return by_side[:, 0], by_side[:, 1]
+
+    def _mix(self, weights: Tensor, n_haplotypes: int) -> Tensor:
+        """What joins both sides of each gap: (n_networks, n_markers + 1, n_haplotypes, n_mixed)."""
+        shape = self.n_networks, (self.n_markers + 1) * n_haplotypes, self.settings.n_mixed
+        mixed = self._mixed.flatten()[: shape[0] * shape[1] * shape[2]].view(shape)
+        if self.settings.n_mixed:
+            left, right, bias = self._mixing_parts(weights)
+            from_left, from_right = self._sides(self._y[-1], n_haplotypes)
+            self._clear_behind(from_right, n_haplotypes)
+            mixed.copy_(bias.expand(shape))
+            mixed[:, n_haplotypes:].baddbmm_(from_left, left)
+            mixed[:, :-n_haplotypes].baddbmm_(from_right, right)
+            mixed.tanh_()
+        return mixed
+
+    def _clear_behind(self, from_right: Tensor, n_haplotypes: int) -> None:
+        """Behind a network's last marker, where it reads nothing, another batch may have left something."""
+        by_marker = from_right.view(self.n_networks, self.n_markers, n_haplotypes, -1)
+        network = torch.arange(self.n_networks, device=from_right.device)
+        behind = self.lengths.long().clamp(max=self.n_markers - 1)
+        is_last = (self.lengths == self.n_markers)[:, None, None]
+        by_marker[network, behind] = torch.where(is_last, by_marker[network, behind], 0)
+
+    def _unmix(self, weights: Tensor, mixed: Tensor) -> None:
+        """Gradients of the layer that joins both sides, and what flows through it to the states."""
+        n_haplotypes = self.n_haplotypes
+        slope = self._d_mixed.view(self.n_networks, -1, self.settings.n_mixed)
+        slope.mul_(1 - mixed.square())
+        behind_left, before_right = slope[:, n_haplotypes:], slope[:, :-n_haplotypes]
+        left, right, _ = self._mixing_parts(weights)
+        from_left, from_right = self._sides(self._y[-1], n_haplotypes)
+        d_left, d_right = self._sides(self._dy, n_haplotypes)
+        of_left, of_right, of_bias = self._mixing_parts(self.gradients)
+        of_left.copy_(from_left.transpose(1, 2) @ behind_left)
+        of_right.copy_(from_right.transpose(1, 2) @ before_right)
+        of_bias.copy_(slope.sum(1, keepdim=True, dtype=torch.float32))
+        d_left.baddbmm_(behind_left, left.transpose(1, 2))
+        d_right.baddbmm_(before_right, right.transpose(1, 2))
 
     def _pass_down(self, depth: int, weights: Tensor) -> None:
         """From a layer's gates to the gradient of the layers below."""

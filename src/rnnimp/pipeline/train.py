@@ -11,6 +11,7 @@ import torch
 
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
+from rnnimp.formats.genetic_map import read_genetic_map
 from rnnimp.pipeline.train_devices import train_on_devices
 from rnnimp.pipeline.train_files import check_settings, model_prefix, write_bundle_manifest
 from rnnimp.pipeline.train_regions import Display, TrainOptions, Work, train_regions
@@ -36,6 +37,8 @@ def train(
         TrainingError: at the end, naming the regions that failed.
     """
     prefixes = read_data_list(data_list)
+    if options.genetic_map is not None:
+        read_genetic_map(options.genetic_map)
     numbers = _chosen(options.regions, len(prefixes))
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)

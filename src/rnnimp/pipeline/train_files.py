@@ -50,14 +50,17 @@ def model_prefix(output_prefix: str | Path) -> Path:
     return prefix.parent / "models" / prefix.name
 
 
-def fingerprint(prefix: str, settings: TrainingSettings) -> dict[str, Any]:
+def fingerprint(prefix: str, settings: TrainingSettings, genetic_map: str | None) -> dict[str, Any]:
     """What decides a region's weights: going on under another one would mix two trainings.
 
     Args:
         prefix: of the region's training files.
         settings: the recipe.
+        genetic_map: its file, if there is one.
     """
     data = {ending: sha256_of(Path(f"{prefix}.{ending}")) for ending in ("hap.gz", "legend.gz")}
+    if genetic_map is not None:
+        data["genetic map"] = sha256_of(Path(genetic_map))
     return {"settings": settings.as_dict(), "data": data}
 
 
@@ -92,7 +95,7 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
         if before["settings"].get(name) != value
     ]
     if data is not None and before["data"] != data:
-        differing.append("its training files have changed")
+        differing.append("its training files or genetic map have changed")
     if differing:
         raise DataError(
             f"was begun with other settings or data ({'; '.join(differing)}); use the same, another "

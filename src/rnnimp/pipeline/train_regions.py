@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 from rnnimp.bundle import sha256_of
 from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
+from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.hapslegend import open_panel, write_legend
 from rnnimp.network.export import as_ort, build_graph, check_graph
 from rnnimp.network.stack import ImputationNetwork
@@ -59,6 +61,7 @@ class TrainOptions:
         resume: keep finished regions and go on from checkpoints.
         n_threads: CPU threads.
         chromosome: its name, for the manifest; else told from the site ids.
+        genetic_map: file of the chromosome's genetic map.
     """
 
     regions: tuple[int, ...] | None = None
@@ -67,6 +70,7 @@ class TrainOptions:
     resume: bool = True
     n_threads: int = 1
     chromosome: str | None = None
+    genetic_map: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,12 +196,18 @@ class _Training:
     def _begin(self, number: int) -> RegionData | None:
         """A region's data, its folder begun; None if it is finished."""
         work, prefix, files = self._work, self._work.prefixes[number - 1], self._work.files(number)
-        expected = fingerprint(prefix, work.settings)
+        expected = fingerprint(prefix, work.settings, work.options.genetic_map)
         if is_finished(files, expected):
             logger.info("region %d: finished before, kept", number)
             return None
         write_json(files.settings, expected)
-        return RegionData.of(open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read(), work.settings)
+        panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
+        return RegionData.of(panel, work.settings, self._genetic_map)
+
+    @cached_property
+    def _genetic_map(self) -> GeneticMap | None:
+        path = self._work.options.genetic_map
+        return None if path is None else read_genetic_map(path)
 
     def _train(self, number: int, data: RegionData | None) -> None:
         started = time.monotonic()

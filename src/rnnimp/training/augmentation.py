@@ -3,7 +3,8 @@
 Training haplotypes are dealt into groups of three, which exchange segments at shared crossover points: in the
 stretch after k of them, the place of haplotype i is taken by haplotype i + k of the group. Where a crossover
 falls follows the probability of recombination between neighbouring sites, `1 - exp(-4 Ne r d / 3)` for a
-distance of d base pairs. Groups and crossovers are drawn anew every few iterations.
+distance of d base pairs. Groups and crossovers are drawn anew every few iterations. A recipe can let crossovers
+happen with a probability only, and hide a share of each haplotype's markers.
 
 Every draw comes from a generator seeded with (seed, region, network, purpose, count), so that nothing has to be
 stored to resume.
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.training.recipe import TrainingSettings
+
 GROUP_SIZE = 3
+MISSING = 2
 _GROUPS, _BATCH = 0, 1
 
 
@@ -41,64 +45,94 @@ class BatchSource:
     """Training batches of one network.
 
     Attributes:
-        alleles: int8 (n_haplotypes, n_sites), the training haplotypes, a row each; -1 for missing.
-        weights: float64 (n_sites - 1,), from `crossover_weights`.
+        rows: uint8 (n_haplotypes, n_sites), the training haplotypes, a row each, as `data.py` codes them.
+        markers: int64 (n_markers,), the sites that are markers.
+        weights: float64 (n_sites - 1,), how likely a crossover falls between each site and the next.
         batch_size: haplotypes a batch; all of them if there are fewer.
         crossovers: crossover points in each group.
+        crossing_probability: of each point, that it is one.
+        hidden: each haplotype hides a share of its markers between 0 and this.
         redraw_every: iterations between new groups.
         key: the start of every seed: (seed, region, network).
     """
 
-    alleles: NDArray[np.int8]
+    rows: NDArray[np.uint8]
+    markers: NDArray[np.intp]
     weights: NDArray[np.float64]
     batch_size: int
     crossovers: int
+    crossing_probability: float
+    hidden: float
     redraw_every: int
     key: tuple[int, ...]
 
-    def batch(self, iteration: int) -> NDArray[np.int8]:
-        """The haplotypes of one iteration: int8 (batch_size, n_sites), -1 for missing."""
+    @classmethod
+    def of(
+        cls,
+        rows: NDArray[np.uint8],
+        markers: NDArray[np.intp],
+        weights: NDArray[np.float64],
+        settings: TrainingSettings,
+        key: tuple[int, ...],
+    ) -> BatchSource:
+        """As a recipe wants it; see the attributes."""
+        return cls(
+            rows, markers, weights, settings.batch_size, settings.crossovers, settings.crossing_probability,
+            settings.hidden_markers, settings.redraw_every, key,
+        )  # fmt: skip
+
+    def batch(self, iteration: int) -> NDArray[np.uint8]:
+        """The haplotypes of one iteration: uint8 (batch_size, n_sites), coded as `rows`."""
         rng = np.random.default_rng((*self.key, _BATCH, iteration))
-        n_haplotypes = len(self.alleles)
+        n_haplotypes = len(self.rows)
         chosen = rng.choice(n_haplotypes, size=min(self.batch_size, n_haplotypes), replace=False)
         order, points = self._groups(iteration // self.redraw_every)
-        return recombine(self.alleles, order, points, chosen)
+        batch = recombine(self.rows, order, points, chosen)
+        if self.hidden:
+            share = self.hidden * rng.random((len(batch), 1))
+            is_hidden = rng.random((len(batch), len(self.markers))) < share
+            batch[:, self.markers] = np.where(is_hidden, MISSING, batch[:, self.markers])
+        return batch
 
     def _groups(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The order in which haplotypes are dealt into groups, and each group's crossover points, rising."""
         rng = np.random.default_rng((*self.key, _GROUPS, count))
-        order = rng.permutation(len(self.alleles))
-        n_groups = -(-len(self.alleles) // GROUP_SIZE)
+        order = rng.permutation(len(self.rows))
+        n_groups = -(-len(self.rows) // GROUP_SIZE)
         total = self.weights.sum()
         if self.crossovers == 0 or total == 0:
             return order, np.zeros((n_groups, 0), dtype=np.int64)
         draws = rng.random((n_groups, self.crossovers)) * total
         points = 1 + np.searchsorted(np.cumsum(self.weights), draws, side="right")
-        return order, np.sort(np.minimum(points, len(self.weights)), axis=1)
+        points = np.minimum(points, len(self.weights))
+        if self.crossing_probability < 1:  # one that does not happen lies behind the last site
+            happens = rng.random(points.shape) < self.crossing_probability
+            points = np.where(happens, points, len(self.weights) + 1)
+        return order, np.sort(points, axis=1)
 
 
 def recombine(
-    alleles: NDArray[np.int8], order: NDArray[np.int64], points: NDArray[np.int64], chosen: NDArray[np.int64]
-) -> NDArray[np.int8]:
+    rows: NDArray[np.uint8], order: NDArray[np.int64], points: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> NDArray[np.uint8]:
     """Recombined haplotypes at some places of the dealt order.
 
     Args:
-        alleles: int8 (n_haplotypes, n_sites).
+        rows: uint8 (n_haplotypes, n_sites).
         order: int64 (n_haplotypes,), haplotypes in dealt order; each three in a row are a group, a rest of one
             or two exchanges within itself.
         points: int64 (n_groups, n_crossovers), the first site after each crossover, rising in a row.
         chosen: int64 (n_chosen,), places in the dealt order.
 
     Returns:
-        int8 (n_chosen, n_sites).
+        uint8 (n_chosen, n_sites).
     """
     group, member = np.divmod(chosen, GROUP_SIZE)
     size = np.minimum(GROUP_SIZE, len(order) - group * GROUP_SIZE)
-    crossed = np.zeros((len(chosen), alleles.shape[1] + 1), dtype=np.int8)
-    rows = np.arange(len(chosen))
+    crossed = np.zeros((len(chosen), rows.shape[1] + 1), dtype=np.int8)
+    each = np.arange(len(chosen))
     for column in range(points.shape[1]):
-        np.add.at(crossed, (rows, points[group, column]), 1)
+        np.add.at(crossed, (each, points[group, column]), 1)
     n_crossed = np.cumsum(crossed[:, :-1], axis=1, dtype=np.int64)
     source = order[(group * GROUP_SIZE)[:, None] + (member[:, None] + n_crossed) % size[:, None]]
-    recombined: NDArray[np.int8] = np.take_along_axis(alleles, source, axis=0)
+    recombined: NDArray[np.uint8] = np.take_along_axis(rows, source, axis=0)
     return recombined

@@ -1,9 +1,14 @@
-"""A region's haplotypes as a network is fed with them."""
+"""A region's haplotypes as a network is fed with them.
+
+Training haplotypes are bytes: at markers 0, 1, or 2 for missing; at imputed sites the target, P(a1) in parts of
+`CERTAIN`. It is the true allele, or in part what the copying model expects (`copying.py`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnimp.errors import DataError
+from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.features import marker_features
-from rnnimp.network.stack import gaps_of_sites
+from rnnimp.network.stack import CERTAIN, gaps_of_sites
 from rnnimp.panel import Panel, alt_frequency, haplotype_columns
-from rnnimp.training.augmentation import BatchSource, crossover_weights
+from rnnimp.training.augmentation import MISSING, crossover_weights
+from rnnimp.training.copying import CopyingModel
 from rnnimp.training.recipe import TrainingSettings
+
+LEAST_CM = 1e-6  # a crossover can fall between any two sites, also where the map is flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +35,22 @@ class RegionData:
         panel: flank markers and the body's sites, in order, with marker flags.
         training: int64, the samples to train on.
         validation: int64, the samples held out.
+        map_cm: float64 (n_rows,), genetic positions; None where there is no map.
     """
 
     panel: Panel
     training: NDArray[np.intp]
     validation: NDArray[np.intp]
+    map_cm: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, panel: Panel, settings: TrainingSettings) -> RegionData:
+    def of(cls, panel: Panel, settings: TrainingSettings, genetic_map: GeneticMap | None = None) -> RegionData:
         """Hold samples out; the same ones for every region of a panel.
+
+        Args:
+            panel: see above.
+            settings: the recipe.
+            genetic_map: of the chromosome.
 
         Raises:
             DataError: if there are too few samples, markers or sites to train on.
@@ -52,7 +68,8 @@ class RegionData:
                 f"{len(panel.sites) - n_markers} sites; split with larger limits"
             )
         order = np.random.default_rng(settings.seed).permutation(n_samples)
-        return cls(panel, np.sort(order[n_held_out:]), np.sort(order[:n_held_out]))
+        map_cm = None if genetic_map is None else genetic_map.at(panel.sites.positions)
+        return cls(panel, np.sort(order[n_held_out:]), np.sort(order[:n_held_out]), map_cm)
 
     @cached_property
     def is_marker(self) -> NDArray[np.bool_]:
@@ -75,11 +92,37 @@ class RegionData:
         columns = haplotype_columns(self.training)
         return marker_features(self.panel.alleles[self.is_marker][:, columns], n_components)
 
-    def batches(self, settings: TrainingSettings, key: tuple[int, ...]) -> BatchSource:
-        """The training haplotypes as a source of batches."""
-        rows = np.ascontiguousarray(self.panel.alleles[:, haplotype_columns(self.training)].T)
-        weights = crossover_weights(self.panel.sites.positions, settings.recombination_rate, settings.effective_size)
-        return BatchSource(rows, weights, settings.batch_size, settings.crossovers, settings.redraw_every, key)
+    def crossover_weights(self, settings: TrainingSettings) -> NDArray[np.float64]:
+        """float64 (n_rows - 1,), how likely a crossover falls between each row and the next.
+
+        By base pairs as published, or in proportion to the genetic distance where there is a map.
+        """
+        if self.map_cm is not None:
+            return np.diff(self.map_cm) + LEAST_CM
+        return crossover_weights(self.panel.sites.positions, settings.recombination_rate, settings.effective_size)
+
+    def training_bytes(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
+        """The training haplotypes, uint8 (n_rows, n_haplotypes), coded as this module says.
+
+        Args:
+            settings: the recipe.
+            device: where the copying model runs, if the recipe has one.
+        """
+        alleles = self.panel.alleles[:, haplotype_columns(self.training)]
+        coded = np.where(alleles < 0, MISSING, alleles).astype(np.uint8)
+        targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]
+        share = settings.soft_target_share
+        if share:
+            model = CopyingModel(
+                alleles, self.is_marker, self._cm(), settings.copying_size, settings.copying_error, settings.seed
+            )
+            targets = (1 - share) * targets + share * model.leave_one_out(device).cpu().numpy()
+        coded[~self.is_marker] = np.rint(CERTAIN * targets)
+        return coded
+
+    def _cm(self) -> NDArray[np.float64]:
+        """Genetic positions; without a map 1 cM a million base pairs, the human genome's mean."""
+        return self.panel.sites.positions / 1e6 if self.map_cm is None else self.map_cm
 
     def validation_rows(self) -> NDArray[np.int8]:
         """int8 (n_haplotypes, n_rows) of the samples held out."""
@@ -111,7 +154,17 @@ class Feeder:
             Inputs, float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], missing alleles by their frequency;
             and truth, int8 (n_sites, n_haplotypes), missing as -1.
         """
-        markers = torch.from_numpy(rows[:, self._markers]).to(self._device)
         truth = torch.from_numpy(np.ascontiguousarray(rows[:, self._imputed].T)).to(self._device)
-        alt = torch.where(markers < 0, self._frequency, markers.float())
-        return torch.stack([1 - alt, alt], dim=2), truth
+        markers = rows[:, self._markers]
+        return self._inputs(markers, markers < 0), truth
+
+    def training_tensors(self, rows: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """The same of training haplotypes, uint8 (n_haplotypes, n_rows), with targets, float32, P(a1), for truth."""
+        targets = torch.from_numpy(np.ascontiguousarray(rows[:, self._imputed].T)).to(self._device)
+        markers = rows[:, self._markers]
+        return self._inputs(markers, markers == MISSING), targets.float() / CERTAIN
+
+    def _inputs(self, markers: NDArray[Any], is_missing: NDArray[np.bool_]) -> Tensor:
+        known = torch.from_numpy(markers.astype(np.float32)).to(self._device)
+        alt = torch.where(torch.from_numpy(is_missing).to(self._device), self._frequency, known)
+        return torch.stack([1 - alt, alt], dim=2)

@@ -15,14 +15,12 @@ from torch import Tensor
 from rnnimp.network.gpu.batches import assemble
 from rnnimp.network.stacked import StackedNetworks
 from rnnimp.panel import haplotype_columns
-from rnnimp.training.augmentation import crossover_weights
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
 from rnnimp.training.trainer import Progress
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
-MISSING = 2
 
 
 @dataclass(eq=False)
@@ -67,13 +65,15 @@ class Batches:
         frequency = np.full((n, stacked.n_markers), 0.5, dtype=np.float32)
         self.validation_alt = torch.zeros(n, stacked.n_markers, len(validation[0]), device=device)
         self.validation_truth = torch.zeros(n, stacked.n_sites, len(validation[0]), dtype=torch.int8, device=device)
+        made: dict[int, NDArray[np.uint8]] = {}  # slots of one region share them
         for slot, job in enumerate(jobs):
             data = job.data
-            alleles = np.where(data.panel.alleles < 0, MISSING, data.panel.alleles).astype(np.uint8)
-            own, is_marker = len(alleles), data.is_marker
-            panel[slot, :own, : len(training[slot])] = alleles[:, training[slot]]
+            if job.number not in made:
+                made[job.number] = data.training_bytes(settings, device)
+            own, is_marker = len(data.panel.sites), data.is_marker
+            panel[slot, :own, : len(training[slot])] = made[job.number]
             dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
-            crossings[slot, 1:own] = _cumulative(data, settings)
+            crossings[slot, 1:own] = _cumulative(data.crossover_weights(settings))
             markers = np.count_nonzero(is_marker)
             frequency[slot, :markers] = np.nan_to_num(data.a1_freq[is_marker], nan=0.5)
             held_out = data.panel.alleles[:, validation[slot]]
@@ -100,12 +100,12 @@ class Batches:
             self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
             iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
             stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
+            self._settings.crossing_probability, self._settings.hidden_markers,
             CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip
 
 
-def _cumulative(data: RegionData, settings: TrainingSettings) -> NDArray[np.float64]:
+def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The share of the crossover probability before each site but the first; 0 where there is none."""
-    weights = crossover_weights(data.panel.sites.positions, settings.recombination_rate, settings.effective_size)
     total = weights.sum()
     return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))

@@ -25,20 +25,24 @@ def site_weights(a1_freq: NDArray[np.float64], gamma: float) -> Tensor:
     return torch.as_tensor(0.5 * (2 * maf) ** gamma, dtype=torch.float32)
 
 
-def weighted_cross_entropy(logits: Tensor, alleles: Tensor, weights: Tensor) -> Tensor:
-    """Cross entropy of the true alleles, weighted by site, mean over sites and haplotypes.
+def expected_alleles(alleles: Tensor) -> Tensor:
+    """P(a1) of alleles, float32; a missing one (-1) counts 0.5."""
+    return torch.where(alleles < 0, 0.5, alleles.float())
+
+
+def weighted_cross_entropy(logits: Tensor, expected: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy of the targets, weighted by site, mean over sites and haplotypes.
 
     Args:
         logits: float32 (n_sites, n_haplotypes, 2).
-        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing, whose truth is [0.5, 0.5].
+        expected: float32 (n_sites, n_haplotypes), P(a1).
         weights: float32 (n_sites,).
 
     Returns:
         float32 scalar.
     """
-    truth = torch.where(alleles < 0, 0.5, alleles.float())  # P(a1)
     log_probabilities = torch.log_softmax(logits, dim=2)
-    entropy = -(1 - truth) * log_probabilities[:, :, 0] - truth * log_probabilities[:, :, 1]
+    entropy = -(1 - expected) * log_probabilities[:, :, 0] - expected * log_probabilities[:, :, 1]
     return (entropy * weights[:, None]).mean()
 
 

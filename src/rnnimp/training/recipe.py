@@ -39,6 +39,19 @@ class TrainingSettings:
         recombination_rate: crossovers a base pair and generation.
         effective_size: Ne of the crossover probability.
         redraw_every: iterations between new groups and crossovers.
+        crossing_probability: of each crossover point, that it is one.
+        hidden_markers: a training haplotype's markers are hidden in a share drawn between 0 and this.
+        n_mixed: width of the layer that joins both directions at a gap; 0 for none.
+        schedule: of the rate: `halving`, as above, or `cosine`, to 0 over all iterations; then the last weights are
+            kept.
+        warm_up: iterations over which the cosine's rate rises first.
+        weight_decay: decoupled, as in AdamW.
+        second_moment: Adam's beta2.
+        longest_gradient: gradients longer than this are cut to it too; 0 for no such limit.
+        trains_hybrid: whether the hybrid is trained, or stays the mean of both networks' logits.
+        soft_target_share: share of the copying model's expectation in a training target; the rest is the true allele.
+        copying_size: the copying model's effective population size.
+        copying_error: its probability that an allele differs from the copied one.
         seed: of everything that is drawn.
     """
 
@@ -63,6 +76,18 @@ class TrainingSettings:
     recombination_rate: float = 1e-8
     effective_size: float = 1e4
     redraw_every: int = 5
+    crossing_probability: float = 1.0
+    hidden_markers: float = 0.0
+    n_mixed: int = 0
+    schedule: str = "halving"
+    warm_up: int = 0
+    weight_decay: float = 0.0
+    second_moment: float = 0.999
+    longest_gradient: float = 0.0
+    trains_hybrid: bool = True
+    soft_target_share: float = 0.0
+    copying_size: float = 3e5
+    copying_error: float = 1e-3
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
@@ -70,9 +95,17 @@ class TrainingSettings:
         for name in (*at_least_one, "patience", "smallest_patience", "redraw_every"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
-        for name in ("learning_rate", "smallest_rate", "clip_factor"):
+        for name in ("learning_rate", "smallest_rate", "clip_factor", "copying_size"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
+        for name in ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_error"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        for name in ("warm_up", "weight_decay", "longest_gradient"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
+        if self.schedule not in ("halving", "cosine"):
+            raise SettingsError(f"schedule must be halving or cosine, found '{self.schedule}'")
         if self.seed < 0:
             raise SettingsError(f"the seed must be 0 or more, found {self.seed}")
         self.network(self.n_layers_higher)
@@ -80,7 +113,7 @@ class TrainingSettings:
 
     def network(self, n_layers: int) -> NetworkSettings:
         """The shape of a network with so many layers."""
-        return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size)
+        return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size, self.n_mixed)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON can hold them."""
@@ -95,5 +128,26 @@ class TrainingSettings:
         return cls(**values)
 
 
-RECIPES = {"published": TrainingSettings()}
+ACCURATE = TrainingSettings(
+    n_units=56,
+    gamma_higher=0.25,
+    gamma_lower=-0.75,
+    max_iterations=10_000,
+    learning_rate=6e-3,
+    evaluate_every=100,
+    crossing_probability=0.3,
+    redraw_every=1,
+    hidden_markers=0.06,
+    n_mixed=128,
+    schedule="cosine",
+    warm_up=200,
+    weight_decay=0.05,
+    second_moment=0.98,
+    longest_gradient=1.0,
+    trains_hybrid=False,
+    soft_target_share=0.5,
+)
+"""What the experiments of docs/experiments.md led to."""
+
+RECIPES = {"accurate": ACCURATE, "published": TrainingSettings()}
 """The recipes by name."""

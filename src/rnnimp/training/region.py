@@ -1,9 +1,11 @@
-"""The three networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both."""
+"""The networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both, trained or their mean."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnimp.network.stack import HybridHead, ImputationNetwork
+from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
-from rnnimp.training.loss import site_weights
+from rnnimp.training.loss import expected_alleles, mean_dosage_r2, site_weights, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
@@ -83,13 +86,13 @@ def train_region(
     imputed_freq = data.a1_freq[~data.is_marker]
     features = data.features(settings.feature_size)
     evaluations: dict[str, Evaluation] = {}
+    draws = _Draws(data, settings, number, device)
 
     def fit(name: str, model: nn.Module, forward: Forward, gamma: float) -> None:
-        source = data.batches(settings, (settings.seed, number, NETWORKS.index(name)))
         objective = Objective(
             forward=forward,
             weights=site_weights(imputed_freq, gamma).to(device),
-            batch=lambda iteration: feeder.tensors(source.batch(iteration)),
+            batch=lambda iteration: feeder.training_tensors(draws.source(name).batch(iteration)),
             validation=validation,
             keep_by_loss=name == "higher",
         )
@@ -107,12 +110,49 @@ def train_region(
     fit("lower", lower, run_lower, settings.gamma_lower)
     hybrid = HybridHead(len(imputed_freq)).to(device)
 
-    @torch.no_grad()
-    def run_frozen(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        return run_higher(inputs), run_lower(inputs)
+    if settings.trains_hybrid:
 
-    fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
+        @torch.no_grad()
+        def run_frozen(inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return run_higher(inputs), run_lower(inputs)
+
+        fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
+    else:
+        evaluations["hybrid"] = _evaluate(hybrid, higher, lower, validation)
     return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
+
+
+class _Draws:
+    """A region's training haplotypes, made when the first batch is drawn from them."""
+
+    def __init__(self, data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> None:
+        self._data, self._settings, self._number, self._device = data, settings, number, device
+
+    @cached_property
+    def _rows(self) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self._data.training_bytes(self._settings, self._device).T)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        return self._data.crossover_weights(self._settings)
+
+    def source(self, name: str) -> BatchSource:
+        """The batches of one of the region's networks."""
+        key = self._settings.seed, self._number, NETWORKS.index(name)
+        return BatchSource.of(self._rows, np.flatnonzero(self._data.is_marker), self._weights, self._settings, key)
+
+
+@torch.no_grad()
+def _evaluate(
+    hybrid: HybridHead, higher: ImputationNetwork, lower: ImputationNetwork, validation: tuple[Tensor, Tensor]
+) -> Evaluation:
+    """Of a hybrid that is not trained."""
+    inputs, truth = validation
+    logits = hybrid(higher(inputs), lower(inputs))
+    weights = site_weights(np.full(len(truth), 0.5), 0.0).to(logits.device)
+    loss = float(weighted_cross_entropy(logits, expected_alleles(truth), weights))
+    r2 = mean_dosage_r2(torch.softmax(logits, dim=2)[:, :, 1], truth)
+    return Evaluation(0, 0.0, math.nan, loss, r2, math.nan)
 
 
 def draw_network(

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.trainer import BETA1
+
+EPSILON = 1e-8
 
 
 class RowAdam:
-    """Adam (Kingma & Ba 2015) over rows that do not touch each other.
+    """Adam (Kingma & Ba 2015), with decoupled weight decay, over rows that do not touch each other.
 
-    A gradient longer than `clip_factor` times the running median of its row's norms is cut to that. A row whose loss or
-    gradient is not finite keeps its parameters and is marked in `is_broken`.
+    A gradient longer than `clip_factor` times the running median of its row's norms, or than `longest_gradient`, is cut
+    to that. A row whose loss or gradient is not finite keeps its parameters and is marked in `is_broken`.
 
     Args:
         n_rows: networks.
         n_parameters: length of a row.
-        clip_factor: see above.
-        clip_window: norms that the median looks back over.
+        settings: the recipe's clipping, decay and second moment.
         device: where.
     """
 
-    def __init__(
-        self, n_rows: int, n_parameters: int, clip_factor: float, clip_window: int, device: torch.device
-    ) -> None:
-        self._clip_factor = clip_factor
+    def __init__(self, n_rows: int, n_parameters: int, settings: TrainingSettings, device: torch.device) -> None:
+        self._settings = settings
+        self._limit = settings.longest_gradient or math.inf
         self.mean = torch.zeros(n_rows, n_parameters, device=device)
         self.square = torch.zeros(n_rows, n_parameters, device=device)
         self.steps = torch.zeros(n_rows, device=device)
-        self.norms = torch.full((n_rows, clip_window), torch.nan, device=device)
+        self.norms = torch.full((n_rows, settings.clip_window), torch.nan, device=device)
         self.n_norms = torch.zeros(n_rows, dtype=torch.int64, device=device)
         self.last_norm = torch.zeros(n_rows, device=device)
         self.is_broken = torch.zeros(n_rows, dtype=torch.bool, device=device)
@@ -46,22 +48,26 @@ class RowAdam:
             rates: float32 (n_rows,).
             is_active: bool (n_rows,).
         """
+        beta2 = self._settings.second_moment
         norm = torch.linalg.vector_norm(gradients, dim=1)
         is_finite = torch.isfinite(norm) & torch.isfinite(losses)
         self.is_broken |= is_active & ~is_finite
         self.last_norm.copy_(norm)
         moves = (is_active & is_finite)[:, None]
-        longest = self._clip_factor * torch.nanquantile(self.norms, 0.5, dim=1)
-        scale = torch.where(norm > longest, longest / (norm + 1e-6), 1.0)  # NaN, before there is a norm, cuts nothing
+        longest = self._settings.clip_factor * torch.nanquantile(self.norms, 0.5, dim=1)
+        longest = torch.fmin(longest, torch.full_like(longest, self._limit))  # NaN, before there is a norm, is no limit
+        scale = torch.where(norm > longest, longest / (norm + 1e-6), 1.0)
         self._remember(norm, moves)
         gradients.mul_(scale[:, None]).nan_to_num_(0.0, 0.0, 0.0)
-        weight1, weight2 = torch.where(moves, 1 - BETA1, 0.0), torch.where(moves, 1 - BETA2, 0.0)
+        weight1, weight2 = torch.where(moves, 1 - BETA1, 0.0), torch.where(moves, 1 - beta2, 0.0)
         self.mean.lerp_(gradients, weight1)
         self.square.lerp_(gradients.square_(), weight2)
         self.steps += moves[:, 0]
         correction1 = (1 - BETA1**self.steps).clamp(min=1e-12)
-        correction2 = (1 - BETA2**self.steps).clamp(min=1e-12)
+        correction2 = (1 - beta2**self.steps).clamp(min=1e-12)
         rate = torch.where(moves[:, 0], rates / correction1, 0.0)[:, None]
+        if self._settings.weight_decay:
+            parameters.mul_(1 - torch.where(moves, self._settings.weight_decay * rates[:, None], 0.0))
         denominator = (self.square / correction2[:, None]).sqrt_().add_(EPSILON)
         parameters.sub_(rate * self.mean / denominator)
 

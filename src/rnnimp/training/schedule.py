@@ -8,6 +8,8 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
+from rnnimp.training.recipe import TrainingSettings
+
 
 class Verdict(Enum):
     """What to do after a validation."""
@@ -47,6 +49,10 @@ class HalvingSchedule:
         self._smallest_patience = smallest_patience
         self._waiting_since = 0
 
+    def rate_at(self, iteration: int) -> float:
+        """The rate of an iteration before the next validation."""
+        return self.learning_rate
+
     def judge(self, iteration: int, score: float) -> Verdict:
         """Take in a validation score, larger being better, and say what to do. NaN is never a gain."""
         if score > self.best_score:
@@ -76,16 +82,67 @@ class HalvingSchedule:
             setattr(self, name, value)
 
 
+class CosineSchedule:
+    """Lets the rate rise over a warm-up and fall to 0 along a cosine; the latest weights are always the best.
+
+    Args:
+        learning_rate: the highest.
+        warm_up: iterations of the rise.
+        n_iterations: of all.
+    """
+
+    def __init__(self, learning_rate: float, warm_up: int, n_iterations: int) -> None:
+        self.learning_rate = learning_rate
+        self.best_iteration = 0
+        self._warm_up, self._n_iterations = warm_up, n_iterations
+
+    def rate_at(self, iteration: int) -> float:
+        """The rate of an iteration, from 0."""
+        rise = min(1.0, (iteration + 1) / self._warm_up) if self._warm_up else 1.0
+        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * iteration / self._n_iterations))
+
+    def judge(self, iteration: int, score: float) -> Verdict:
+        """Whatever the score is."""
+        self.best_iteration = iteration
+        return Verdict.IMPROVED
+
+    def fall_back(self, iteration: int) -> Verdict:
+        """Halve all rates because training broke down; go on from the latest weights that were whole."""
+        self.learning_rate /= 2
+        return Verdict.RESTORE
+
+    def state(self) -> dict[str, Any]:
+        """All that changes, for a checkpoint."""
+        return {"learning_rate": self.learning_rate, "best_iteration": self.best_iteration}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self.learning_rate, self.best_iteration = state["learning_rate"], state["best_iteration"]
+
+
+Schedule = HalvingSchedule | CosineSchedule
+
+
+def schedule_of(settings: TrainingSettings) -> Schedule:
+    """A new schedule as the recipe wants it."""
+    if settings.schedule == "cosine":
+        return CosineSchedule(settings.learning_rate, settings.warm_up, settings.max_iterations)
+    return HalvingSchedule(
+        settings.learning_rate, settings.smallest_rate, settings.patience, settings.smallest_patience
+    )
+
+
 class MedianClip:
     """The longest gradient allowed: a multiple of the running median of the norms before clipping.
 
     Args:
         factor: the multiple.
         window: how many norms the median looks back over.
+        longest: a limit that holds as well; 0 for none.
     """
 
-    def __init__(self, factor: float, window: int) -> None:
-        self._factor = factor
+    def __init__(self, factor: float, window: int, longest: float = 0.0) -> None:
+        self._factor, self._longest = factor, longest or math.inf
         self._norms: deque[float] = deque(maxlen=window)
 
     def longest(self, norm: float) -> float:
@@ -96,7 +153,7 @@ class MedianClip:
         allowed = self._factor * median(self._norms) if self._norms else math.inf
         if math.isfinite(norm):
             self._norms.append(norm)
-        return allowed
+        return min(allowed, self._longest)
 
     def state(self) -> list[float]:
         """The norms, for a checkpoint."""

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnimp.network.stack import HybridHead, ImputationNetwork
+from rnnimp.network.stack import CERTAIN, HybridHead, ImputationNetwork
 from rnnimp.network.stacked import StackedNetworks
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.data import RegionData
-from rnnimp.training.device_batches import MISSING, Batches, Job
+from rnnimp.training.device_batches import Batches, Job
 from rnnimp.training.loss import dosage_r2, mean_over_varying, site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, draw_network
 from rnnimp.training.rows import RowAdam
-from rnnimp.training.schedule import HalvingSchedule, Verdict, score_of
+from rnnimp.training.schedule import Schedule, Verdict, schedule_of, score_of
 from rnnimp.training.trainer import Evaluation, Progress, write_history
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Member:
 
     name: str
     job: Job
-    schedule: HalvingSchedule
+    schedule: Schedule
     checkpoint: CheckpointFile
     progress: Progress
     best: Tensor
@@ -73,7 +73,7 @@ class Group(ABC):
     def __init__(self, members: list[Member], rows: Tensor, settings: TrainingSettings) -> None:
         self._members, self._rows, self._settings = members, rows, settings
         device = rows.device
-        self._adam = RowAdam(len(rows), rows.shape[1], settings.clip_factor, settings.clip_window, device)
+        self._adam = RowAdam(len(rows), rows.shape[1], settings, device)
         self._iterations = torch.zeros(len(members), dtype=torch.int32, device=device)
         for row, member in enumerate(members):
             self._resume(row, member)
@@ -111,9 +111,12 @@ class Group(ABC):
         at_work = [member.iteration for member in self._members if not member.is_finished]
         count = min(min(every - done % every, longest - done) for done in at_work)
         losses = torch.zeros(len(self._members), device=self._rows.device)
-        for _ in range(count):
+        rates = [
+            [member.schedule.rate_at(member.iteration + turn) for member in self._members] for turn in range(count)
+        ]
+        for rates_now in torch.tensor(rates, device=self._rows.device):
             losses, gradients = self.losses(self._iterations)
-            self._adam.step(self._rows, gradients, losses, self._rates, self._is_active)
+            self._adam.step(self._rows, gradients, losses, rates_now, self._is_active)
             self._iterations += self._is_active
         for member in self._members:
             member.iteration += 0 if member.is_finished else count
@@ -145,7 +148,7 @@ class Group(ABC):
     def _judge(self, row: int, member: Member, values: list[float], is_broken: bool) -> None:
         loss, validation, r2, norm = values
         schedule = member.schedule
-        evaluation = Evaluation(member.iteration, schedule.learning_rate, loss, validation, r2, norm)
+        evaluation = Evaluation(member.iteration, schedule.rate_at(member.iteration - 1), loss, validation, r2, norm)
         member.history.append(evaluation)
         member.progress(evaluation)
         if is_broken:
@@ -175,10 +178,8 @@ class Group(ABC):
         self.retire(row)
 
     def _refresh(self) -> None:
-        device = self._rows.device
-        rates = [member.schedule.learning_rate for member in self._members]
-        self._rates = torch.tensor(rates, device=device)
-        self._is_active = torch.tensor([not member.is_finished for member in self._members], device=device)
+        at_work = [not member.is_finished for member in self._members]
+        self._is_active = torch.tensor(at_work, device=self._rows.device)
 
     def _resume(self, row: int, member: Member) -> None:
         state = member.checkpoint.read(self._rows.device)
@@ -238,7 +239,7 @@ class NetworkGroup(Group):
         device: torch.device,
     ) -> None:
         n_markers = max(len(network.features) for network in networks)
-        n_sites = max(len(network.left_marker) for network in networks)
+        n_sites = max(len(network.gap) for network in networks)
         n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
         self.stacked = StackedNetworks(
             networks[0].settings, len(networks), n_markers, n_sites, settings.batch_size, device, room=n_haplotypes
@@ -323,7 +324,7 @@ class HybridGroup(Group):
         logits = stacked.logits(stacked.alt)
         rows = self._rows.detach().requires_grad_()
         odds = self._odds(rows, logits)
-        truth = torch.where(stacked.truth[::2] == MISSING, 0.5, stacked.truth[::2].float())
+        truth = stacked.truth[::2].float() / CERTAIN
         each = (functional.softplus(odds) - truth * odds).mean(2) * self._weights
         losses = each.sum(1) / (self._weights > 0).sum(1)
         (gradients,) = torch.autograd.grad(losses.sum(), rows)
@@ -359,11 +360,8 @@ class HybridGroup(Group):
 
 
 def _member(name: str, job: Job, settings: TrainingSettings, row: Tensor) -> Member:
-    schedule = HalvingSchedule(
-        settings.learning_rate, settings.smallest_rate, settings.patience, settings.smallest_patience
-    )
     checkpoint = CheckpointFile(job.folder / f"{name}.pt")
-    return Member(name, job, schedule, checkpoint, job.progress(name), row.clone())
+    return Member(name, job, schedule_of(settings), checkpoint, job.progress(name), row.clone())
 
 
 def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.device) -> int:
@@ -376,13 +374,14 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     n_layers = max(settings.n_layers_higher, settings.n_layers_lower)
     states = (2 if settings.cell == "GRU" else 3) * n_layers + 5
     recurrent = 2 * n_markers * n_haplotypes * settings.n_units * 2 * states
+    recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(MOST_REGIONS, int(0.8 * free / (2 * (recurrent + of_sites)))))
 
 
 def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
-    """Train all three networks of some regions at once, leaving finished checkpoints.
+    """Train all networks of some regions at once, leaving finished checkpoints.
 
     Raises:
         torch.OutOfMemoryError: if they are too many for the device.
@@ -396,4 +395,5 @@ def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.d
             networks.append(draw_network(job.data, features, settings, job.number, name))
     group = NetworkGroup(slots, networks, names, settings, device)
     group.run()
-    HybridGroup(jobs, group, settings).run()
+    if settings.trains_hybrid:
+        HybridGroup(jobs, group, settings).run()

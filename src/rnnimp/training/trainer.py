@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from rnnimp.errors import TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
-from rnnimp.training.loss import mean_dosage_r2, weighted_cross_entropy
+from rnnimp.training.loss import expected_alleles, mean_dosage_r2, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.schedule import HalvingSchedule, MedianClip, Verdict, score_of
+from rnnimp.training.schedule import MedianClip, Verdict, schedule_of, score_of
 
 Forward = Callable[[Tensor], Tensor]
+BETA1 = 0.9
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Objective:
     Attributes:
         forward: inputs (n_haplotypes, n_markers, 2) to logits (n_sites, n_haplotypes, 2).
         weights: float32 (n_sites,), for the loss.
-        batch: inputs and truth of an iteration.
+        batch: inputs and targets, P(a1), of an iteration.
         validation: inputs and truth of the samples held out.
         keep_by_loss: whether the best weights are those of the least validation loss, not of the best r2.
     """
@@ -77,15 +78,15 @@ class Objective:
 
     def loss(self, iteration: int) -> Tensor:
         """The loss of an iteration's batch."""
-        inputs, truth = self.batch(iteration)
-        return weighted_cross_entropy(self.forward(inputs), truth, self.weights)
+        inputs, targets = self.batch(iteration)
+        return weighted_cross_entropy(self.forward(inputs), targets, self.weights)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
         """Loss and mean dosage r2 on the samples held out."""
         inputs, truth = self.validation
         logits = self.forward(inputs)
-        loss = float(weighted_cross_entropy(logits, truth, self.weights))
+        loss = float(weighted_cross_entropy(logits, expected_alleles(truth), self.weights))
         return loss, mean_dosage_r2(torch.softmax(logits, dim=2)[:, :, 1], truth)
 
 
@@ -116,11 +117,9 @@ class Trainer:
         self._settings = settings
         self._checkpoint = checkpoint
         self._progress = progress
-        self._optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-        self._schedule = HalvingSchedule(
-            settings.learning_rate, settings.smallest_rate, settings.patience, settings.smallest_patience
-        )
-        self._clip = MedianClip(settings.clip_factor, settings.clip_window)
+        self._optimizer = self._new_optimizer()
+        self._schedule = schedule_of(settings)
+        self._clip = MedianClip(settings.clip_factor, settings.clip_window, settings.longest_gradient)
         self._best = _copy(model)
         self.history: list[Evaluation] = []
 
@@ -146,7 +145,13 @@ class Trainer:
         best = self._schedule.best_iteration
         return next(row for row in self.history if row.iteration == best)
 
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        betas = BETA1, self._settings.second_moment
+        return torch.optim.AdamW(self._model.parameters(), betas=betas, weight_decay=self._settings.weight_decay)
+
     def _step(self, iteration: int) -> tuple[float, float]:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._schedule.rate_at(iteration)
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._objective.loss(iteration)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -160,7 +165,7 @@ class Trainer:
         return value, norm
 
     def _evaluate(self, iteration: int, loss: float, norm: float) -> Verdict:
-        rate = self._schedule.learning_rate
+        rate = self._schedule.rate_at(iteration - 1)
         validation_loss, r2 = self._objective.validate()
         evaluation = Evaluation(iteration, rate, loss, validation_loss, r2, norm)
         self.history.append(evaluation)
@@ -170,7 +175,7 @@ class Trainer:
             self._best = _copy(self._model)
         elif verdict is Verdict.RESTORE:
             self._model.load_state_dict(self._best)
-            self._optimizer = torch.optim.Adam(self._model.parameters(), lr=self._schedule.learning_rate)
+            self._optimizer = self._new_optimizer()
         return verdict
 
     def _resume(self) -> tuple[int, bool]:

@@ -9,17 +9,19 @@ import triton.language as tl
 @triton.jit
 def assemble(
     panel, dest, crossings, frequency, alt, truth, seeds, iterations, n_rows, n_columns, lengths,
-    L, H, T, S, N, REDRAW,
+    L, H, T, S, N, REDRAW, CROSSING, HIDDEN,
     CROSSOVERS: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Draw each network's batch of recombined haplotypes.
 
     In the pool of a redraw period, haplotype j begins as training haplotype j and goes over to another one, drawn
-    at random, at each crossover; a batch draws from the pool. All draws are Philox numbers of the network's
-    seed and of counts, so that they depend on nothing else.
+    at random, at each crossover that happens; a batch draws from the pool. Each haplotype of a batch hides a share of
+    its markers, drawn between 0 and HIDDEN. All draws are Philox numbers of the network's seed and of counts, so that
+    they depend on nothing else.
 
     Args:
-        panel: uint8 (K, L, H), sites by haplotypes; 0, 1, or 2 for missing.
+        panel: uint8 (K, L, H), sites by haplotypes: of markers 0, 1, or 2 for missing, of imputed sites what `truth`
+            takes.
         dest: int32 (K, L), t for marker t, -1 - s for imputed site s.
         crossings: float32 (K, L), the share of the crossover probability that lies before each site.
         frequency: float32 (K, T), for missing alleles of markers.
@@ -27,6 +29,7 @@ def assemble(
         seeds: int64 (K,).
         iterations: int32 (K,), the number of each network's iteration.
         n_rows, n_columns: int32 (K,), sites and haplotypes of each network.
+        CROSSING: the probability of each of the CROSSOVERS crossovers.
     """
     network = tl.program_id(0).to(tl.int64)
     rows_here = tl.load(n_rows + network)
@@ -39,23 +42,26 @@ def assemble(
         inside = batch < N
         draw = tl.rand(seed, iteration * N + batch)
         member = tl.minimum((draw * columns).to(tl.int32), columns - 1)
-        pool = ((iteration // REDRAW) * columns + member) * (2 * CROSSOVERS)
+        pool = ((iteration // REDRAW) * columns + member) * (3 * CROSSOVERS)
+        hidden = HIDDEN * tl.rand(seed + 2, iteration * N + batch)
         for row in range(first, tl.minimum(first + ROWS, rows_here)):
             crossed = tl.load(crossings + network * L + row)
             # each crossover before this site hands over to another haplotype; the last one in order counts
             source = member
             latest = tl.full((TILE,), -1.0, tl.float32)
             for crossover in tl.static_range(CROSSOVERS):
-                point = tl.rand(seed + 1, pool + 2 * crossover)
-                other = tl.rand(seed + 1, pool + 2 * crossover + 1)
-                takes = (point < crossed) & (point > latest)
+                point = tl.rand(seed + 1, pool + 3 * crossover)
+                other = tl.rand(seed + 1, pool + 3 * crossover + 1)
+                happens = tl.rand(seed + 1, pool + 3 * crossover + 2) < CROSSING
+                takes = happens & (point < crossed) & (point > latest)
                 source = tl.where(takes, tl.minimum((other * columns).to(tl.int32), columns - 1), source)
                 latest = tl.where(takes, point, latest)
             allele = tl.load(panel + (network * L + row) * H + source, mask=inside, other=0)
             place = tl.load(dest + network * L + row)
             if place >= 0:
                 missing = tl.load(frequency + network * T + place)
-                value = tl.where(allele == 2, missing, allele.to(tl.float32))
+                is_hidden = (allele == 2) | (tl.rand(seed + 3 + place, iteration * N + batch) < hidden)
+                value = tl.where(is_hidden, missing, allele.to(tl.float32))
                 tl.store(alt + (network * T + place) * N + batch, value, mask=inside)
             else:
                 tl.store(truth + (network * S - 1 - place) * N + batch, allele, mask=inside)

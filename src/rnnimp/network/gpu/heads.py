@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnnimp.network.gpu.parts import fast_sigmoid
+from rnnimp.network.gpu.parts import CERTAIN, fast_sigmoid
 
 
 @triton.jit
@@ -18,18 +18,22 @@ def _head(pointer, logit, sites, is_site, U: tl.constexpr, PADDED: tl.constexpr)
 
 @triton.jit
 def heads(
-    parameters, gradients, y, dy, truth, weights, first_site, loss, lengths, n_sites,
+    parameters, gradients, y, dy, mixed, d_mixed, truth, weights, first_site, loss, lengths, n_sites,
     n_parameters, head_offset, T, S, N,
-    U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
+    U: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr,
+    SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Loss of the sites of one gap, and the gradients of their heads and of the states that they read.
 
     Args:
-        parameters: rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2) from `head_offset` on.
+        parameters: rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2), and, unless M is 0, the head
+            (S_k, M, 2) of what joins both sides, from `head_offset` on.
         gradients: the same for gradients.
         y: the last layer's sum. Its left stack is read at the marker before the gap, its right one after it.
         dy: receives the gradient of those; each place is written by one gap.
-        truth: uint8 (K, S, N), 0, 1, or 2 for missing.
+        mixed: (K, T + 1, N, M), what joins both sides of each gap.
+        d_mixed: receives its gradient.
+        truth: uint8 (K, S, N), the expected P(a1) in parts of `CERTAIN`.
         weights: float32 (K, S).
         first_site: int32 (K, T + 2), the first site of each gap and the end of the last.
         loss: float32 (K, T + 1), each gap's part of the mean loss.
@@ -44,8 +48,12 @@ def heads(
         left_head = network * n_parameters + head_offset
         right_head = left_head + own_sites * U * 2
         bias = right_head + own_sites * U * 2
+        mixed_head = bias + own_sites * 2
         units = tl.arange(0, PADDED)
         is_unit = units < U
+        columns = tl.arange(0, M_PADDED)
+        is_column = columns < M
+        between = (network * (T + 1) + gap) * N * M
         left = ((2 * network) * T + gap - 1) * N * U
         right = ((2 * network + 1) * T + gap) * N * U
         has_left, has_right = gap > 0, gap < length
@@ -59,6 +67,10 @@ def heads(
                 zero = tl.zeros((TILE, PADDED), OPERAND)
                 tl.store(dy + left + at, zero, mask=mask & has_left)
                 tl.store(dy + right + at, zero, mask=mask & has_right)
+                if M:
+                    inside = (rows < N)[:, None] & is_column[None, :]
+                    nothing = tl.zeros((TILE, M_PADDED), OPERAND)
+                    tl.store(d_mixed + between + rows[:, None] * M + columns[None, :], nothing, mask=inside)
         for block in range(begin, end, SITES):
             sites = block + tl.arange(0, SITES)
             is_site = sites < end
@@ -73,6 +85,10 @@ def heads(
             sum_left = tl.zeros((PADDED, SITES), tl.float32)
             sum_right = tl.zeros((PADDED, SITES), tl.float32)
             sum_bias = tl.zeros((SITES,), tl.float32)
+            if M:
+                from_mixed = _head(parameters + mixed_head, 1, sites, is_site, M, M_PADDED)
+                from_mixed -= _head(parameters + mixed_head, 0, sites, is_site, M, M_PADDED)
+                sum_mixed = tl.zeros((M_PADDED, SITES), tl.float32)
             for start in range(0, N, TILE):
                 rows = start + tl.arange(0, TILE)
                 is_row = rows < N
@@ -82,9 +98,14 @@ def heads(
                 y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
                 logit = tl.dot(y_left, from_left.to(OPERAND))
                 logit = tl.dot(y_right, from_right.to(OPERAND), acc=logit) + offset[None, :]
+                if M:
+                    at_mixed = between + rows[:, None] * M + columns[None, :]
+                    is_mixed = is_row[:, None] & is_column[None, :]
+                    joint = tl.load(mixed + at_mixed, mask=is_mixed, other=0.0)
+                    logit = tl.dot(joint, from_mixed.to(OPERAND), acc=logit)
                 here = is_row[:, None] & is_site[None, :]
                 true = tl.load(truth + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0)
-                true = tl.where(true == 2, 0.5, true.to(tl.float32))
+                true = true.to(tl.float32) / CERTAIN
                 softplus = tl.maximum(logit, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(logit)))
                 total += tl.sum(tl.where(here, weight[None, :] * (softplus - true * logit), 0.0))
                 slope = tl.where(here, weight[None, :] * (fast_sigmoid(logit, OPERAND) - true), 0.0)
@@ -99,6 +120,12 @@ def heads(
                     d_right += tl.load(dy + right + at, mask=mask & has_right, other=0.0).to(tl.float32)
                 tl.store(dy + left + at, d_left.to(OPERAND), mask=mask & has_left)
                 tl.store(dy + right + at, d_right.to(OPERAND), mask=mask & has_right)
+                if M:
+                    sum_mixed = tl.dot(tl.trans(joint), slope, acc=sum_mixed)
+                    d_joint = tl.dot(slope, tl.trans(from_mixed).to(OPERAND))
+                    if block > begin:
+                        d_joint += tl.load(d_mixed + at_mixed, mask=is_mixed, other=0.0).to(tl.float32)
+                    tl.store(d_mixed + at_mixed, d_joint.to(OPERAND), mask=is_mixed)
             place = (sites[None, :] * U + units[:, None]) * 2
             inside = is_site[None, :] & is_unit[:, None]
             tl.store(gradients + left_head + place + 1, sum_left, mask=inside)
@@ -107,13 +134,19 @@ def heads(
             tl.store(gradients + right_head + place, -sum_right, mask=inside)
             tl.store(gradients + bias + sites * 2 + 1, sum_bias, mask=is_site)
             tl.store(gradients + bias + sites * 2, -sum_bias, mask=is_site)
+            if M:
+                place = (sites[None, :] * M + columns[:, None]) * 2
+                inside = is_site[None, :] & is_column[:, None]
+                tl.store(gradients + mixed_head + place + 1, sum_mixed, mask=inside)
+                tl.store(gradients + mixed_head + place, -sum_mixed, mask=inside)
         tl.store(loss + network * (T + 1) + gap, total)
 
 
 @triton.jit
 def head_logits(
-    parameters, y, logits, first_site, lengths, n_sites, n_parameters, head_offset, T, S, N,
-    U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
+    parameters, y, mixed, logits, first_site, lengths, n_sites, n_parameters, head_offset, T, S, N,
+    U: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr,
+    SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Both logits of the sites of one gap: float32 (2, K, S, N)."""
     gap = tl.program_id(0)
@@ -126,7 +159,9 @@ def head_logits(
         left_head = parameters + network * n_parameters + head_offset
         right_head = left_head + own_sites * U * 2
         bias = right_head + own_sites * U * 2
-        units = tl.arange(0, PADDED)
+        mixed_head = bias + own_sites * 2
+        units, columns = tl.arange(0, PADDED), tl.arange(0, M_PADDED)
+        between = (network * (T + 1) + gap) * N * M
         left = ((2 * network) * T + gap - 1) * N * U
         right = ((2 * network + 1) * T + gap) * N * U
         has_left, has_right = gap > 0, gap < length
@@ -137,6 +172,8 @@ def head_logits(
                 from_left = _head(left_head, logit, sites, is_site & has_left, U, PADDED).to(OPERAND)
                 from_right = _head(right_head, logit, sites, is_site & has_right, U, PADDED).to(OPERAND)
                 offset = tl.load(bias + sites * 2 + logit, mask=is_site, other=0.0)
+                if M:
+                    from_mixed = _head(mixed_head, logit, sites, is_site, M, M_PADDED).to(OPERAND)
                 for start in range(0, N, TILE):
                     rows = start + tl.arange(0, TILE)
                     at = rows[:, None] * U + units[None, :]
@@ -144,5 +181,9 @@ def head_logits(
                     value = tl.dot(tl.load(y + left + at, mask=mask & has_left, other=0.0), from_left)
                     y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
                     value = tl.dot(y_right, from_right, acc=value) + offset[None, :]
+                    if M:
+                        is_mixed = (rows < N)[:, None] & (columns < M)[None, :]
+                        at_mixed = between + rows[:, None] * M + columns[None, :]
+                        value = tl.dot(tl.load(mixed + at_mixed, mask=is_mixed, other=0.0), from_mixed, acc=value)
                     cell = ((logit * n_networks + network) * S + sites[None, :]) * N + rows[:, None]
                     tl.store(logits + cell, value, mask=(rows < N)[:, None] & is_site[None, :])

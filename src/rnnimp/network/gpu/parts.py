@@ -5,6 +5,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from rnnimp.network import stack
+
+CERTAIN = tl.constexpr(stack.CERTAIN)
+
 
 @triton.jit
 def fast_tanh(x, OPERAND: tl.constexpr):
