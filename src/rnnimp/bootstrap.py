@@ -1,0 +1,133 @@
+"""How sure an accuracy is: r2 over samples drawn anew, in which all imputations are scored on the same draws.
+
+In this order: `resampling_weights` draws how often each replicate holds each sample; `binned_r2` scores all replicates
+of one imputation; differences of two imputations' scores, replicate by replicate, have the `percentile_interval` that
+tells whether they are real.
+
+A replicate is the same genotypes with other weights of the samples. So a site's sums, and its r2, follow for all
+replicates at once from one matrix product each, and no genotype is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.accuracy import minor_percent, squared_correlation
+
+_BLOCK_NUMBERS = 1 << 19
+_ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
+
+
+@dataclass(frozen=True, eq=False)
+class BinnedR2:
+    """Scores of each replicate and bin of minor allele frequency.
+
+    Attributes:
+        mean: float64 (n_replicates, n_bins), mean of the sites' r2 over those whose true genotypes vary in the
+            replicate; NaN where none does.
+        aggregate: float64 (n_replicates, n_bins), one r2 over all genotypes of the bin, as copies of the minor allele.
+    """
+
+    mean: NDArray[np.float64]
+    aggregate: NDArray[np.float64]
+
+
+def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[np.float64]:
+    """How often each replicate holds each sample: n_samples draws with replacement.
+
+    Returns:
+        float64 (n_replicates, n_samples); whole numbers, each row sums to n_samples.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=n_replicates).astype(np.float64)
+
+
+def binned_r2(
+    genotypes: NDArray[np.int8],
+    dosages: NDArray[np.floating],
+    frequencies: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bins: Sequence[tuple[float, float]],
+) -> BinnedR2:
+    """Score an imputation under each row of weights; a row of ones gives the scores of the samples as they are.
+
+    Args:
+        genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+        dosages: (n_sites, n_samples), imputed; NaN for missing.
+        frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
+        weights: float64 (n_replicates, n_samples), whole numbers.
+        bins: lower and upper edge of each in percent of minor allele frequency; a site at an edge lies below it.
+    """
+    percent = minor_percent(frequencies)
+    mean = np.full((len(weights), len(bins)), np.nan)
+    aggregate = mean.copy()
+    for number, (lower, upper) in enumerate(bins):
+        is_inside = (percent > lower) & (percent <= upper)
+        minor = _minor_copies(genotypes[is_inside], dosages[is_inside], frequencies[is_inside] > 0.5)
+        mean[:, number], aggregate[:, number] = _scores(*minor, weights)
+    return BinnedR2(mean, aggregate)
+
+
+def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """The middle share of the replicates' values; NaN where there is none.
+
+    >>> percentile_interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
+    """
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return float("nan"), float("nan")
+    lower, upper = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(lower), float(upper)
+
+
+def _minor_copies(
+    genotypes: NDArray[np.int8], dosages: NDArray[np.floating], is_common: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """True and imputed copies of the minor allele; NaN in both where either is missing."""
+    truth = np.where(genotypes < 0, np.nan, genotypes.astype(np.float64))
+    imputed = np.asarray(dosages, dtype=np.float64) + 0 * truth
+    truth = truth + 0 * imputed
+    turned = is_common[:, np.newaxis]
+    return np.where(turned, 2 - truth, truth), np.where(turned, 2 - imputed, imputed)
+
+
+def _scores(
+    truth: NDArray[np.float64], imputed: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and aggregate r2 of one bin, each float64 (n_replicates,)."""
+    total, count = np.zeros((2, len(weights)))
+    pooled = np.zeros((6, len(weights)))
+    for sums in _weighted_sums(truth, imputed, weights):
+        r2 = _r2(sums)
+        varies = ~np.isnan(r2)
+        total += np.sum(r2, axis=0, where=varies)
+        count += np.count_nonzero(varies, axis=0)
+        pooled += sums.sum(axis=1)
+    mean = np.full(len(weights), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean, _r2(pooled)
+
+
+def _weighted_sums(
+    truth: NDArray[np.float64], imputed: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Blocks (6, n_rows, n_replicates) of sums over samples: 1, x, y, xx, yy and xy."""
+    n_rows = max(1, _BLOCK_NUMBERS // len(weights))
+    for start in range(0, len(truth), n_rows):
+        x, y = truth[start : start + n_rows], imputed[start : start + n_rows]
+        is_pair = ~np.isnan(x)
+        x, y = np.where(is_pair, x, 0), np.where(is_pair, y, 0)
+        yield np.stack([values @ weights.T for values in (is_pair.astype(np.float64), x, y, x * x, y * y, x * y)])
+
+
+def _r2(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared correlation from the six sums; the truth's spread is exact, the dosages' is cleared of rounding."""
+    n, x, y, xx, yy, xy = sums
+    imputed_spread = n * yy - y * y
+    imputed_spread[imputed_spread <= _ROUNDING * n * yy] = 0
+    return squared_correlation(n * xx - x * x, imputed_spread, n * xy - x * y)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnimp import bootstrap
+from rnnimp.accuracy import compare_genotypes, score_bins
+from rnnimp.bootstrap import binned_r2, percentile_interval, resampling_weights
+
+BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))
+
+
+def random_pairs(
+    rng: np.random.Generator, n_sites: int, n_samples: int, missing: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True genotypes, dosages that lean to them, and the frequencies of a1, rare and common."""
+    frequencies = np.clip(rng.beta(0.4, 0.6, size=n_sites), 0.006, 0.994)
+    genotypes = (rng.random((2, n_sites, n_samples)) < frequencies[:, np.newaxis]).sum(axis=0).astype(np.int8)
+    dosages = np.clip(0.7 * genotypes + rng.normal(0, 0.3, genotypes.shape), 0, 2).round(2).astype(np.float32)
+    genotypes[rng.random(genotypes.shape) < missing] = -1
+    dosages[rng.random(genotypes.shape) < missing] = np.nan
+    return genotypes, dosages, frequencies
+
+
+def naive(
+    genotypes: np.ndarray, dosages: np.ndarray, frequencies: np.ndarray, samples: np.ndarray
+) -> tuple[list[float], list[float]]:
+    """The genotypes of the drawn samples copied side by side, and scored as `rnnimp evaluate` does."""
+    drawn = dosages[:, samples]
+    statistics = compare_genotypes(genotypes[:, samples], drawn, np.full((*drawn.shape, 3), np.nan))
+    scores = [next(iter(score_bins(statistics, frequencies, edges))) for edges in BINS]
+    return [score.mean_r2 for score in scores], [score.aggregate_r2 for score in scores]
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_equal_to_the_naive_bootstrap(seed: int, missing: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_BLOCK_NUMBERS", 25 * 7)  # blocks of seven sites, the last one shorter
+    genotypes, dosages, frequencies = random_pairs(np.random.default_rng(seed), 80, 30, missing)
+    weights = resampling_weights(30, 25, seed)
+    found = binned_r2(genotypes, dosages, frequencies, weights, BINS)
+    for replicate, row in enumerate(weights):
+        mean, aggregate = naive(genotypes, dosages, frequencies, np.repeat(np.arange(30), row.astype(int)))
+        np.testing.assert_allclose(found.mean[replicate], mean, rtol=1e-9)
+        np.testing.assert_allclose(found.aggregate[replicate], aggregate, rtol=1e-9)
+    assert np.isfinite(found.mean).all()
+    assert found.mean.std(axis=0).min() > 0.001
+
+
+def test_weights_of_one_give_the_scores_of_the_samples_themselves() -> None:
+    genotypes, dosages, frequencies = random_pairs(np.random.default_rng(3), 200, 40, 0.1)
+    found = binned_r2(genotypes, dosages, frequencies, np.ones((1, 40)), BINS)
+    mean, aggregate = naive(genotypes, dosages, frequencies, np.arange(40))
+    np.testing.assert_allclose(found.mean[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(found.aggregate[0], aggregate, rtol=1e-12)
+
+
+def test_sites_without_variation_in_a_replicate() -> None:
+    """The truth of the first site varies with its first sample only; the dosage of the second does not vary at all."""
+    genotypes = np.array([[1, 0, 0, 0], [0, 1, 1, 2]], np.int8)
+    dosages = np.array([[0.9, 0.1, 0.1, 0.1], [0.3, 0.3, 0.3, 0.3]])
+    weights = np.array([[1, 1, 1, 1], [0, 2, 1, 1], [0, 2, 2, 0], [0, 0, 0, 4]], dtype=float)
+    found = binned_r2(genotypes, dosages, np.array([0.1, 0.1]), weights, [(0, 50)])
+    np.testing.assert_allclose(found.mean[:, 0], [0.5, 0, np.nan, np.nan])
+    assert np.isnan(binned_r2(genotypes, dosages, np.array([np.nan, 0.1]), weights, [(20, 50)]).aggregate).all()
+
+
+@pytest.mark.parametrize("dosage", [0.1, 1 / 3, 1.7, 1e-4])
+def test_a_constant_dosage_scores_zero_in_every_replicate(dosage: float) -> None:
+    genotypes = (np.arange(50) % 3).astype(np.int8)[np.newaxis]
+    found = binned_r2(genotypes, np.full((1, 50), dosage), np.array([0.5]), resampling_weights(50, 200, 1), [(0, 50)])
+    assert found.mean.max() == 0
+    assert found.aggregate.max() == 0
+
+
+def test_the_smallest_difference_that_a_file_holds_counts() -> None:
+    genotypes = np.zeros((1, 100), np.int8)
+    genotypes[0, 0] = 1
+    dosages = np.full((1, 100), 2.0)
+    dosages[0, 0] = 1.9999
+    found = binned_r2(genotypes, dosages, np.array([0.01]), np.ones((1, 100)), [(0, 50)])
+    np.testing.assert_allclose(found.mean, 1, rtol=1e-3)
+
+
+def test_weights_are_draws_with_replacement() -> None:
+    weights = resampling_weights(20, 5000, 4)
+    assert set(weights.sum(axis=1)) == {20}
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.06)
+    np.testing.assert_allclose(weights.var(axis=0), 1 - 1 / 20, atol=0.1)
+    np.testing.assert_array_equal(weights, resampling_weights(20, 5000, 4))
+
+
+def test_the_interval_covers_the_true_r2_about_as_often_as_it_says() -> None:
+    """Dosage and truth of one site from a model whose correlation is known: 300 studies of 80 samples each."""
+    rng = np.random.default_rng(5)
+    haplotypes = rng.random((2, 300, 80)) < 0.5
+    genotypes = haplotypes.sum(axis=0).astype(np.int8)
+    flipped = (haplotypes ^ (rng.random(haplotypes.shape) < 0.1)).sum(axis=0)  # r = 1 - 2 * 0.1
+    n_covered = 0
+    for truth, dosage in zip(genotypes[:, np.newaxis], flipped[:, np.newaxis].astype(float), strict=True):
+        found = binned_r2(truth, dosage, np.array([0.4]), resampling_weights(80, 400, 6), [(0, 50)])
+        lower, upper = percentile_interval(found.mean[:, 0])
+        n_covered += lower <= 0.8**2 <= upper
+    assert 270 <= n_covered <= 297
+
+
+def test_interval_without_values() -> None:
+    assert np.isnan(percentile_interval(np.array([np.nan, np.nan]))).all()
+    assert percentile_interval(np.array([np.nan, 2.0])) == (2.0, 2.0)
