@@ -381,6 +381,24 @@ def test_typed_flags(tmp_path: Path, flags: list[str], infos: list[str], expecte
     assert (None if table.is_typed is None else table.is_typed.tolist()) == expected
 
 
+def test_scores_of_info(tmp_path: Path) -> None:
+    """As Minimac and we write them (one a record), as Beagle does (one an allele), and what is not there."""
+    info = '##INFO=<ID={},Number={},Type=Float,Description="-">\n'
+    header = info.format("R2", "1") + info.format("DR2", "A")
+    records = [
+        "22 100 . A C R2=0.25;DR2=0.5;INFO=0.1 GT 0|1 0|0",
+        "22 101 . A C,<DEL>,T R2=0.75;DR2=0.1,0.2,0.3 GT 0|1 0|3",
+        "22 102 . A G R2=.;DR2=. GT 0|1 0|0",
+        "22 103 . A C . GT 0|1 0|0",
+        "22 104 . A C,G DR2=1 GT 0|1 0|0",
+    ]
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", records, header=header))
+    assert list(table.scores) == ["R2", "DR2"]  # INFO is not declared
+    nan = np.nan
+    np.testing.assert_allclose(table.scores["R2"], [0.25, 0.75, 0.75, nan, nan, nan, nan])
+    np.testing.assert_allclose(table.scores["DR2"][:5], [0.5, 0.1, 0.3, nan, nan])
+
+
 def test_genotype_field_of_wrong_length(tmp_path: Path) -> None:
     path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GP 0.5,0.5 0,1"])
     with pytest.raises(DataError, match="expected 3 numbers a sample in FORMAT field GP at 22:100, found 2"):

@@ -188,17 +188,25 @@ class SiteStatistics:
 
 def compare(imputed: GenotypeTable, truth: Truth, alignment: Alignment) -> SiteStatistics:
     """Compare the genotypes that an alignment pairs, in blocks of sites, so that memory stays small."""
+    return SiteStatistics.concatenate([compare_genotypes(*block) for block in paired_blocks(imputed, truth, alignment)])
+
+
+def paired_blocks(
+    imputed: GenotypeTable, truth: Truth, alignment: Alignment
+) -> Iterator[tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]]:
+    """The genotypes that an alignment pairs, in the truth's alleles, in blocks of sites; one block at least.
+
+    Yields:
+        True genotypes, imputed dosages and probabilities, as `compare_genotypes` takes them.
+    """
     n_rows = max(1, _BLOCK_GENOTYPES // max(1, len(alignment.truth_samples)))
-    starts = range(0, max(1, len(alignment)), n_rows)
-    return SiteStatistics.concatenate([_compare_block(imputed, truth, alignment[at : at + n_rows]) for at in starts])
-
-
-def _compare_block(imputed: GenotypeTable, truth: Truth, block: Alignment) -> SiteStatistics:
-    cells = np.ix_(block.imputed_rows, block.imputed_samples)
-    dosages, probabilities = imputed.dosages[cells], imputed.probabilities[cells]
-    dosages[block.is_swapped] = 2 - dosages[block.is_swapped]
-    probabilities[block.is_swapped] = probabilities[block.is_swapped, :, ::-1]
-    return compare_genotypes(truth.genotypes[np.ix_(block.truth_rows, block.truth_samples)], dosages, probabilities)
+    for start in range(0, max(1, len(alignment)), n_rows):
+        block = alignment[start : start + n_rows]
+        cells = np.ix_(block.imputed_rows, block.imputed_samples)
+        dosages, probabilities = imputed.dosages[cells], imputed.probabilities[cells]
+        dosages[block.is_swapped] = 2 - dosages[block.is_swapped]
+        probabilities[block.is_swapped] = probabilities[block.is_swapped, :, ::-1]
+        yield truth.genotypes[np.ix_(block.truth_rows, block.truth_samples)], dosages, probabilities
 
 
 def compare_genotypes(

@@ -7,7 +7,7 @@ read from a VCF they are REF and ALT.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -242,6 +242,7 @@ class GenotypeTable:
         dosages: float32 (n_sites, n_samples), expected copies of a1 in [0, 2]; NaN for missing.
         sample_names: n_samples names; None where the format holds none.
         is_typed: bool (n_sites,), True where the site was observed, not imputed; None if the source does not say.
+        scores: float64 (n_sites,) by name, the source's own estimates of the sites' r2; NaN where it gives none.
     """
 
     sites: Sites
@@ -249,6 +250,7 @@ class GenotypeTable:
     dosages: NDArray[np.float32]
     sample_names: tuple[str, ...] | None = None
     is_typed: NDArray[np.bool_] | None = None
+    scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_sites, n_samples = self.dosages.shape

@@ -44,6 +44,12 @@ def add_parser(subparsers: Any) -> None:
         help="edges of the bins in percent; a bin holds its upper edge (default: 0,0.1,0.5,1,2,5,10,20,50)",
     )
     parser.add_argument("--all-sites", action="store_true", help="score typed sites as well")
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="also compare what the imputation says of itself with the truth: R2, INFO and DR2 of a VCF, and filters "
+        "on them, with the true r2, and genotype probabilities with the true genotypes",
+    )
     parser.add_argument("--chromosome", metavar="NAME", help="the chromosome to read from files that have several")
     parser.add_argument(
         "--output-prefix", metavar="PREFIX", help="also write PREFIX.bins.tsv and, a line a site, PREFIX.sites.tsv.gz"
@@ -61,10 +67,13 @@ def _edges(text: str) -> tuple[float, ...]:
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
     from rnnimp.accuracy import DEFAULT_BIN_EDGES
+    from rnnimp.pipeline.calibration import calibration_tables
     from rnnimp.pipeline.evaluate import EvaluateSettings, GenotypeSource, bins_table, evaluate
 
-    settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome)
+    settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome, args.calibration)
     imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)
     truth = GenotypeSource(args.truth, args.truth_legend, args.truth_sample)
     evaluation = evaluate(imputed, truth, settings, args.frequencies, args.typed, args.output_prefix)
     sys.stdout.write(bins_table(evaluation.bins))
+    if evaluation.calibration is not None:
+        sys.stdout.write("\n" + calibration_tables(evaluation.calibration))

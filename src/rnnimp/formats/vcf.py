@@ -26,6 +26,9 @@ from rnnimp.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
 BLOCK_BYTES = 1 << 24
 MAX_BLOCK_SITES = 4096
 
+QUALITY_SCORES = ("R2", "INFO", "DR2")
+"""Estimates of a site's r2 in INFO: Minimac's and ours, IMPUTE's and ours, Beagle's."""
+
 _END = -2  # cyvcf2's code for "this sample has fewer alleles"
 _MISSING_INTEGER = -(2**31)
 _NO_ALLELE = -3  # of no genotype
@@ -225,7 +228,8 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
 
     Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
     else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
-    was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too).
+    was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too), what it
+    is said to be worth from `QUALITY_SCORES` in INFO.
 
     Args:
         path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
@@ -241,6 +245,7 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     probabilities: list[NDArray[np.float32]] = []
     dosages: list[NDArray[np.float32]] = []
     typed: list[bool] = []
+    scores: dict[str, list[float]] = {name: [] for name in QUALITY_SCORES if reader.declares("INFO", name)}
     for record, new in _alleles(reader, reader.records(chosen_interval(None, chromosome)), keep_first_duplicate=False):
         record_probabilities, record_dosages = _record_genotypes(record, reader)
         is_typed = _is_typed(record, reader)
@@ -249,12 +254,15 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
             probabilities.append(record_probabilities[allele.number - 1])
             dosages.append(record_dosages[allele.number - 1])
             typed.append(bool(is_typed))
+            for name, values in scores.items():
+                values.append(_of_allele(record.INFO.get(name), allele.number))
     if not alleles:
         raise DataError("expected sites, found none whose alternative allele is a sequence", path)
     sites = _sites(alleles)
     check_order(sites, path)
     flags = np.array(typed, dtype=np.bool_) if is_typed is not None else None
-    return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags)
+    arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}
+    return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags, arrays)
 
 
 def _is_typed(record: Record, reader: RecordReader) -> bool | None:
@@ -265,6 +273,13 @@ def _is_typed(record: Record, reader: RecordReader) -> bool | None:
     if not imputed_flags:
         return None
     return not any(record.INFO.get(name) for name in imputed_flags)
+
+
+def _of_allele(value: object, number: int) -> float:
+    """A number of INFO, or the one of an allele where there is one for each; NaN for anything else."""
+    if isinstance(value, tuple):
+        value = value[number - 1] if number <= len(value) else None
+    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,8 +1,8 @@
 """Evaluate: imputed genotypes against the truth, by minor allele frequency.
 
 Both files are read; sites and samples in common are found; sites that the array typed are left out; the rest is
-compared and scored in bins. The bins go to `PREFIX.bins.tsv` and the sites to `PREFIX.sites.tsv.gz`, if a prefix is
-given.
+compared and scored in bins, and, where asked for, the imputation's own estimates are compared with what was found. With
+a prefix the bins go to `PREFIX.bins.tsv`, the sites to `PREFIX.sites.tsv.gz`, the estimates to four more tables.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +35,11 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import open_panel, read_legend
+from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.formats.vcf import read_genotypes, read_sites
 from rnnimp.markers import match_sites
 from rnnimp.panel import GenotypeTable, Sites
+from rnnimp.pipeline.calibration import Calibration, calibrate, write_calibration
 
 _log = logging.getLogger(__name__)
 
@@ -93,11 +94,13 @@ class EvaluateSettings:
         bin_edges: minor allele frequencies in percent, rising; a bin holds its upper edge and not its lower one.
         all_sites: score typed sites as well.
         chromosome: which one, where a VCF has several.
+        calibration: compare the imputation's own estimates with the truth.
     """
 
     bin_edges: tuple[float, ...] = DEFAULT_BIN_EDGES
     all_sites: bool = False
     chromosome: str | None = None
+    calibration: bool = False
 
     def __post_init__(self) -> None:
         edges = self.bin_edges
@@ -117,6 +120,7 @@ class Evaluation:
         is_typed: bool (n_sites,).
         is_swapped: bool (n_sites,), True where the imputed file has the alleles the other way round.
         bins: the scores of each bin, and at last of all sites.
+        calibration: the imputation's own estimates against the truth; None if not asked for.
     """
 
     sites: Sites
@@ -124,6 +128,7 @@ class Evaluation:
     is_typed: NDArray[np.bool_]
     is_swapped: NDArray[np.bool_]
     bins: tuple[BinScores, ...]
+    calibration: Calibration | None = None
 
 
 def evaluate(
@@ -169,7 +174,10 @@ def evaluate(
     statistics = compare(imputed, truth, chosen)
     bins = tuple(score_bins(statistics, alt_freq, settings.bin_edges))
     sites = replace(truth.sites[chosen.truth_rows], a1_freq=alt_freq)
-    evaluation = Evaluation(sites, statistics, is_typed[is_scored], chosen.is_swapped, bins)
+    calibration = None
+    if settings.calibration:
+        calibration = calibrate(imputed, truth, chosen, statistics, alt_freq, settings.bin_edges)
+    evaluation = Evaluation(sites, statistics, is_typed[is_scored], chosen.is_swapped, bins, calibration)
     if output_prefix is not None:
         _write_tables(evaluation, output_prefix)
     return evaluation
@@ -279,32 +287,22 @@ def _report(
 
 def bins_table(bins: Sequence[BinScores]) -> str:
     """The bins as aligned text; the last row is that of all sites."""
-    rows = [BIN_COLUMNS, *_bin_rows(bins, n_decimals=4)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n" for row in rows)
+    return aligned_text([BIN_COLUMNS, *_bin_rows(bins, n_decimals=4)])
 
 
 def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str, ...]]:
     for number, scores in enumerate(bins, start=1):
         label = "all" if number == len(bins) else f"{scores.lower:g}-{scores.upper:g}"
         values = (scores.mean_r2, scores.aggregate_r2, scores.concordance, scores.discordance, scores.mean_iqs)
-        yield label, str(scores.n_sites), str(scores.n_varying), *(_number(value, n_decimals) for value in values)
-
-
-def _number(value: float, n_decimals: int = 6) -> str:
-    return "NA" if value != value else f"{value:.{n_decimals}f}"
+        yield label, str(scores.n_sites), str(scores.n_varying), *(number_text(value, n_decimals) for value in values)
 
 
 def _write_tables(evaluation: Evaluation, prefix: str | Path) -> None:
     with AtomicGroup() as group:
-        _write_table(group.open(f"{prefix}.bins.tsv"), BIN_COLUMNS, _bin_rows(evaluation.bins, n_decimals=6))
-        _write_table(group.open(f"{prefix}.sites.tsv.gz"), SITE_COLUMNS, _site_rows(evaluation))
-
-
-def _write_table(file: IO[bytes], header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> None:
-    file.write(("\t".join(header) + "\n").encode())
-    for row in rows:
-        file.write(("\t".join(row) + "\n").encode())
+        write_table(group.open(f"{prefix}.bins.tsv"), BIN_COLUMNS, _bin_rows(evaluation.bins, n_decimals=6))
+        write_table(group.open(f"{prefix}.sites.tsv.gz"), SITE_COLUMNS, _site_rows(evaluation))
+        if evaluation.calibration is not None:
+            write_calibration(evaluation.calibration, prefix, group)
 
 
 def _site_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
@@ -321,8 +319,8 @@ def _site_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
         yield (
             sites.chromosome or "NA",
             *(str(column[row]) for column in (sites.positions, sites.ids, sites.a0, sites.a1)),
-            *(_number(column[row]) for column in numbers),
+            *(number_text(column[row]) for column in numbers),
             *("1" if column[row] else "0" for column in (evaluation.is_typed, evaluation.is_swapped)),
             str(statistics.n_pairs[row]),
-            *(_number(column[row]) for column in scores),
+            *(number_text(column[row]) for column in scores),
         )
