@@ -5,7 +5,7 @@ import pytest
 
 from rnnimp import bootstrap
 from rnnimp.accuracy import compare_genotypes, score_bins
-from rnnimp.bootstrap import binned_r2, percentile_interval, resampling_weights
+from rnnimp.bootstrap import binned_r2, corrected_interval, gains, resampling_weights
 
 BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))
 
@@ -98,12 +98,44 @@ def test_the_interval_covers_the_true_r2_about_as_often_as_it_says() -> None:
     flipped = (haplotypes ^ (rng.random(haplotypes.shape) < 0.1)).sum(axis=0)  # r = 1 - 2 * 0.1
     n_covered = 0
     for truth, dosage in zip(genotypes[:, np.newaxis], flipped[:, np.newaxis].astype(float), strict=True):
-        found = binned_r2(truth, dosage, np.array([0.4]), resampling_weights(80, 400, 6), [(0, 50)])
-        lower, upper = percentile_interval(found.mean[:, 0])
+        weights = np.concatenate([np.ones((1, 80)), resampling_weights(80, 400, 6)])
+        r2 = binned_r2(truth, dosage, np.array([0.4]), weights, [(0, 50)]).mean[:, 0]
+        lower, upper = corrected_interval(r2[0], r2[1:])
         n_covered += lower <= 0.8**2 <= upper
     assert 270 <= n_covered <= 297
 
 
-def test_interval_without_values() -> None:
-    assert np.isnan(percentile_interval(np.array([np.nan, np.nan]))).all()
-    assert percentile_interval(np.array([np.nan, 2.0])) == (2.0, 2.0)
+@pytest.mark.parametrize("bias", [0.0, 0.3, -0.3])
+def test_the_interval_of_normal_replicates_is_moved_by_their_bias(bias: float) -> None:
+    """For replicates from N(estimate + bias, 1) the definition gives estimate - bias +- 1.96."""
+    replicates = 5 + bias + np.random.default_rng(7).normal(size=200_000)
+    np.testing.assert_allclose(corrected_interval(5, replicates), [5 - bias - 1.96, 5 - bias + 1.96], atol=0.03)
+
+
+def test_the_interval_of_few_or_no_values() -> None:
+    nan = np.nan
+    assert np.isnan(corrected_interval(0.5, np.array([nan, nan]))).all()
+    assert np.isnan(corrected_interval(nan, np.array([0.5]))).all()
+    assert corrected_interval(2.0, np.array([nan, 2.0, 2.0])) == (2.0, 2.0)
+    np.testing.assert_allclose(corrected_interval(9.0, np.array([1.0, 2.0, 3.0]))[1], 3, atol=0.01)  # beyond all
+    np.testing.assert_allclose(corrected_interval(50.0, np.arange(101.0), 0.5), [25, 75])
+
+
+def test_gains_over_the_better_of_two() -> None:
+    """Two bins; the first rival is the better one in the first bin, and is beaten there; the other is not."""
+    replicates = np.linspace(-0.1, 0.1, 201)
+    own = np.stack([0.9 + np.append(0, replicates), 0.8 + np.append(0, replicates)], axis=1)
+    rivals = np.stack([own - [[0.05, 0.1]], np.full_like(own, 0.8)])  # the first moves with the samples, as ours does
+    first, second = gains(own, rivals)
+    assert (first.rival, first.is_clear) == (0, True)
+    np.testing.assert_allclose([first.estimate, first.lower, first.upper], 0.05)
+    np.testing.assert_allclose(first.share_above, np.mean(0.9 + replicates > 0.8))
+    assert (second.rival, second.is_clear) == (1, False)
+    np.testing.assert_allclose([second.estimate, second.lower, second.upper], [0, -0.095, 0.095], atol=1e-12)
+
+
+def test_a_bin_without_scores_has_no_gain() -> None:
+    (gain,) = gains(np.full((3, 1), np.nan), np.full((2, 3, 1), np.nan))
+    assert np.isnan([gain.estimate, gain.lower, gain.upper]).all()
+    assert not gain.is_clear
+    assert gain.share_above == 0

@@ -1,8 +1,8 @@
 """How sure an accuracy is: r2 over samples drawn anew, in which all imputations are scored on the same draws.
 
 In this order: `resampling_weights` draws how often each replicate holds each sample; `binned_r2` scores all replicates
-of one imputation; differences of two imputations' scores, replicate by replicate, have the `percentile_interval` that
-tells whether they are real.
+of one imputation; `gains` are the differences to the better of its rivals, with the interval that tells whether they
+are real.
 
 A replicate is the same genotypes with other weights of the samples. So a site's sums, and its r2, follow for all
 replicates at once from one matrix product each, and no genotype is copied.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from rnnimp.accuracy import minor_percent, squared_correlation
 
 _BLOCK_NUMBERS = 1 << 19
+_NORMAL = NormalDist()
 _ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
 
 
@@ -72,16 +74,68 @@ def binned_r2(
     return BinnedR2(mean, aggregate)
 
 
-def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """The middle share of the replicates' values; NaN where there is none.
+@dataclass(frozen=True)
+class Gain:
+    """What a score has over the best of its rivals.
 
-    >>> percentile_interval(np.arange(101.0), 0.5)
-    (25.0, 75.0)
+    Attributes:
+        rival: index of the rival that scores highest on the samples as they are.
+        estimate: the difference to it on the samples as they are.
+        lower: of the difference's 95% interval; see `corrected_interval`.
+        upper: likewise.
+        share_above: of the replicates, that in which it is above every rival.
     """
-    known = values[~np.isnan(values)]
-    if not known.size:
+
+    rival: int
+    estimate: float
+    lower: float
+    upper: float
+    share_above: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval lies on one side of 0."""
+        return self.lower > 0 or self.upper < 0
+
+
+def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
+    """The gain in each bin.
+
+    Args:
+        own: float64 (1 + n_replicates, n_bins), of the samples as they are and then of each replicate.
+        rivals: float64 (n_rivals, 1 + n_replicates, n_bins), the same of each rival, on the same replicates.
+    """
+    found = []
+    for number in range(own.shape[1]):
+        ours, theirs = own[:, number], rivals[:, :, number]
+        rival = int(np.argmax(np.where(np.isnan(theirs[:, 0]), -np.inf, theirs[:, 0])))
+        difference = ours - theirs[rival]
+        above = float(np.mean(ours[1:] > theirs[:, 1:].max(axis=0)))
+        found.append(Gain(rival, float(difference[0]), *corrected_interval(difference[0], difference[1:]), above))
+    return found
+
+
+def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139, section 7).
+
+    A mean over sites needs the correction: rare alleles are absent from many replicates, their sites then do not count,
+    and the mean is that of other sites.
+
+    Args:
+        estimate: of the samples as they are.
+        replicates: float64 (n_replicates,); NaN is left out.
+        level: share of the replicates between the two ends, were they without bias.
+
+    Returns:
+        Lower and upper end; NaN where there is nothing.
+    """
+    known = replicates[~np.isnan(replicates)]
+    if not known.size or np.isnan(estimate):
         return float("nan"), float("nan")
-    lower, upper = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    share_below = (np.count_nonzero(known < estimate) + np.count_nonzero(known == estimate) / 2) / known.size
+    shift = 2 * _NORMAL.inv_cdf(min(max(share_below, 0.5 / known.size), 1 - 0.5 / known.size))
+    spread = _NORMAL.inv_cdf((1 + level) / 2)
+    lower, upper = np.quantile(known, [_NORMAL.cdf(shift - spread), _NORMAL.cdf(shift + spread)])
     return float(lower), float(upper)
 
 

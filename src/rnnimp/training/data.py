@@ -67,9 +67,10 @@ class RegionData:
                 f"expected 2 markers or more and a site to impute, found {n_markers} markers and "
                 f"{len(panel.sites) - n_markers} sites; split with larger limits"
             )
-        order = np.random.default_rng(settings.seed).permutation(n_samples)
+        validation = held_out_samples(n_samples, n_held_out, settings.seed)
+        training = np.setdiff1d(np.arange(n_samples), validation)
         map_cm = None if genetic_map is None else genetic_map.at(panel.sites.positions)
-        return cls(panel, np.sort(order[n_held_out:]), np.sort(order[:n_held_out]), map_cm)
+        return cls(panel, training, validation, map_cm)
 
     @cached_property
     def is_marker(self) -> NDArray[np.bool_]:
@@ -127,6 +128,15 @@ class RegionData:
     def validation_rows(self) -> NDArray[np.int8]:
         """int8 (n_haplotypes, n_rows) of the samples held out."""
         return np.ascontiguousarray(self.panel.alleles[:, haplotype_columns(self.validation)].T)
+
+
+def held_out_samples(n_samples: int, n_held_out: int, seed: int) -> NDArray[np.intp]:
+    """The validation samples of a training with this seed, in order; the same for every region.
+
+    Returns:
+        int64 (n_held_out,), indices of samples.
+    """
+    return np.sort(np.random.default_rng(seed).permutation(n_samples)[:n_held_out])
 
 
 class Feeder:
