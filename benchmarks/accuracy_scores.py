@@ -106,7 +106,7 @@ def score(
             calibrations[program] = calibrate(tables[program], truth, at, statistics, frequencies, scoring.edges)
     percent = minor_percent(frequencies)
     return Scores(
-        {program: binned_r2(genotypes, each, frequencies, weights, scoring.bins) for program, each in dosages.items()},
+        {program: binned_r2(genotypes, each, frequencies, weights, scoring.edges) for program, each in dosages.items()},
         [int(np.count_nonzero((percent > lower) & (percent <= upper))) for lower, upper in scoring.bins],
         int(np.count_nonzero(is_scored)) - len(rows),
         seconds,

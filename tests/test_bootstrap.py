@@ -7,6 +7,7 @@ from rnnimp import bootstrap
 from rnnimp.accuracy import compare_genotypes, score_bins
 from rnnimp.bootstrap import binned_r2, corrected_interval, gains, resampling_weights
 
+EDGES = (0.5, 5.0, 20.0, 50.0)
 BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))
 
 
@@ -38,7 +39,7 @@ def test_equal_to_the_naive_bootstrap(seed: int, missing: float, monkeypatch: py
     monkeypatch.setattr(bootstrap, "_BLOCK_NUMBERS", 25 * 7)  # blocks of seven sites, the last one shorter
     genotypes, dosages, frequencies = random_pairs(np.random.default_rng(seed), 80, 30, missing)
     weights = resampling_weights(30, 25, seed)
-    found = binned_r2(genotypes, dosages, frequencies, weights, BINS)
+    found = binned_r2(genotypes, dosages, frequencies, weights, EDGES)
     for replicate, row in enumerate(weights):
         mean, aggregate = naive(genotypes, dosages, frequencies, np.repeat(np.arange(30), row.astype(int)))
         np.testing.assert_allclose(found.mean[replicate], mean, rtol=1e-9)
@@ -49,7 +50,7 @@ def test_equal_to_the_naive_bootstrap(seed: int, missing: float, monkeypatch: py
 
 def test_weights_of_one_give_the_scores_of_the_samples_themselves() -> None:
     genotypes, dosages, frequencies = random_pairs(np.random.default_rng(3), 200, 40, 0.1)
-    found = binned_r2(genotypes, dosages, frequencies, np.ones((1, 40)), BINS)
+    found = binned_r2(genotypes, dosages, frequencies, np.ones((1, 40)), EDGES)
     mean, aggregate = naive(genotypes, dosages, frequencies, np.arange(40))
     np.testing.assert_allclose(found.mean[0], mean, rtol=1e-12)
     np.testing.assert_allclose(found.aggregate[0], aggregate, rtol=1e-12)
@@ -60,15 +61,15 @@ def test_sites_without_variation_in_a_replicate() -> None:
     genotypes = np.array([[1, 0, 0, 0], [0, 1, 1, 2]], np.int8)
     dosages = np.array([[0.9, 0.1, 0.1, 0.1], [0.3, 0.3, 0.3, 0.3]])
     weights = np.array([[1, 1, 1, 1], [0, 2, 1, 1], [0, 2, 2, 0], [0, 0, 0, 4]], dtype=float)
-    found = binned_r2(genotypes, dosages, np.array([0.1, 0.1]), weights, [(0, 50)])
+    found = binned_r2(genotypes, dosages, np.array([0.1, 0.1]), weights, (0, 50))
     np.testing.assert_allclose(found.mean[:, 0], [0.5, 0, np.nan, np.nan])
-    assert np.isnan(binned_r2(genotypes, dosages, np.array([np.nan, 0.1]), weights, [(20, 50)]).aggregate).all()
+    assert np.isnan(binned_r2(genotypes, dosages, np.array([np.nan, 0.1]), weights, (20, 50)).aggregate).all()
 
 
 @pytest.mark.parametrize("dosage", [0.1, 1 / 3, 1.7, 1e-4])
 def test_a_constant_dosage_scores_zero_in_every_replicate(dosage: float) -> None:
     genotypes = (np.arange(50) % 3).astype(np.int8)[np.newaxis]
-    found = binned_r2(genotypes, np.full((1, 50), dosage), np.array([0.5]), resampling_weights(50, 200, 1), [(0, 50)])
+    found = binned_r2(genotypes, np.full((1, 50), dosage), np.array([0.5]), resampling_weights(50, 200, 1), (0, 50))
     assert found.mean.max() == 0
     assert found.aggregate.max() == 0
 
@@ -78,7 +79,7 @@ def test_the_smallest_difference_that_a_file_holds_counts() -> None:
     genotypes[0, 0] = 1
     dosages = np.full((1, 100), 2.0)
     dosages[0, 0] = 1.9999
-    found = binned_r2(genotypes, dosages, np.array([0.01]), np.ones((1, 100)), [(0, 50)])
+    found = binned_r2(genotypes, dosages, np.array([0.01]), np.ones((1, 100)), (0, 50))
     np.testing.assert_allclose(found.mean, 1, rtol=1e-3)
 
 
@@ -99,7 +100,7 @@ def test_the_interval_covers_the_true_r2_about_as_often_as_it_says() -> None:
     n_covered = 0
     for truth, dosage in zip(genotypes[:, np.newaxis], flipped[:, np.newaxis].astype(float), strict=True):
         weights = np.concatenate([np.ones((1, 80)), resampling_weights(80, 400, 6)])
-        r2 = binned_r2(truth, dosage, np.array([0.4]), weights, [(0, 50)]).mean[:, 0]
+        r2 = binned_r2(truth, dosage, np.array([0.4]), weights, (0, 50)).mean[:, 0]
         lower, upper = corrected_interval(r2[0], r2[1:])
         n_covered += lower <= 0.8**2 <= upper
     assert 270 <= n_covered <= 297

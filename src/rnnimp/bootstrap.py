@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -19,19 +20,19 @@ from numpy.typing import NDArray
 
 from rnnimp.accuracy import minor_percent, squared_correlation
 
-_BLOCK_NUMBERS = 1 << 19
+_BLOCK_NUMBERS = 1 << 17
 _NORMAL = NormalDist()
 _ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
 
 
 @dataclass(frozen=True, eq=False)
 class BinnedR2:
-    """Scores of each replicate and bin of minor allele frequency.
+    """Scores of each replicate in each bin of minor allele frequency, and at last in all of them together.
 
     Attributes:
-        mean: float64 (n_replicates, n_bins), mean of the sites' r2 over those whose true genotypes vary in the
+        mean: float64 (n_replicates, n_bins + 1), mean of the sites' r2 over those whose true genotypes vary in the
             replicate; NaN where none does.
-        aggregate: float64 (n_replicates, n_bins), one r2 over all genotypes of the bin, as copies of the minor allele.
+        aggregate: float64 (n_replicates, n_bins + 1), one r2 over all genotypes, as copies of the minor allele.
     """
 
     mean: NDArray[np.float64]
@@ -53,7 +54,7 @@ def binned_r2(
     dosages: NDArray[np.floating],
     frequencies: NDArray[np.float64],
     weights: NDArray[np.float64],
-    bins: Sequence[tuple[float, float]],
+    edges: Sequence[float],
 ) -> BinnedR2:
     """Score an imputation under each row of weights; a row of ones gives the scores of the samples as they are.
 
@@ -62,16 +63,18 @@ def binned_r2(
         dosages: (n_sites, n_samples), imputed; NaN for missing.
         frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
         weights: float64 (n_replicates, n_samples), whole numbers.
-        bins: lower and upper edge of each in percent of minor allele frequency; a site at an edge lies below it.
+        edges: of the bins, rising, in percent of minor allele frequency; a site at an edge is in the bin below it.
     """
     percent = minor_percent(frequencies)
-    mean = np.full((len(weights), len(bins)), np.nan)
-    aggregate = mean.copy()
-    for number, (lower, upper) in enumerate(bins):
+    parts = []
+    for lower, upper in pairwise(edges):
         is_inside = (percent > lower) & (percent <= upper)
         minor = _minor_copies(genotypes[is_inside], dosages[is_inside], frequencies[is_inside] > 0.5)
-        mean[:, number], aggregate[:, number] = _scores(*minor, weights)
-    return BinnedR2(mean, aggregate)
+        parts.append(_sums(*minor, weights))
+    total, count, pooled = (np.stack([*sums, np.sum(sums, axis=0)], axis=-1) for sums in zip(*parts, strict=True))
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return BinnedR2(mean, _r2(pooled))
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,10 @@ def _minor_copies(
     return np.where(turned, 2 - truth, truth), np.where(turned, 2 - imputed, imputed)
 
 
-def _scores(
+def _sums(
     truth: NDArray[np.float64], imputed: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and aggregate r2 of one bin, each float64 (n_replicates,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of a bin's sites, in each replicate: the sum of their r2, how many vary, and the six sums (6, n_replicates)."""
     total, count = np.zeros((2, len(weights)))
     pooled = np.zeros((6, len(weights)))
     for sums in _weighted_sums(truth, imputed, weights):
@@ -162,9 +165,7 @@ def _scores(
         total += np.sum(r2, axis=0, where=varies)
         count += np.count_nonzero(varies, axis=0)
         pooled += sums.sum(axis=1)
-    mean = np.full(len(weights), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean, _r2(pooled)
+    return total, count, pooled
 
 
 def _weighted_sums(
@@ -176,7 +177,8 @@ def _weighted_sums(
         x, y = truth[start : start + n_rows], imputed[start : start + n_rows]
         is_pair = ~np.isnan(x)
         x, y = np.where(is_pair, x, 0), np.where(is_pair, y, 0)
-        yield np.stack([values @ weights.T for values in (is_pair.astype(np.float64), x, y, x * x, y * y, x * y)])
+        columns = np.concatenate([is_pair.astype(np.float64), x, y, x * x, y * y, x * y])
+        yield (columns @ weights.T).reshape(6, len(x), len(weights))
 
 
 def _r2(sums: NDArray[np.float64]) -> NDArray[np.float64]:
