@@ -90,7 +90,7 @@ def _shares(text: str) -> tuple[float, ...]:
 def benchmark(args: argparse.Namespace) -> None:
     """Run all steps and print the tables."""
     if args.calibration:
-        from accuracy_picture import draw  # now, not after hours of training: matplotlib may be missing
+        import accuracy_picture  # now, not after hours of training: matplotlib may be missing
     programs = panel_imputers.versions()
     data = prepare(args.panel, args.markers, args.test_samples, args.output_dir, args.chromosome)
     model, training = args.model_prefix, None
@@ -100,23 +100,30 @@ def benchmark(args: argparse.Namespace) -> None:
     validated = model if args.validation else None
     target, reference, map_path = write_inputs(data, validated, args.map, args.output_dir / "inputs")
     study = Study(reference, map_path, args.threads, args.memory)
+    study.compressed_reference.unlink(missing_ok=True)  # an earlier run's may be of other samples
     scoring = Scoring((RARE_EDGE, *EDGES) if args.rare else EDGES, args.replicates, args.seed)
+    results = score_inputs(args, target, study, model, scoring)
+    full = results[ALL_MARKERS]
+    print_heading(args, target, programs, training, full)
+    print_accuracy(full, scoring, args.output_dir)
+    if len(results) > 1:
+        print_robustness(results, scoring)
+    if args.calibration:
+        print_calibration(full, args.output_dir)
+        accuracy_picture.draw(args.output_dir / "calibration.png", full.calibrations)
+
+
+def score_inputs(
+    args: argparse.Namespace, target: Target, study: Study, model: Path, scoring: Scoring
+) -> dict[str, Scores]:
+    """The scores of each input by name."""
     results = {}
     for name, rows in scenarios(target, args.missing, args.other_array, args.seed):
         path = args.output_dir / "imputed" / name.replace(" ", "_").replace("%", "") / "target.vcf.gz"
         target.write(path, rows)
         calibrated = args.calibration and name == ALL_MARKERS
         results[name] = score(*impute(path, study, model), target, scoring, calibrated)
-    print_heading(args, target, programs, training, results[ALL_MARKERS])
-    print_accuracy(results[ALL_MARKERS], scoring, args.output_dir)
-    if len(results) > 1:
-        print_robustness(results, scoring)
-    for program, calibration in results[ALL_MARKERS].calibrations.items():
-        print(f"\nCalibration of {program}\n\n{calibration_tables(calibration)}", end="")
-        with AtomicGroup() as group:
-            write_calibration(calibration, args.output_dir / f"calibration.{program}", group)
-    if args.calibration:
-        draw(args.output_dir / "calibration.png", results[ALL_MARKERS].calibrations)
+    return results
 
 
 def scenarios(
@@ -194,6 +201,14 @@ def print_robustness(results: Mapping[str, Scores], scoring: Scoring) -> None:
         lost += [(name, f"{end}, 95%", *map(signed, row)) for end, row in zip(("lower", "upper"), bounds, strict=True)]
     print(f"\n{TITLES['mean']}, poorer inputs\n\n{aligned_text(reached)}", end="")
     print(f"\nLoss against all markers\n\n{aligned_text(lost)}", end="")
+
+
+def print_calibration(scores: Scores, folder: Path) -> None:
+    """Each program's tables; also written as `calibration.PROGRAM.*.tsv`."""
+    for program, calibration in scores.calibrations.items():
+        print(f"\nCalibration of {program}\n\n{calibration_tables(calibration)}", end="")
+        with AtomicGroup() as group:
+            write_calibration(calibration, folder / f"calibration.{program}", group)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

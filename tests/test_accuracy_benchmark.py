@@ -178,6 +178,8 @@ def test_a_trained_model_on_the_test_samples(
 def test_real_programs(data: Path, model: Path, tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
     if shutil.which("minimac4") is None or not load("panel_imputers").BEAGLE_JAR.exists():
         pytest.skip("Beagle and Minimac4 are not installed")
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs/reference.msav").write_text("an earlier run's")
     assert load("accuracy").main(arguments(data, tmp_path, f"--model-prefix={model}", "--memory=500m")) == 0
     with (tmp_path / "accuracy.tsv").open(newline="") as file:
         (row,) = [
