@@ -119,7 +119,7 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
 
 
 def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139, section 7).
+    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139).
 
     A mean over sites needs the correction: rare alleles are absent from many replicates, their sites then do not count,
     and the mean is that of other sites.
