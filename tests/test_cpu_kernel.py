@@ -16,9 +16,7 @@ from helpers import REPOSITORY
 from rnnimp.network import simd
 from rnnimp.network.cpu_engine import CpuEngine
 from rnnimp.network.cpu_stack import (
-    LayerWeights,
     PackedStack,
-    StackWeights,
     Workspace,
     backward,
     forward,
@@ -27,6 +25,7 @@ from rnnimp.network.cpu_stack import (
     padded_size,
 )  # fmt: skip
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings, RecurrentStack, gaps_of_sites
+from rnnimp.network.weights import LayerWeights, StackWeights
 from rnnimp.training.loss import weighted_cross_entropy
 
 # units, layers, feature size, haplotypes, markers

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnimp.bundle import Bundle, open_bundle
+from rnnimp.engines import load_onnx_engine
 from rnnimp.errors import DataError
-from rnnimp.imputation import impute, load_onnx_engine, plan_imputation
+from rnnimp.imputation import impute, plan_imputation
 from rnnimp.panel import ImputedBlock, Panel, Sites
 from tiny_model import TinyRegion, tiny_chromosome, tiny_region, write_tiny_bundle, write_tiny_model
 

@@ -296,8 +296,8 @@ def test_interruption_leaves_nothing_but_the_older_file(
             raise KeyboardInterrupt
         return load(region)
 
-    load = stage.load_onnx_engine
-    monkeypatch.setattr(stage, "load_onnx_engine", interrupted)
+    load = stage.load_engine
+    monkeypatch.setattr(stage, "load_engine", interrupted)
     for more in ([], ["--output-format", "vcf", "--chromosome", "22"]):
         assert impute(*more) == EXIT_INTERRUPTED
         assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

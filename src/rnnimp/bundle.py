@@ -222,7 +222,26 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
 
 def _check_sum(path: Path, expected: str) -> None:
     if sha256_of(path) != expected:
-        raise DataError("corrupt or exchanged: its SHA-256 is not the one in the manifest; get it again", path)
+        raise _exchanged(path)
+
+
+def _exchanged(path: Path) -> DataError:
+    return DataError("corrupt or exchanged: its SHA-256 is not the one in the manifest; get it again", path)
+
+
+def read_model(region: BundleRegion) -> bytes:
+    """A region's model file.
+
+    Raises:
+        DataError: if it cannot be read, or is corrupt or exchanged.
+    """
+    try:
+        content = region.model_path.read_bytes()
+    except OSError as error:
+        raise _unreadable(region.model_path, error) from error
+    if region.checksum is not None and hashlib.sha256(content).hexdigest() != region.checksum:
+        raise _exchanged(region.model_path)
+    return content
 
 
 def load_session(region: BundleRegion, threads: int = 1) -> Any:
@@ -339,5 +358,9 @@ def sha256_of(path: str | Path) -> str:
             while piece := file.read(1 << 20):
                 digest.update(piece)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path and its permissions", path) from error
+        raise _unreadable(path, error) from error
     return digest.hexdigest()
+
+
+def _unreadable(path: str | Path, error: OSError) -> DataError:
+    return DataError(f"cannot be read ({error.strerror}); check the path and its permissions", path)

@@ -1,37 +1,32 @@
 """From a target's haplotypes and the regions' models to imputed sites, region by region in order of position.
 
 Planning comes first and needs legends only: the sites of all regions are joined, the target is matched to them once.
-Then each region in turn: its markers' alleles become the model's input, the model runs in chunks of haplotypes, and
-its imputed sites are merged with the target's own sites up to there. Only one region's model and probabilities are
-in memory at a time. At one position typed sites stand first, each kind in the order of its source.
-
-What runs a model is a `RegionEngine`, so that another one can take ONNX Runtime's place.
+Then each region in turn: its markers' alleles are taken from the target, its model is run (`region_runs.py`), and its
+imputed sites are merged with the target's own sites up to there. At one position typed sites stand first, each kind
+in the order of its source.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.bundle import Bundle, BundleRegion, load_session
+from rnnimp.bundle import Bundle, BundleRegion
 from rnnimp.errors import DataError
 from rnnimp.markers import MatchCounts, SiteMatch, complete_alleles, match_sites
 from rnnimp.panel import MISSING, ImputedBlock, Panel, Sites
-
-HAPLOTYPES_PER_RUN = 32
-
-RegionEngine = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Runs one region's model: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], to P(a1), float32 (n_sites,
-n_haplotypes)."""
+from rnnimp.region_runs import RegionEngine, RegionResult, RegionTask, run_regions
 
 EngineLoader = Callable[[BundleRegion], RegionEngine]
 """Loads the engine of a region when its turn comes."""
+
+_BLOCK_BYTES = 1 << 25
 
 _logger = logging.getLogger(__name__)
 
@@ -171,8 +166,8 @@ def _plan_region(region: BundleRegion, rows: NDArray[np.int64], match: SiteMatch
 
 
 def impute(
-    plan: ImputationPlan, load_engine: EngineLoader, haplotypes_per_run: int = HAPLOTYPES_PER_RUN
-) -> Iterator[ImputedBlock]:
+    plan: ImputationPlan, load_engine: EngineLoader, haplotypes_per_run: int | None = None, threads: int = 1
+) -> Generator[ImputedBlock, None, None]:
     """Impute region by region and merge with the target's own sites.
 
     Every site of the target is in the result as observed, every imputed site that the target does not type too, each
@@ -181,93 +176,62 @@ def impute(
     Args:
         plan: from `plan_imputation`.
         load_engine: gives the engine of a region; called once a region, in order.
-        haplotypes_per_run: bounds the memory of a run; the result does not depend on it.
+        haplotypes_per_run: as in `run_regions`; None for what the engine takes best.
+        threads: as in `run_regions`.
 
     Yields:
-        A block a region; the first and the last have the typed sites before and behind too.
+        Blocks of bounded size, a region's after those of the one before; the first region's have the typed sites before
+        it too, the last region's those behind it. No bit of them depends on the two numbers.
     """
     ends = [_span(region_plan.region)[1] for region_plan in plan.regions]
     stops = np.searchsorted(plan.target.sites.positions, ends, side="right").tolist()
     stops[-1] = len(plan.target.sites)
-    for region_plan, start, stop in zip(plan.regions, [0, *stops[:-1]], stops, strict=True):
-        probabilities = run_region(region_plan, plan.target, load_engine(region_plan.region), haplotypes_per_run)
-        sites = region_plan.region.sites[region_plan.region.imputed_rows[region_plan.is_written]]
-        yield _merge(plan.target[start:stop], sites, probabilities[region_plan.is_written])
+    tasks = [_task(region_plan, plan.target, load_engine) for region_plan in plan.regions]
+    results = run_regions(tasks, threads, haplotypes_per_run)
+    with closing(results):
+        for region_plan, start, stop in zip(plan.regions, [0, *stops[:-1]], stops, strict=True):
+            sites = region_plan.region.sites[region_plan.region.imputed_rows[region_plan.is_written]]
+            yield from _merge(plan.target[start:stop], sites, next(results))
 
 
-def run_region(plan: RegionPlan, target: Panel, engine: RegionEngine, haplotypes_per_run: int) -> NDArray[np.float32]:
-    """All imputed sites of a region, float32 (n_imputed_sites, n_haplotypes), P(a1)."""
-    n_haplotypes = target.alleles.shape[1]
-    result = np.empty((len(plan.is_written), n_haplotypes), dtype=np.float32)
-    for start in range(0, n_haplotypes, haplotypes_per_run):
-        chunk = slice(start, start + haplotypes_per_run)
-        result[:, chunk] = engine(region_inputs(plan, target.alleles[:, chunk]))
-    return result
+def _task(plan: RegionPlan, target: Panel, load_engine: EngineLoader) -> RegionTask:
+    sites = plan.region.sites[plan.region.marker_rows]
+    a1_freq = np.full(len(sites), np.nan) if sites.a1_freq is None else sites.a1_freq
+    return RegionTask(
+        lambda: load_engine(plan.region), lambda: marker_alleles(plan, target.alleles), a1_freq, plan.is_written
+    )
 
 
-def region_inputs(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.float32]:
-    """The input of a region's model.
-
-    An observed allele is certain; absent markers and missing alleles enter by the panel's frequency of a1, or 0.5 if
-    that is unknown.
+def marker_alleles(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The target's alleles at a region's markers, as the model codes them.
 
     Args:
         plan: of the region.
         alleles: int8 (n_target_sites, n_haplotypes); 0, 1, or -1 for missing.
 
     Returns:
-        float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)].
+        int8 (n_markers, n_haplotypes); -1 too where the target has no such marker.
     """
-    sites = plan.region.sites[plan.region.marker_rows]
-    frequency = np.full(len(sites), 0.5) if sites.a1_freq is None else np.nan_to_num(sites.a1_freq, nan=0.5)
-    observed = np.full((len(sites), alleles.shape[1]), MISSING, dtype=np.int8)
+    result = np.full((len(plan.sources), alleles.shape[1]), MISSING, dtype=np.int8)
     is_present = plan.sources >= 0
-    observed[is_present] = alleles[plan.sources[is_present]]
-    carried = np.where(plan.is_swapped[:, None], 1 - observed, observed)
-    alt = np.where(observed == MISSING, frequency[:, None], carried).T
-    return np.stack([1 - alt, alt], axis=-1).astype(np.float32)
+    result[is_present] = alleles[plan.sources[is_present]]
+    is_exchanged = plan.is_swapped[:, None] & (result != MISSING)
+    return np.where(is_exchanged, 1 - result, result).astype(np.int8, copy=False)
 
 
-def _merge(typed: Panel, imputed: Sites, probabilities: NDArray[np.float32]) -> ImputedBlock:
+def _merge(typed: Panel, imputed: Sites, result: RegionResult) -> Iterator[ImputedBlock]:
     """Typed and imputed sites in order of position; the order is stable, typed ones first."""
     plain = [replace(sites, is_marker=None, a1_freq=None, swapped=None) for sites in (typed.sites, imputed)]
     sites = replace(Sites.concatenate(plain), chromosome=typed.sites.chromosome)
-    is_typed = np.arange(len(sites)) < len(typed.sites)
-    is_missing = np.zeros((len(sites), typed.alleles.shape[1]), dtype=bool)
-    is_missing[: len(typed.sites)] = typed.alleles == MISSING
-    observed = np.where(typed.alleles == MISSING, 0.5, typed.alleles).astype(np.float32)
     order = np.argsort(sites.positions, kind="stable")
-    block = ImputedBlock(
-        sites, np.concatenate([observed, probabilities]), is_typed, is_missing if is_missing.any() else None
-    )
-    return block[order]
-
-
-def load_onnx_engine(region: BundleRegion) -> RegionEngine:
-    """An engine of ONNX Runtime on one thread.
-
-    Raises:
-        DataError: if the model cannot be loaded, run, or does not fit the legend.
-    """
-    session: Any = load_session(region)
-    input_name, output_name = session.get_inputs()[0].name, session.get_outputs()[0].name
-    n_sites = len(region.imputed_rows)
-
-    def run(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            (predictions,) = session.run([output_name], {input_name: inputs})
-        except Exception as error:  # ONNX Runtime raises many kinds; the input is ours and right
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(f"ONNX Runtime cannot run the model ({reason})", region.model_path) from error
-        if predictions.shape != (n_sites, len(inputs), 2):
-            raise DataError(
-                f"expected predictions of {n_sites} sites as in the legend, found shape {predictions.shape}; "
-                "it is the model of another region",
-                region.model_path,
-            )
-        alt = np.asarray(predictions[:, :, 1], dtype=np.float32)
-        if not np.isfinite(alt).all():
-            raise DataError("the model predicts what is no number; train or get it again", region.model_path)
-        return alt
-
-    return run
+    n_rows = max(1, _BLOCK_BYTES // max(1, 4 * len(result.columns)))
+    for start in range(0, len(order), n_rows):
+        rows = order[start : start + n_rows]
+        is_typed = rows < len(typed.sites)
+        alleles = typed.alleles[rows[is_typed]]
+        probabilities = np.empty((len(rows), len(result.columns)), dtype=np.float32)
+        probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
+        probabilities[~is_typed] = result.rows(rows[~is_typed] - len(typed.sites))
+        is_missing = np.zeros(probabilities.shape, dtype=bool)
+        is_missing[is_typed] = alleles == MISSING
+        yield ImputedBlock(sites[rows], probabilities, is_typed, is_missing if is_missing.any() else None)

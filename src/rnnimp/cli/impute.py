@@ -36,6 +36,9 @@ def add_parser(subparsers: Any) -> None:
         help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf (default: %(default)s)",
     )
     parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="CPU threads that run models (default: %(default)s)"
+    )
+    parser.add_argument(
         "--python3-bin",
         default="python3",
         metavar="PATH",
@@ -57,5 +60,6 @@ def run(args: argparse.Namespace) -> None:
         vcf=args.vcf,
         chromosome=args.chromosome,
         output_format=args.output_format,
+        threads=args.threads,
     )
     run_impute(settings)

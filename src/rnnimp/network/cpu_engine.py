@@ -14,17 +14,9 @@ from torch import Tensor
 
 from rnnimp.network.cpu_heads import gradients_of_heads, logits_of_states
 from rnnimp.network.cpu_kernel import Floats
-from rnnimp.network.cpu_stack import (
-    LayerWeights,
-    PackedStack,
-    StackWeights,
-    Workspace,
-    backward,
-    forward,
-    forward_training,
-    pack,
-)  # fmt: skip
+from rnnimp.network.cpu_stack import PackedStack, Workspace, backward, forward, forward_training, pack
 from rnnimp.network.stack import ImputationNetwork
+from rnnimp.network.weights import LayerWeights, StackWeights
 
 
 class CpuEngine:

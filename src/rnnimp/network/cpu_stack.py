@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,40 +28,10 @@ from rnnimp.network.cpu_kernel import (
     scratch_sizes,
 )  # fmt: skip
 from rnnimp.network.simd import BLOCK, LANES
+from rnnimp.network.weights import LayerWeights, StackWeights
 
 _GRU_INPUT, _GRU_RECURRENT, _LSTM = (2, 0, 1), (0, 1, 2), (0, 1, 2, 3)  # PyTorch's number of each gate
 _CACHE_LINE = 16  # float32
-
-
-class LayerWeights(NamedTuple):
-    """One layer in PyTorch's layout, with n_gates of 3 (GRU: r, z, n) or 4 (LSTM: i, f, g, o).
-
-    Attributes:
-        input: float32 (n_gates * n_units, width of the input).
-        recurrent: float32 (n_gates * n_units, n_units).
-        input_bias: float32 (n_gates * n_units,).
-        recurrent_bias: float32 (n_gates * n_units,).
-    """
-
-    input: Floats
-    recurrent: Floats
-    input_bias: Floats
-    recurrent_bias: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class StackWeights:
-    """A stack of recurrent layers; each from the second adds its input to its output.
-
-    Attributes:
-        cell: `GRU` or `LSTM`.
-        from_right: whether it runs from the last marker to the first.
-        layers: from the lowest to the highest.
-    """
-
-    cell: str
-    from_right: bool
-    layers: tuple[LayerWeights, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
 from rnnimp.network.stack import HybridHead, ImputationNetwork, RecurrentStack
+from rnnimp.network.weights import ONNX_GATES
 
 INPUT, OUTPUT = "inputs", "predictions"
 LARGEST_ERROR = 1e-5
@@ -29,7 +30,6 @@ LARGEST_ERROR = 1e-5
 _OPSET, _IR_VERSION = 17, 8  # read by ONNX Runtime from 1.12 on
 # a gap more than there are markers: none lies left of the first, none right of the last
 _PADS = {"left": [1, 0, 0, 0, 0, 0], "right": [0, 0, 0, 1, 0, 0]}
-_GATE_ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}  # ONNX: z r h, i o f c; PyTorch: r z n, i f g o
 
 
 def build_graph(higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead) -> onnx.ModelProto:
@@ -150,8 +150,8 @@ def _add_layer(graph: _Graph, layer: nn.GRU | nn.LSTM, states: str, name: str, d
 
 
 def _reordered(weight: Tensor, kind: str) -> Tensor:
-    gates = weight.detach().chunk(len(_GATE_ORDER[kind]))
-    return torch.cat([gates[index] for index in _GATE_ORDER[kind]])
+    gates = weight.detach().chunk(len(ONNX_GATES[kind]))
+    return torch.cat([gates[index] for index in ONNX_GATES[kind]])
 
 
 class _Graph:

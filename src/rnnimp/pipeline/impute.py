@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +17,12 @@ from typing import Protocol
 import numpy as np
 
 from rnnimp.bundle import Bundle, open_bundle
+from rnnimp.engines import load_engine
 from rnnimp.errors import SettingsError
 from rnnimp.formats import hapslegend, vcf
 from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.imputation import ImputationPlan, impute, load_onnx_engine, plan_imputation
+from rnnimp.imputation import ImputationPlan, impute, plan_imputation
 from rnnimp.interval import require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
 
@@ -43,6 +44,7 @@ class ImputeSettings:
         vcf: the target as VCF or BCF.
         chromosome: its name; None to take it from the target or the model.
         output_format: one of `OUTPUT_FORMATS`.
+        threads: groups of haplotypes run at once; no byte of the output depends on it.
     """
 
     model_prefix: str
@@ -53,6 +55,7 @@ class ImputeSettings:
     vcf: str | None = None
     chromosome: str | None = None
     output_format: str = "gen"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if (self.vcf is None) == (self.hap is None):
@@ -64,6 +67,8 @@ class ImputeSettings:
         if self.output_format not in OUTPUT_FORMATS:
             formats = " or ".join(OUTPUT_FORMATS)
             raise SettingsError(f"--output-format must be {formats}, found {self.output_format}")
+        if self.threads < 1:
+            raise SettingsError(f"--threads must be 1 or more, found {self.threads}")
 
 
 class Writer(Protocol):
@@ -94,8 +99,9 @@ def run_impute(settings: ImputeSettings) -> Path:
         raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
     plan = plan_imputation(target, bundle)
     path = Path(f"{settings.output_prefix}.{settings.output_format}")
-    with _open_writer(settings, plan, chromosome) as writer:
-        for block in _with_progress(impute(plan, load_onnx_engine), len(plan.regions)):
+    blocks = impute(plan, load_engine, threads=settings.threads)
+    with _open_writer(settings, plan, chromosome) as writer, closing(blocks):
+        for block in _with_progress(blocks, plan.n_sites):
             writer.write(block)
     _report(plan, path, time.perf_counter() - start)
     return path
@@ -133,14 +139,17 @@ def _open_writer(
     return VcfWriter(f"{settings.output_prefix}.vcf", names, chromosome)
 
 
-def _with_progress(blocks: Iterator[ImputedBlock], n_regions: int) -> Iterable[ImputedBlock]:
-    """The blocks, a region each, with a bar on a terminal."""
+def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:
+    """The blocks, with a bar on a terminal."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return blocks
-    progress: Iterable[ImputedBlock] = tqdm(blocks, total=n_regions, desc="impute", unit="region", disable=None)
-    return progress
+        yield from blocks
+        return
+    with tqdm(total=n_sites, desc="impute", unit="site", disable=None) as bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block))
 
 
 def _report(plan: ImputationPlan, path: Path, seconds: float) -> None:

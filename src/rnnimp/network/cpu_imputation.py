@@ -1,0 +1,44 @@
+"""Runs a region's folded networks on the CPU kernels. Needs numpy and Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnimp.network.cpu_heads import logits_of_states
+from rnnimp.network.cpu_stack import forward, pack
+from rnnimp.network.graph import FoldedNetwork
+from rnnimp.network.weights import Floats
+
+
+class KernelEngine:
+    """A region's networks, laid out for the kernels.
+
+    Several threads may run it at once. Haplotypes do not mix, so the result of one depends on no other.
+
+    Args:
+        network: from `graph.read_folded_network`.
+    """
+
+    haplotypes_per_run = 64  # whole tiles on every processor; states of 12 MB for a region of the published shape
+
+    def __init__(self, network: FoldedNetwork) -> None:
+        self._stacks = [pack(stack.weights, stack.features) for stack in network.stacks]
+        self._gaps, first_sites = np.unique(network.gaps, return_index=True)
+        self._first_rows = np.append(first_sites, len(network.gaps))
+        self._head, self._bias = network.head, network.bias
+        self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """P(a1) of every site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1.
+
+        Returns:
+            float32 (n_sites, n_haplotypes).
+        """
+        states = forward(self._stacks, np.ascontiguousarray(inputs[:, :, 1]), self._gaps)
+        logits = logits_of_states(self._head, self._bias, self._first_rows, states)
+        with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
+            alt: Floats = np.reciprocal(1 + np.exp(-logits[:, : len(inputs)]))
+        return alt

@@ -1,0 +1,222 @@
+"""From an exported ONNX graph back to its weights, so that the CPU kernels can run it.
+
+The graph is walked from its output to its input, and every node must be what `export.py` writes: the sigmoid of a sum
+of a bias and, for each direction, products of a weight vector a site with the states that the site reads. There may be
+any number of stacks, each of GRU or LSTM layers, of any width and depth and with features of its own. Whatever
+differs in the least is another program's graph, and is left to ONNX Runtime. Needs numpy and onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from rnnimp.network.weights import ONNX_GATES, Floats, LayerWeights, StackWeights
+
+_DIRECTIONS = {"forward": False, "reverse": True}
+_CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedStack:
+    """A stack and the marker features that it reads.
+
+    Attributes:
+        weights: of its layers.
+        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+    """
+
+    weights: StackWeights
+    features: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedNetwork:
+    """A region's networks with their heads folded: `P(a1) = sigmoid(states . head + bias)`.
+
+    Attributes:
+        stacks: any number, from the left and from the right.
+        gaps: int64 (n_sites,), markers before each site; they do not go down.
+        head: float32 (n_sites, units of all stacks), 0 where a site has no marker on the stack's side.
+        bias: float32 (n_sites,).
+    """
+
+    stacks: tuple[FoldedStack, ...]
+    gaps: NDArray[np.int64]
+    head: Floats
+    bias: Floats
+
+
+class ForeignGraphError(Exception):
+    """The graph is not of the kind that `export.py` writes."""
+
+
+def read_folded_network(model: bytes) -> FoldedNetwork:
+    """Take the weights out of a graph.
+
+    Args:
+        model: an ONNX file's content.
+
+    Raises:
+        ForeignGraphError: if it is any other graph, or none.
+    """
+    try:
+        return _Walk(onnx.load_model_from_string(model).graph).network()
+    except ForeignGraphError:
+        raise
+    except Exception as error:  # protobuf's own error, or a graph in which a name or a dimension is missing
+        raise ForeignGraphError(f"{type(error).__name__}: {error}") from error
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ForeignGraphError(f"expected {what}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """One product of the sum: stacks of one direction, the marker that each site reads, and its weights."""
+
+    stacks: list[FoldedStack]
+    markers: NDArray[np.int64]
+    weight: Floats  # (n_sites, units of its stacks)
+
+
+class _Walk:
+    """Finds what made a tensor, and checks it."""
+
+    def __init__(self, graph: Any) -> None:
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        _require(len(graph.input) == len(graph.output) == 1, "one input and one output")
+        self._input, self._output = graph.input[0].name, graph.output[0].name
+
+    def network(self) -> FoldedNetwork:
+        """The whole graph."""
+        both = self._made_by("Concat", self._output, axis=2)
+        _require(len(both.input) == 2, "both alleles")
+        alt = both.input[1]
+        rest = self._made_by("Sub", both.input[0])
+        _require(rest.input[1] == alt and self._constants[rest.input[0]].tolist() == [1], "1 - P(a1)")
+        biases, readings = [], []
+        for term in self._terms(self._made_by("Sigmoid", alt).input[0]):
+            if term in self._constants:
+                biases.append(self._constants[term])
+            else:
+                readings.append(self._reading(term))
+        _require(len(biases) == 1, "one bias")
+        return _joined(biases[0], readings)
+
+    def _made_by(self, operator: str, name: str, **attributes: Any) -> Any:
+        node = self._makers.get(name)
+        if node is None or node.op_type != operator or node.domain:
+            raise ForeignGraphError(f"expected {operator} for {name}")
+        found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        _require(found == attributes, f"{attributes} of {name}, found {found}")
+        return node
+
+    def _terms(self, name: str) -> Iterator[str]:
+        node = self._makers.get(name)
+        if node is not None and node.op_type == "Add":
+            for operand in self._made_by("Add", name).input:
+                yield from self._terms(operand)
+        else:
+            yield name
+
+    def _reading(self, name: str) -> _Reading:
+        states, weight = self._made_by("MatMul", name).input
+        joined, markers = self._made_by("Gather", states, axis=0).input
+        is_several = joined in self._makers and self._makers[joined].op_type == "Concat"
+        names = self._made_by("Concat", joined, axis=2).input if is_several else [joined]
+        stacks = [self._stack(part) for part in names]
+        _require(len({stack.weights.from_right for stack in stacks}) == 1, "stacks of one direction")
+        return _Reading(stacks, self._constants[markers].astype(np.int64), self._constants[weight][:, :, 0])
+
+    def _stack(self, name: str) -> FoldedStack:
+        """From the highest layer to the lowest, whose input is the features."""
+        layers: list[LayerWeights] = []
+        kinds: set[tuple[str, bool]] = set()
+        while True:
+            is_lowest = self._makers[name].op_type != "Add"
+            below, output = (None, name) if is_lowest else self._made_by("Add", name).input
+            kind, states, layer = self._layer(output)
+            kinds.add(kind)
+            layers.insert(0, layer)
+            if below is None:
+                break
+            _require(states == below, "a layer whose input is added to its output")
+            name = below
+        _require(len(kinds) == 1, "layers of one kind")
+        ((cell, from_right),) = kinds
+        widths = {layer.recurrent.shape[1] for layer in layers} | {layer.input.shape[1] for layer in layers[1:]}
+        _require(len(widths) == 1, "layers of one width")
+        return FoldedStack(StackWeights(cell, from_right, tuple(layers)), self._features(states))
+
+    def _layer(self, name: str) -> tuple[tuple[str, bool], str, LayerWeights]:
+        """Its cell and whether it runs from the right; its input; its weights."""
+        squeezed, axes = self._made_by("Squeeze", name).input
+        _require(self._constants[axes].tolist() == [1], "the axis of directions squeezed")
+        cell = self._makers[squeezed].op_type
+        _require(cell in ONNX_GATES, "GRU or LSTM")
+        found = {item.name: onnx.helper.get_attribute_value(item) for item in self._makers[squeezed].attribute}
+        direction, n_units = found["direction"].decode(), found["hidden_size"]
+        _require(direction in _DIRECTIONS, "one direction")
+        expected = {"direction": found["direction"], "hidden_size": n_units, **_CELL_ATTRIBUTES[cell]}
+        node = self._made_by(cell, squeezed, **expected)
+        _require(len(node.input) == 4 and node.output[0] == squeezed, "a layer that begins at 0")
+        inputs, recurrent, biases = (self._constants[operand][0] for operand in node.input[1:])
+        halves = np.split(biases, 2)
+        weights = (_in_pytorch_order(part, cell) for part in (inputs, recurrent, *halves))
+        return (cell, _DIRECTIONS[direction]), node.input[0], LayerWeights(*weights)
+
+    def _features(self, name: str) -> Floats:
+        columns, features = self._made_by("MatMul", name).input
+        _require(self._made_by("Transpose", columns, perm=[1, 0, 2]).input[0] == self._input, "the input's columns")
+        result: Floats = self._constants[features]
+        _require(result.ndim == 3 and result.shape[1] == 2, "features of two alleles")
+        return result
+
+
+def _in_pytorch_order(rows: Floats, cell: str) -> Floats:
+    gates = np.split(rows, len(ONNX_GATES[cell]))
+    return np.concatenate([gates[place] for place in np.argsort(ONNX_GATES[cell])])
+
+
+def _joined(bias: Floats, readings: list[_Reading]) -> FoldedNetwork:
+    stacks = tuple(stack for reading in readings for stack in reading.stacks)
+    _require(len({len(stack.features) for stack in stacks}) == 1, "stacks over the same markers")
+    head = np.concatenate([reading.weight for reading in readings], axis=1)
+    _require(head.shape[1] == sum(stack.weights.layers[0].recurrent.shape[1] for stack in stacks), "a weight a state")
+    arrays = [bias, head, *(stack.features for stack in stacks)]
+    arrays += [array for stack in stacks for layer in stack.weights.layers for array in layer]
+    _require(all(array.dtype == np.float32 for array in arrays), "float32")
+    gaps = _gaps(readings, len(stacks[0].features))
+    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)))
+
+
+def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:
+    """The gap of each site: where its left and its right marker are neighbours, or lie at an end and weigh nothing."""
+    lefts = [reading for reading in readings if not reading.stacks[0].weights.from_right]
+    rights = [reading for reading in readings if reading.stacks[0].weights.from_right]
+    _require(bool(lefts) and bool(rights), "stacks of both directions")
+    gaps = np.where(_weighs(lefts), lefts[0].markers + 1, rights[0].markers)
+    for reading in lefts:
+        _require(bool((reading.markers == np.maximum(gaps - 1, 0)).all()), "the marker left of each site")
+    for reading in rights:
+        _require(bool((reading.markers == np.minimum(gaps, n_markers - 1)).all()), "the marker right of each site")
+    _require(not _weighs(lefts)[gaps == 0].any(), "no weights left of the first marker")
+    _require(not _weighs(rights)[gaps == n_markers].any(), "no weights right of the last marker")
+    _require(bool((np.diff(gaps) >= 0).all()), "sites in order")
+    return gaps.astype(np.int64)
+
+
+def _weighs(readings: list[_Reading]) -> NDArray[np.bool_]:
+    """Which sites have any weight in these readings."""
+    result: NDArray[np.bool_] = np.any([reading.weight.any(axis=1) for reading in readings], axis=0)
+    return result

@@ -1,0 +1,48 @@
+"""The weights of recurrent stacks as plain arrays, in PyTorch's layout; and how ONNX orders the same gates.
+
+Needs numpy alone: what trains, exports, reads and runs networks shares it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+ONNX_GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+"""PyTorch's number of each of ONNX's gates: z r h and i o f c there, r z n and i f g o in PyTorch."""
+
+
+class LayerWeights(NamedTuple):
+    """One layer in PyTorch's layout, with n_gates of 3 (GRU: r, z, n) or 4 (LSTM: i, f, g, o).
+
+    Attributes:
+        input: float32 (n_gates * n_units, width of the input).
+        recurrent: float32 (n_gates * n_units, n_units).
+        input_bias: float32 (n_gates * n_units,).
+        recurrent_bias: float32 (n_gates * n_units,).
+    """
+
+    input: Floats
+    recurrent: Floats
+    input_bias: Floats
+    recurrent_bias: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class StackWeights:
+    """A stack of recurrent layers; each from the second adds its input to its output.
+
+    Attributes:
+        cell: `GRU` or `LSTM`.
+        from_right: whether it runs from the last marker to the first.
+        layers: from the lowest to the highest.
+    """
+
+    cell: str
+    from_right: bool
+    layers: tuple[LayerWeights, ...]
