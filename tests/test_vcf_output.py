@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from helpers import random_panel
 from rnnimp.errors import DataError
-from rnnimp.formats.vcf_output import VcfWriter, header_text, vcf_text
+from rnnimp.formats.vcf_header import VcfContent, header_text
+from rnnimp.formats.vcf_output import VcfWriter, vcf_text
 from rnnimp.panel import ImputedBlock, Sites
 from rnnimp.scores import impute_info, minimac_r2
 
 
+def content_of(block: ImputedBlock, **more: Any) -> VcfContent:
+    names = tuple(f"s{index}" for index in range(block.alt_probabilities.shape[1] // 2))
+    return VcfContent(names, "22", **more)
+
+
 def lines_of(block: ImputedBlock) -> list[list[str]]:
-    return [line.split("\t") for line in b"".join(vcf_text(block, "22")).decode().splitlines()]
+    return [line.split("\t") for line in b"".join(vcf_text(block, content_of(block))).decode().splitlines()]
 
 
 def one_site(probabilities: list[float], is_typed: bool, missing: tuple[int, ...] = (), a1: str = "G") -> list[str]:
@@ -35,9 +42,9 @@ def test_typed_genotypes_are_certain() -> None:
 
 def test_imputed_genotypes_are_probabilities() -> None:
     line = one_site([0.1, 0.9, 0.46, 0.46, 1 / 3, 0.5], is_typed=False)
-    # the most likely pair and the most likely genotype differ at 0.46 and 0.46
-    assert line[9:] == ["0|1:1:0.09,0.82,0.09", "0|0:0.92:0.292,0.497,0.212", "0|0:0.8333:0.333,0.5,0.167"]
-    assert line[7].startswith("AC=1;AN=6;AF=0.458889;MAF=0.458889;R2=")
+    # the likelier allele of each haplotype would give 0|0 at 0.46 and 0.46, against GP
+    assert line[9:] == ["0|1:1:0.09,0.82,0.09", "1|0:0.92:0.292,0.497,0.212", "0|1:0.8333:0.333,0.5,0.167"]
+    assert line[7].startswith("AC=3;AN=6;AF=0.458889;MAF=0.458889;R2=")
     assert line[7].endswith(";IMP")
 
 
@@ -79,14 +86,15 @@ def test_every_number_comes_back() -> None:
         assert float(fields["MAF"]) == pytest.approx(min(frequency, 1 - frequency), abs=1e-6)
         assert float(fields["R2"]) == pytest.approx(r2[row], abs=1e-5)
         assert float(fields["INFO"]) == pytest.approx(info[row], abs=1e-5)
-        assert int(fields["AC"]) == sum(value > 0.5 for value in probabilities)
+        assert int(fields["AC"]) == sum(cell[:3].count("1") for cell in line[9:])
         assert int(fields["AN"]) == 14
         for a, b, cell in zip(probabilities[::2], probabilities[1::2], line[9:], strict=True):
             genotype, dosage, genotypes = cell.split(":")
-            assert genotype == f"{int(a > 0.5)}|{int(b > 0.5)}"
             assert float(dosage) == pytest.approx(a + b, abs=5.1e-5)
             values = [float(value) for value in genotypes.split(",")]
             assert values == pytest.approx([(1 - a) * (1 - b), a * (1 - b) + b * (1 - a), a * b], abs=5.1e-4)
+            assert values[genotype.count("1")] == max(values)
+            assert genotype not in ("0|1", "1|0") or genotype == ("1|0" if a >= b else "0|1")
             assert sum(values) == pytest.approx(1, abs=1.6e-3)
 
 
@@ -97,7 +105,7 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_header_declares_what_the_lines_use() -> None:
-    header = header_text(["a", "b c"], "chr7").splitlines()
+    header = header_text(VcfContent(("a", "b c"), "chr7")).splitlines()
     assert header[0] == "##fileformat=VCFv4.2"
     assert "##contig=<ID=chr7>" in header
     assert any(line.startswith("##source=rnnimp ") for line in header)
@@ -109,11 +117,11 @@ def test_header_declares_what_the_lines_use() -> None:
 
 def test_sample_name_with_a_tab_is_refused() -> None:
     with pytest.raises(DataError, match="without tabs"):
-        header_text(["a\tb"], "7")
+        VcfContent(("a\tb",), "7")
 
 
 def test_nothing_is_left_of_an_unfinished_file(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), VcfWriter(tmp_path / "x.vcf", ["s"] * 7, "22") as writer:
+    with pytest.raises(KeyboardInterrupt), VcfWriter(tmp_path / "x.vcf", VcfContent(("s",) * 7, "22")) as writer:
         writer.write(random_block())
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())

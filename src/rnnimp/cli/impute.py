@@ -28,13 +28,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="PREFIX",
         help="the model: PREFIX_1.onnx or PREFIX_1.ort, PREFIX_1.legend.gz, and so on",
     )
-    parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="prefix of the files to write")
-    parser.add_argument(
-        "--output-format",
-        choices=("gen", "vcf"),
-        default="gen",
-        help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf (default: %(default)s)",
-    )
+    _add_output(parser)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="CPU threads that run models (default: %(default)s)"
     )
@@ -47,8 +41,39 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output-prefix",
+        required=True,
+        metavar="PREFIX",
+        help="prefix of the files to write; may end in .vcf.gz and so on, which chooses the format",
+    )
+    output.add_argument(
+        "--output-format",
+        choices=("gen", "vcf", "vcf.gz", "bcf"),
+        help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf; vcf.gz, bcf: with an index, PREFIX.vcf.gz.csi or "
+        "PREFIX.bcf.csi (default: by the ending of PREFIX, else gen)",
+    )
+    output.add_argument(
+        "--format-fields",
+        default="GT,DS,GP",
+        metavar="LIST",
+        help="FORMAT fields of VCF and BCF, of GT, DS, HDS, GP and AP, which is AP1 and AP2 (default: %(default)s)",
+    )
+    output.add_argument(
+        "--min-r2",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="leave out imputed sites with an estimated R2 below X (default: %(default)s)",
+    )
+    output.add_argument("--sites-only", action="store_true", help="VCF and BCF without samples")
+
+
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
+    from rnnimp.formats.vcf_header import parse_fields
     from rnnimp.pipeline.impute import ImputeSettings, run_impute
 
     settings = ImputeSettings(
@@ -60,6 +85,9 @@ def run(args: argparse.Namespace) -> None:
         vcf=args.vcf,
         chromosome=args.chromosome,
         output_format=args.output_format,
+        format_fields=parse_fields(args.format_fields),
+        min_r2=args.min_r2,
+        sites_only=args.sites_only,
         threads=args.threads,
     )
     run_impute(settings)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-ROW_BYTES = 1 << 24
+ROW_BYTES = 1 << 21
 """About how many padded bytes writers render at a time."""
 
 
@@ -27,15 +27,29 @@ def decimals(values: NDArray[np.floating], n_decimals: int, maximum: int) -> NDA
     >>> decimals(np.array([0.25, 1, 0.3333]), 3, 1).tobytes().replace(bytes(1), b"_")
     b'0.25_1____0.333'
     """
-    table = _table(n_decimals, maximum)
-    index = np.rint(np.asarray(values, dtype=np.float64) * 10**n_decimals).astype(np.int64)
-    texts: NDArray[np.uint8] = np.take(table, np.clip(index, 0, len(table) - 1), axis=0)
+    texts = np.empty((*values.shape, n_decimals + 2), dtype=np.uint8)
+    put_decimals(texts, values, n_decimals, maximum)
     return texts
 
 
+def put_decimals(texts: NDArray[np.uint8], values: NDArray[np.floating], n_decimals: int, maximum: int) -> None:
+    """The same into a part of a larger array.
+
+    Args:
+        texts: uint8 (..., n_decimals + 2), to be overwritten.
+        values: and the others: as in `decimals`.
+        n_decimals: see above.
+        maximum: see above.
+    """
+    table = _table(n_decimals, maximum)
+    index = np.rint(values * values.dtype.type(10**n_decimals)).astype(np.int32)
+    # whole texts are copied, not bytes
+    texts.view(table.dtype)[..., 0] = np.take(table, np.clip(index, 0, len(table) - 1, out=index))
+
+
 @lru_cache
-def _table(n_decimals: int, maximum: int) -> NDArray[np.uint8]:
-    """The texts of 0 to the maximum in steps of the last digit."""
+def _table(n_decimals: int, maximum: int) -> NDArray[np.void]:
+    """The texts of 0 to the maximum in steps of the last digit, each an element of its bytes."""
     numbers = np.arange(maximum * 10**n_decimals + 1, dtype=np.int32)
     table = np.empty((len(numbers), n_decimals + 2), dtype=np.uint8)
     table[:, 0] = ord("0") + numbers // 10**n_decimals
@@ -47,7 +61,7 @@ def _table(n_decimals: int, maximum: int) -> NDArray[np.uint8]:
         is_trailing &= table[:, column] == ord("0")
         table[is_trailing, column] = 0
     table[is_trailing, 1] = 0
-    return table
+    return table.view(np.dtype((np.void, table.shape[1])))[:, 0]
 
 
 def packed_rows(padded: NDArray[np.uint8]) -> list[bytes]:
@@ -56,8 +70,4 @@ def packed_rows(padded: NDArray[np.uint8]) -> list[bytes]:
     Args:
         padded: uint8 (n_rows, ...).
     """
-    rows = padded.reshape(len(padded), -1)
-    is_kept = rows != 0
-    text = rows[is_kept].tobytes()
-    ends = np.cumsum(np.count_nonzero(is_kept, axis=1)).tolist()
-    return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return [row.tobytes().translate(None, b"\0") for row in padded.reshape(len(padded), -1)]

@@ -169,8 +169,8 @@ class AtomicGroup:
     def _end(self) -> None:
         """Write what is left; called on leaving without an exception."""
 
-    def open(self, path: str | Path) -> IO[bytes]:
-        """Open a file, compressed if its name ends in `.gz`.
+    def open(self, path: str | Path, packed: bool | None = None) -> IO[bytes]:
+        """Open a file, compressed by gzip if its name ends in `.gz`, unless `packed` says so or not.
 
         Folders are made. A pipe or a device is written straight into.
 
@@ -178,16 +178,20 @@ class AtomicGroup:
             DataError: if the place cannot be written.
         """
         if self._within is not None:
-            return self._within.open(path)
+            return self._within.open(path, packed)
         target = Path(path)
         try:
-            file: Path | int = target
-            if target.is_file() or not target.exists():
-                file = self._temporary(target)
+            file: Path | int = self._temporary(target) if self.is_regular(target) else target
             raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", target)))
-            return self._stack.enter_context(_compressed(raw, target))
+            is_packed = target.suffix == ".gz" if packed is None else packed
+            return self._stack.enter_context(_compressed(raw)) if is_packed else raw
         except OSError as error:
             raise _unwritable(target, error) from error
+
+    @staticmethod
+    def is_regular(path: str | Path) -> bool:
+        """Whether a file of this name is or would be one on a disk, no pipe or device."""
+        return Path(path).is_file() or not Path(path).exists()
 
     def _temporary(self, target: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -230,10 +234,7 @@ def _unwritable(path: str | Path, error: OSError) -> DataError:
 
 
 @contextmanager
-def _compressed(raw: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
-    if target.suffix != ".gz":
-        yield raw
-        return
+def _compressed(raw: IO[bytes]) -> Iterator[IO[bytes]]:
     # no file name and no time in the header: the same content gives the same bytes
     with _GZIP.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=_GZIP_LEVEL, mtime=0) as packed:
         yield cast(IO[bytes], packed)

@@ -1,171 +1,256 @@
-"""VCF 4.2 out: imputed and typed sites with `GT:DS:GP`.
+"""VCF 4.2 out: imputed and typed sites with their genotypes.
 
-GT is the most likely phased pair, which is the most likely allele of each haplotype; the most likely unphased
-genotype of GP can be another one (at 0.45 and 0.45 the pair 0|0 is likelier than 0|1, but 0/1 likelier than 0/0).
-DS and GP are expected doses and probabilities; for typed genotypes they are certain, `.` where an allele is missing.
-AC and AN count GT, AF and MAF the expected alleles; R2 is Minimac's, INFO is IMPUTE's, `.` where undefined.
+What a genotype column holds is in `calls.py`. DS, HDS, GP, AP1 and AP2 are expected doses and probabilities; for typed
+genotypes they are certain, `.` where an allele is missing. AC and AN count GT, AF and MAF the expected alleles; R2 is
+Minimac's, INFO is IMPUTE's, `.` where undefined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp import __version__
-from rnnimp.errors import DataError
-from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
+from rnnimp.formats.bgzf import BgzfWriter
+from rnnimp.formats.calls import DOSAGE_DECIMALS, PROBABILITY_DECIMALS, Calls, block_sums, calls_of
+from rnnimp.formats.csi import write_csi
+from rnnimp.formats.decimals import ROW_BYTES, packed_rows, put_decimals
 from rnnimp.formats.files import AtomicGroup
+from rnnimp.formats.sums import sums_header, sums_text
+from rnnimp.formats.vcf_header import VcfContent, header_text
 from rnnimp.markers import UNKNOWN_ALLELES
 from rnnimp.panel import ImputedBlock
-from rnnimp.scores import dosage_frequency, dosages, genotype_probabilities, impute_info, minimac_r2
+from rnnimp.site_sums import SiteSums
 
-_DOSAGE_DECIMALS = 4
-_PROBABILITY_DECIMALS = 3
-_DOSAGE = slice(5, 5 + _DOSAGE_DECIMALS + 2)
-_PROBABILITY_WIDTH = _PROBABILITY_DECIMALS + 2
-_PROBABILITIES = _DOSAGE.stop + 1
-_CELL_WIDTH = _PROBABILITIES + 3 * _PROBABILITY_WIDTH + 2
-"""A cell is a tab, `0|1`, `:`, the dosage, `:`, and three probabilities between commas."""
-
-_HEADER = """\
-##fileformat=VCFv4.2
-##source=rnnimp {version}
-##FILTER=<ID=PASS,Description="All filters passed">
-##INFO=<ID=AC,Number=A,Type=Integer,Description="Alternate allele count in the most likely genotypes">
-##INFO=<ID=AN,Number=1,Type=Integer,Description="Number of alleles in the genotypes">
-##INFO=<ID=AF,Number=A,Type=Float,Description="Alternate allele frequency: half the mean dosage">
-##INFO=<ID=MAF,Number=1,Type=Float,Description="Frequency of the rarer allele, by dosage">
-##INFO=<ID=R2,Number=1,Type=Float,Description="Estimated imputation accuracy: Minimac R2">
-##INFO=<ID=INFO,Number=1,Type=Float,Description="Estimated imputation accuracy: IMPUTE INFO">
-##INFO=<ID=IMP,Number=0,Type=Flag,Description="Imputed site">
-##FORMAT=<ID=GT,Number=1,Type=String,Description="Most likely phased genotype">
-##FORMAT=<ID=DS,Number=A,Type=Float,Description="Expected number of alternate alleles">
-##FORMAT=<ID=GP,Number=G,Type=Float,Description="Probabilities of the genotypes 0/0, 0/1 and 1/1">
-##contig=<ID={chromosome}>
-"""
+Cells = NDArray[np.uint8]
 
 
 class VcfWriter(AtomicGroup):
-    """Writes a VCF, block by block.
+    """Writes a VCF, block by block; one whose name ends in `.gz` is packed by blocks and gets its index beside it.
 
-    Use it as a context manager: the file takes its name when the block ends without an exception.
+    Use it as a context manager: the files take their names when the block ends without an exception.
 
     Args:
-        path: of the file; compressed if it ends in `.gz`.
-        sample_names: n_haplotypes / 2 of them.
-        chromosome: its name.
+        path: of the file.
+        content: of its header.
+        sums: where the sums of each site go; None for nowhere.
+        within: a group whose files these are to be.
     """
 
-    def __init__(self, path: str | Path, sample_names: Sequence[str], chromosome: str) -> None:
-        super().__init__()
-        self._path = path
-        self._sample_names = sample_names
-        self._chromosome = chromosome
+    def __init__(
+        self,
+        path: str | Path,
+        content: VcfContent,
+        sums: str | Path | None = None,
+        within: AtomicGroup | None = None,
+    ) -> None:
+        super().__init__(within)
+        self._path, self._sums_path = Path(path), sums
+        self._content = content
+        self._index = SiteIndex()
 
     def _begin(self) -> None:
-        self._file = self.open(self._path)
-        self._file.write(header_text(self._sample_names, self._chromosome).encode())
+        file = self.open(self._path, packed=False)
+        self._packed = BgzfWriter(file) if self._is_packed() else None
+        self._file: IO[bytes] | BgzfWriter = self._packed or file
+        header = self._header()
+        self._n_header = len(header)
+        self._file.write(header)
+        self._sums: IO[bytes] | None = None
+        if self._sums_path is not None:
+            self._sums = self.open(self._sums_path)
+            self._sums.write(sums_header())
+
+    def _is_packed(self) -> bool:
+        return self._path.suffix == ".gz"
+
+    def _header(self) -> bytes:
+        return header_text(self._content).encode()
 
     def write(self, block: ImputedBlock) -> None:
         """Append sites."""
-        for text in vcf_text(block, self._chromosome):
-            self._file.write(text)
+        for piece in pieces(block, self._content):
+            calls = calls_of(piece)
+            sums = block_sums(piece, calls)
+            rows = self._rows(piece, calls, sums)
+            self._index.add(piece, [len(row) for row in rows])
+            self._file.write(b"".join(rows))
+            if self._sums is not None:
+                self._sums.write(sums_text(piece.sites, sums))
+
+    def _rows(self, block: ImputedBlock, calls: Calls, sums: SiteSums) -> list[bytes]:
+        """The bytes of each site."""
+        return _lines(block, calls, sums, self._content)
+
+    def _end(self) -> None:
+        if self._packed is not None:
+            self._packed.close()
+            if self.is_regular(self._path):
+                index = self.open(f"{self._path}.csi", packed=False)
+                self._index.write(index, self._packed, self._n_header, self._index_name)
+
+    @property
+    def _index_name(self) -> str | None:
+        return self._content.chromosome
 
 
-def header_text(sample_names: Sequence[str], chromosome: str) -> str:
-    """All lines before the first site.
+class SiteIndex:
+    """Gathers where sites lie in a file."""
 
-    Raises:
-        DataError: for a sample name with a tab, which VCF cannot hold.
-    """
-    for name in sample_names:
-        if "\t" in name:
-            raise DataError(f"expected sample names without tabs, found {name!r}; rename the sample")
-    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *sample_names]
-    return _HEADER.format(version=__version__, chromosome=chromosome) + "\t".join(columns) + "\n"
+    def __init__(self) -> None:
+        self._starts: list[NDArray[np.int64]] = []
+        self._ends: list[NDArray[np.int64]] = []
+        self._lengths: list[NDArray[np.int64]] = []
+
+    def add(self, block: ImputedBlock, lengths: list[int]) -> None:
+        """Sites that were appended, and the unpacked bytes of each."""
+        starts = block.sites.positions - 1
+        self._starts.append(starts)
+        self._ends.append(starts + np.fromiter(map(len, block.sites.a0.tolist()), np.int64, len(starts)))
+        self._lengths.append(np.array(lengths, dtype=np.int64))
+
+    def write(self, file: IO[bytes], packed: BgzfWriter, n_header: int, vcf_chromosome: str | None) -> None:
+        """The index, once the file is complete."""
+        none = [np.empty(0, np.int64)]
+        starts, ends = np.concatenate(self._starts or none), np.concatenate(self._ends or none)
+        offsets = n_header + np.cumsum(np.concatenate([[0], *self._lengths]))
+        write_csi(file, starts, ends, packed.virtual_offsets(offsets.astype(np.int64)), vcf_chromosome)
 
 
-def vcf_text(block: ImputedBlock, chromosome: str) -> Iterator[bytes]:
-    """The lines of a block, in pieces of bounded size."""
-    n_rows = max(1, ROW_BYTES // (_CELL_WIDTH * (1 + block.alt_probabilities.shape[1] // 2)))
+def pieces(block: ImputedBlock, content: VcfContent) -> Iterator[ImputedBlock]:
+    """A block in pieces whose genotypes take bounded memory."""
+    n_rows = max(1, ROW_BYTES // (max(_width(content), _LEAST_WIDTH) * (1 + block.alt_probabilities.shape[1] // 2)))
     for start in range(0, len(block), n_rows):
-        yield _rows_text(block[start : start + n_rows], chromosome)
+        yield block[start : start + n_rows]
 
 
-def _rows_text(block: ImputedBlock, chromosome: str) -> bytes:
-    probabilities = block.alt_probabilities.astype(np.float64)
-    if block.is_missing is not None:
-        probabilities[block.is_missing] = np.nan
-    has_alt = np.array([a1 not in UNKNOWN_ALLELES for a1 in block.sites.a1], dtype=bool)
-    cells = packed_rows(_cells(probabilities, has_alt))
-    heads = _heads(block, probabilities, has_alt, chromosome)
-    return b"".join(head.encode() + row + b"\n" for head, row in zip(heads, cells, strict=True))
+def vcf_text(block: ImputedBlock, content: VcfContent) -> Iterator[bytes]:
+    """The lines of a block, in pieces of bounded size."""
+    for piece in pieces(block, content):
+        calls = calls_of(piece)
+        yield b"".join(_lines(piece, calls, block_sums(piece, calls), content))
 
 
-def _cells(probabilities: NDArray[np.float64], has_alt: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The samples' columns, uint8 (n_sites, n_samples, _CELL_WIDTH), padded by NULs."""
-    is_missing = np.isnan(probabilities)
-    known = np.where(is_missing, 0.0, probabilities)
-    alleles = np.where(is_missing, ord("."), np.where(known > 0.5, ord("1"), ord("0")))
-    cells = np.zeros((len(known), known.shape[1] // 2, _CELL_WIDTH), dtype=np.uint8)
-    cells[..., 0] = ord("\t")
-    cells[..., 1], cells[..., 2], cells[..., 3] = alleles[:, ::2], ord("|"), alleles[:, 1::2]
-    cells[..., 4] = cells[..., _DOSAGE.stop] = ord(":")
-    cells[..., _DOSAGE] = decimals(dosages(known), _DOSAGE_DECIMALS, 2)
-    genotypes = decimals(genotype_probabilities(known), _PROBABILITY_DECIMALS, 1)
-    for copies in range(3):
-        start = _PROBABILITIES + copies * (_PROBABILITY_WIDTH + 1)
-        cells[..., start : start + _PROBABILITY_WIDTH] = genotypes[..., copies, :]
-        if copies:
+def _lines(block: ImputedBlock, calls: Calls, sums: SiteSums, content: VcfContent) -> list[bytes]:
+    has_alt = alternative_is_known(block)
+    heads = _heads(block, sums, has_alt, content)
+    if not content.fields:
+        return [head + b"\n" for head in heads]
+    columns = packed_rows(_cells(calls, has_alt, content))
+    return [head + row + b"\n" for head, row in zip(heads, columns, strict=True)]
+
+
+def alternative_is_known(block: ImputedBlock) -> NDArray[np.bool_]:
+    """bool (n_sites,), False where an array knows only REF."""
+    return np.array([a1 not in UNKNOWN_ALLELES for a1 in block.sites.a1], dtype=bool)
+
+
+def _dosage(cells: Cells, calls: Calls) -> None:
+    put_decimals(cells, calls.dosages, DOSAGE_DECIMALS, 2)
+
+
+def _each(cells: Cells, values: tuple[NDArray[np.float32], ...]) -> None:
+    """Probabilities between commas."""
+    width = PROBABILITY_DECIMALS + 2
+    for number, value in enumerate(values):
+        start = number * (width + 1)
+        put_decimals(cells[..., start : start + width], value, PROBABILITY_DECIMALS, 1)
+        if number:
             cells[..., start - 1] = ord(",")
-    _blank_missing(cells, is_missing[:, ::2] | is_missing[:, 1::2])
-    cells[~has_alt, :, 4:] = 0
+
+
+_LEAST_WIDTH = 16  # for what is computed of a genotype that is not written
+_PROBABILITY = PROBABILITY_DECIMALS + 2
+_PARTS: dict[str, tuple[int, Callable[[Cells, Calls], None]]] = {
+    "DS": (DOSAGE_DECIMALS + 2, _dosage),
+    "HDS": (2 * _PROBABILITY + 1, lambda cells, calls: _each(cells, (calls.first, calls.second))),
+    "GP": (3 * _PROBABILITY + 2, lambda cells, calls: _each(cells, calls.genotypes)),
+    "AP1": (_PROBABILITY, lambda cells, calls: _each(cells, (calls.first,))),
+    "AP2": (_PROBABILITY, lambda cells, calls: _each(cells, (calls.second,))),
+}
+"""How wide each field but GT is, and what fills it in."""
+
+
+def _width(content: VcfContent) -> int:
+    return sum(1 + (3 if key == "GT" else _PARTS[key][0]) for key in content.keys)
+
+
+def _cells(calls: Calls, has_alt: NDArray[np.bool_], content: VcfContent) -> Cells:
+    """The samples' columns, uint8 (n_sites, n_samples, width), padded by NULs.
+
+    Each field has a byte before it: a tab for the first, a colon for the others.
+    """
+    cells = np.zeros((*calls.first.shape, _width(content)), dtype=np.uint8)
+    start = 0
+    for key in content.keys:
+        cells[..., start] = ord(":" if start else "\t")
+        if key == "GT":
+            _fill_pairs(cells[..., start + 1 : start + 4], calls)
+            start += 4
+            continue
+        width, fill = _PARTS[key]
+        field = cells[..., start + 1 : start + 1 + width]
+        fill(field, calls)
+        if calls.is_incomplete is not None:
+            field[calls.is_incomplete] = 0
+            field[calls.is_incomplete, 0] = ord(".")
+        start += 1 + width
+    if not has_alt.all():
+        _keep_pairs(cells, ~has_alt, "GT" in content.fields)
     return cells
 
 
-def _blank_missing(cells: NDArray[np.uint8], is_missing: NDArray[np.bool_]) -> None:
-    """Put `.` for the dosage and for the probabilities of genotypes with a missing allele."""
-    if is_missing.any():
-        for start, stop in ((_DOSAGE.start, _DOSAGE.stop), (_PROBABILITIES, _CELL_WIDTH)):
-            cells[is_missing, start:stop] = 0
-            cells[is_missing, start] = ord(".")
+def _keep_pairs(cells: Cells, rows: NDArray[np.bool_], has_pairs: bool) -> None:
+    """Leave the first field alone in these rows: the pairs, or `.` where there are none."""
+    cells[rows, :, 4 if has_pairs else 2 :] = 0
+    if not has_pairs:
+        cells[rows, :, 1] = ord(".")
 
 
-def _heads(
-    block: ImputedBlock, probabilities: NDArray[np.float64], has_alt: NDArray[np.bool_], chromosome: str
-) -> list[str]:
-    """The first nine columns of each line."""
+def _fill_pairs(cells: Cells, calls: Calls) -> None:
+    for column, alleles in zip((0, 2), calls.alleles, strict=True):
+        cells[..., column] = alleles.view(np.uint8) + ord("0")
+        if calls.is_incomplete is not None:
+            cells[alleles < 0, column] = ord(".")
+    cells[..., 1] = ord("|")
+
+
+def _heads(block: ImputedBlock, sums: SiteSums, has_alt: NDArray[np.bool_], content: VcfContent) -> list[bytes]:
+    """The columns of each line before the samples'."""
     sites = block.sites
-    information = _information(block, probabilities)
+    keys = "\t" + ":".join(content.keys) if content.fields else ""
+    only_first = f"\t{content.keys[0]}" if content.fields else ""
     heads = []
     columns = (sites.positions.tolist(), sites.ids.tolist(), sites.a0.tolist(), sites.a1.tolist())
+    information = information_texts(sums, block.is_typed)
     for row, (position, name, a0, a1) in enumerate(zip(*columns, strict=True)):
-        alt, information_text, keys = a1, information[row], "GT:DS:GP"
+        alt, text, names = a1, information[row], keys
         if not has_alt[row]:
-            alt, information_text, keys = ".", f"AN={np.count_nonzero(~np.isnan(probabilities[row]))}", "GT"
-        heads.append(f"{chromosome}\t{position}\t{name}\t{a0}\t{alt}\t.\tPASS\t{information_text}\t{keys}")
+            alt, text, names = ".", f"AN={sums.n_alleles[row]}", only_first
+        heads.append(f"{content.chromosome}\t{position}\t{name}\t{a0}\t{alt}\t.\tPASS\t{text}{names}".encode())
     return heads
 
 
-def _information(block: ImputedBlock, probabilities: NDArray[np.float64]) -> list[str]:
-    frequency = dosage_frequency(probabilities)
+def information_texts(sums: SiteSums, is_typed: NDArray[np.bool_]) -> list[str]:
+    """The INFO column of each site."""
+    frequency = sums.frequency()
     columns = zip(
-        np.count_nonzero(probabilities > 0.5, axis=1).tolist(),
-        np.count_nonzero(~np.isnan(probabilities), axis=1).tolist(),
+        sums.n_carried.tolist(),
+        sums.n_alleles.tolist(),
         frequency.tolist(),
         np.minimum(frequency, 1 - frequency).tolist(),
-        minimac_r2(probabilities).tolist(),
-        impute_info(probabilities).tolist(),
-        block.is_typed.tolist(),
+        sums.r2().tolist(),
+        sums.info().tolist(),
+        is_typed.tolist(),
         strict=True,
     )
     return [
         f"AC={count};AN={total};AF={_number(af)};MAF={_number(maf)};R2={_number(r2)};INFO={_number(info)}"
-        + ("" if is_typed else ";IMP")
-        for count, total, af, maf, r2, info, is_typed in columns
+        + ("" if typed else ";IMP")
+        for count, total, af, maf, r2, info, typed in columns
     ]
 
 

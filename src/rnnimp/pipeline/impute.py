@@ -1,4 +1,4 @@
-"""Impute: a target's haplotypes and a model in, GEN or VCF out.
+"""Impute: a target's haplotypes and a model in, imputed genotypes out.
 
 The model's legends are read first, then the target, then the two are matched; only when that has succeeded are the
 output files opened. They get their names when the last site is written.
@@ -7,26 +7,25 @@ output files opened. They get their names when the last site is written.
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from rnnimp.bundle import Bundle, open_bundle
+from rnnimp.bundle import Bundle, manifest_path, open_bundle, sha256_of
 from rnnimp.engines import load_engine
 from rnnimp.errors import SettingsError
 from rnnimp.formats import hapslegend, vcf
-from rnnimp.formats.gen import GenWriter
-from rnnimp.formats.vcf_output import VcfWriter
 from rnnimp.imputation import ImputationPlan, impute, plan_imputation
 from rnnimp.interval import require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
+from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
 
-OUTPUT_FORMATS = ("gen", "vcf")
+_WITHOUT_EFFECT = ("threads",)  # on the output
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,10 @@ class ImputeSettings:
         sample: their sample names; `Sample_1...` without.
         vcf: the target as VCF or BCF.
         chromosome: its name; None to take it from the target or the model.
-        output_format: one of `OUTPUT_FORMATS`.
+        output_format: and the next three: see `OutputSettings`.
+        format_fields: see there.
+        min_r2: see there.
+        sites_only: see there.
         threads: groups of haplotypes run at once; no byte of the output depends on it.
     """
 
@@ -54,7 +56,10 @@ class ImputeSettings:
     sample: str | None = None
     vcf: str | None = None
     chromosome: str | None = None
-    output_format: str = "gen"
+    output_format: str | None = None
+    format_fields: tuple[str, ...] = ("GT", "DS", "GP")
+    min_r2: float = 0.0
+    sites_only: bool = False
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -64,28 +69,24 @@ class ImputeSettings:
             raise SettingsError("expected --hap and --legend together; a VCF needs neither")
         if self.vcf is not None and self.sample is not None:
             raise SettingsError("--sample goes with --hap; a VCF names its samples itself")
-        if self.output_format not in OUTPUT_FORMATS:
-            formats = " or ".join(OUTPUT_FORMATS)
-            raise SettingsError(f"--output-format must be {formats}, found {self.output_format}")
         if self.threads < 1:
             raise SettingsError(f"--threads must be 1 or more, found {self.threads}")
+        _ = self.output  # checks its part
 
-
-class Writer(Protocol):
-    """Takes blocks one after the other."""
-
-    def write(self, block: ImputedBlock) -> None:
-        """Append sites."""
+    @property
+    def output(self) -> OutputSettings:
+        """What concerns the files to write."""
+        return OutputSettings(self.output_prefix, self.output_format, self.format_fields, self.min_r2, self.sites_only)
 
 
 def run_impute(settings: ImputeSettings) -> Path:
-    """Impute a target and write `PREFIX.gen` and `PREFIX.sample`, or `PREFIX.vcf`.
+    """Impute a target and write it as GEN, VCF or BCF.
 
     Args:
         settings: what to impute, with what, and where to.
 
     Returns:
-        The path of the GEN or VCF.
+        The path of the file with the genotypes.
 
     Raises:
         DataError: if target and model do not fit, or a file is missing or damaged.
@@ -95,16 +96,36 @@ def run_impute(settings: ImputeSettings) -> Path:
     bundle = open_bundle(settings.model_prefix)
     target = read_target(settings, bundle)
     chromosome = _checked_chromosome(settings, target, bundle)
-    if settings.output_format == "vcf" and chromosome is None:
+    if settings.output.is_vcf and chromosome is None:
         raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
     plan = plan_imputation(target, bundle)
-    path = Path(f"{settings.output_prefix}.{settings.output_format}")
     blocks = impute(plan, load_engine, threads=settings.threads)
-    with _open_writer(settings, plan, chromosome) as writer, closing(blocks):
-        for block in _with_progress(blocks, plan.n_sites):
+    n_written = 0
+    with (
+        open_writer(settings.output, target.sample_names, chromosome, None, provenance(settings, bundle)) as writer,
+        closing(blocks),
+    ):
+        for block in accurate_sites(_with_progress(blocks, plan.n_sites), settings.min_r2):
             writer.write(block)
-    _report(plan, path, time.perf_counter() - start)
-    return path
+            n_written += len(block)
+    _report(plan, settings.output.path, n_written, time.perf_counter() - start)
+    return settings.output.path
+
+
+def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """Header lines that say how a VCF was made: the command without what changes no byte, and the model."""
+    words = ["rnnimp", "impute"]
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if item.name in _WITHOUT_EFFECT or value == item.default:
+            continue
+        words.append(f"--{item.name.replace('_', '-')}")
+        if value is not True:
+            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+    records = [("rnnimp_imputeCommand", shlex.join(words))]
+    if bundle.manifest is not None:
+        records.append(("rnnimp_modelManifestSHA256", sha256_of(manifest_path(bundle.prefix))))
+    return tuple(records)
 
 
 def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
@@ -129,16 +150,6 @@ def _checked_chromosome(settings: ImputeSettings, target: Panel, bundle: Bundle)
     return next((name for name in names.values() if name is not None), None)
 
 
-def _open_writer(
-    settings: ImputeSettings, plan: ImputationPlan, chromosome: str | None
-) -> AbstractContextManager[Writer]:
-    names = plan.target.sample_names
-    if settings.output_format == "gen":
-        return GenWriter(settings.output_prefix, names)
-    assert chromosome is not None
-    return VcfWriter(f"{settings.output_prefix}.vcf", names, chromosome)
-
-
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:
     """The blocks, with a bar on a terminal."""
     try:
@@ -152,7 +163,7 @@ def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[Imp
             bar.update(len(block))
 
 
-def _report(plan: ImputationPlan, path: Path, seconds: float) -> None:
+def _report(plan: ImputationPlan, path: Path, n_written: int, seconds: float) -> None:
     counts = plan.counts
     logger.info(
         "target sites: %d matched, %d swapped, %d strand-flipped, %d mismatched, %d not in the model",
@@ -171,8 +182,8 @@ def _report(plan: ImputationPlan, path: Path, seconds: float) -> None:
     logger.info(
         "%s: %d sites (%d imputed, %d typed) of %d samples in %.1f s",
         path,
-        plan.n_sites,
-        plan.n_sites - n_typed,
+        n_written,
+        n_written - n_typed,
         n_typed,
         len(plan.target.sample_names),
         seconds,

@@ -1,0 +1,114 @@
+"""Where imputed blocks go: which format, which files, which sites and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rnnimp.errors import SettingsError
+from rnnimp.formats.bcf_output import BcfWriter
+from rnnimp.formats.gen import GenWriter
+from rnnimp.formats.vcf_header import VcfContent, parse_fields
+from rnnimp.formats.vcf_output import VcfWriter
+from rnnimp.panel import ImputedBlock
+from rnnimp.scores import minimac_r2
+
+OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf")
+DEFAULT_FORMAT = "gen"
+_VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
+
+
+class Writer(Protocol):
+    """Takes blocks one after the other."""
+
+    def write(self, block: ImputedBlock) -> None:
+        """Append sites."""
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What to write, and where to.
+
+    Attributes:
+        prefix: of the files; an ending that names a format chooses it and is not doubled.
+        format: one of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
+        fields: FORMAT fields of VCF and BCF.
+        min_r2: imputed sites with a lower Minimac R2, or none, are left out.
+        sites_only: whether VCF and BCF have no samples.
+    """
+
+    prefix: str
+    format: str | None = None
+    fields: tuple[str, ...] = ("GT", "DS", "GP")
+    min_r2: float = 0.0
+    sites_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in OUTPUT_FORMATS:
+            formats = " or ".join(OUTPUT_FORMATS)
+            raise SettingsError(f"--output-format must be {formats}, found {self.format}")
+        if not 0 <= self.min_r2 <= 1:
+            raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
+        if self.sites_only and not self.is_vcf:
+            raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
+        parse_fields(",".join(self.fields))
+
+    @property
+    def chosen_format(self) -> str:
+        """The format to write."""
+        if self.format is not None:
+            return self.format
+        endings = [name for name in OUTPUT_FORMATS if self.prefix.endswith(f".{name}")]
+        return max(endings, key=len, default=DEFAULT_FORMAT)
+
+    @property
+    def bare_prefix(self) -> str:
+        """The prefix without the format's ending."""
+        return self.prefix.removesuffix(f".{self.chosen_format}")
+
+    @property
+    def path(self) -> Path:
+        """The file with the genotypes."""
+        return Path(f"{self.bare_prefix}.{self.chosen_format}")
+
+    @property
+    def is_vcf(self) -> bool:
+        """Whether it is VCF or BCF, which need the chromosome's name."""
+        return self.chosen_format in _VCF_WRITERS
+
+
+def open_writer(
+    settings: OutputSettings,
+    sample_names: Sequence[str],
+    chromosome: str | None,
+    contig_length: int | None = None,
+    records: tuple[tuple[str, str], ...] = (),
+) -> AbstractContextManager[Writer]:
+    """The writer of the chosen format.
+
+    Args:
+        settings: what to write, and where to.
+        sample_names: n_haplotypes / 2 of them.
+        chromosome: its name, which VCF and BCF need.
+        contig_length: of the chromosome in base pairs; None where not known.
+        records: further lines of a VCF's header.
+    """
+    if not settings.is_vcf:
+        return GenWriter(settings.bare_prefix, sample_names)
+    assert chromosome is not None
+    fields = () if settings.sites_only else settings.fields
+    content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
+    writer = _VCF_WRITERS[settings.chosen_format]
+    return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz")
+
+
+def accurate_sites(blocks: Iterator[ImputedBlock], min_r2: float) -> Iterator[ImputedBlock]:
+    """The typed sites, and the imputed ones with this R2 or a higher one."""
+    for block in blocks:
+        if min_r2 > 0:
+            yield block[block.is_typed | (minimac_r2(block.alt_probabilities) >= min_r2)]
+        else:
+            yield block
