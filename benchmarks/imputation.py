@@ -1,0 +1,274 @@
+"""How long imputing takes beside Beagle 5.4 and Minimac4, whole commands, side by side.
+
+    python benchmarks/imputation.py --panel ../shared/data/kgp3_chr20/panel.vcf.gz \\
+        --markers ../shared/data/kgp3_chr20/omni2.5_markers.tsv \\
+        --test-samples ../shared/data/kgp3_chr20/test_samples.txt --work-dir build/imputation
+
+The panel without the test samples is split into regions of the published size, and models of the published shape (two
+networks of 4 x 40 GRU units both ways) get random weights: time does not depend on them. They impute sites from 0.5% on;
+the other programs impute all sites of the panel, or with `--panel-sites model` the same ones. They get the panel as
+a file of their own kind, which is made before the clock starts, and no genetic map.
+All read one bgzipped VCF of the typed sites and write one with GT, DS and GP. The first 100 samples
+are the test samples; more are mosaics of the panel's haplotypes, with a crossover in 100 kb, so that few are equal within
+a region. Needs bcftools, beagle, bref3 and minimac4; programs that are absent are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rnnimp.formats import hapslegend
+from rnnimp.formats.files import read_lines
+from rnnimp.formats.hapslegend import read_legend, write_legend
+from rnnimp.formats.vcf_header import VcfContent
+from rnnimp.formats.vcf_output import VcfWriter
+from rnnimp.panel import MISSING, ImputedBlock, Panel, default_sample_names
+
+CROSSOVER_BASES = 100_000
+REGION_LIMITS = ("--body-marker-count-limit", "200", "--flanking-marker-count-limit", "50")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The real run unless told otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--panel", required=True, metavar="FILE", help="phased VCF with an index")
+    parser.add_argument("--markers", required=True, metavar="FILE", help="the array's sites")
+    parser.add_argument("--test-samples", required=True, metavar="FILE", help="samples that are imputed")
+    parser.add_argument("--work-dir", required=True, type=Path, metavar="DIR", help="what is made once is kept here")
+    parser.add_argument(
+        "--samples", default="100,1000", metavar="LIST", help="numbers of samples (default: %(default)s)"
+    )
+    parser.add_argument("--panels", default="full,half", metavar="LIST", help="of full, half (default: %(default)s)")
+    parser.add_argument("--panel-sites", default="all", choices=("all", "model"), help="default: %(default)s")
+    parser.add_argument("--tools", default="rnnimp,minimac4,beagle", metavar="LIST", help="default: %(default)s")
+    parser.add_argument("--threads", default=2, type=int, metavar="N", help="of every program (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", default=3, type=int, metavar="N", help="runs, of which the best counts (default: 3)"
+    )
+    return parser.parse_args()
+
+
+def rnnimp(*arguments: str | Path) -> list[str]:
+    """The command of this checkout."""
+    return [sys.executable, "-m", "rnnimp", *map(str, arguments)]
+
+
+def run(command: Sequence[str | Path]) -> None:
+    """Run what is not timed."""
+    subprocess.run([str(word) for word in command], check=True, stderr=subprocess.DEVNULL)
+
+
+def make_model(args: argparse.Namespace) -> Path:
+    """Split the panel, and give each region networks with random weights."""
+    folder: Path = args.work_dir
+    prefix, data = folder / "model" / "m", folder / "data"
+    if prefix.parent.exists():
+        return prefix
+    run(rnnimp("prepare", "--vcf", args.panel, "--markers", args.markers, "--test-samples", args.test_samples,
+               "--output-dir", data, "--name", "x"))  # fmt: skip
+    run(rnnimp("split", "--hap", data / "train" / "x.hap.gz", "--legend", data / "train" / "x.legend.gz",
+               "--output-prefix", data / "split" / "x", *REGION_LIMITS, "--imp-site-count-limit", "1000"))  # fmt: skip
+    unfinished = folder / "model.part"
+    unfinished.mkdir(exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for number, line in enumerate(read_lines(data / "split" / "x.list"), start=1):
+            sites = read_legend(f"{line}.legend.gz")
+            write_legend(unfinished / f"m_{number}.legend.gz", sites)
+            graph = pool.apply(random_graph, (sites.markers(), number))
+            (unfinished / f"m_{number}.onnx").write_bytes(graph)
+    unfinished.rename(prefix.parent)
+    return prefix
+
+
+def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
+    """A graph of the published shape; made in another process, as memory is measured from this one's on."""
+    import torch
+
+    from rnnimp.network.export import build_graph
+    from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+
+    torch.manual_seed(seed)
+    features = np.random.default_rng(seed).normal(size=(int(is_marker.sum()), 2, 40)).astype(np.float32)
+    gaps = gaps_of_sites(is_marker)
+    networks = [ImputationNetwork(NetworkSettings("GRU", 40, 4, 40), features, gaps) for _ in range(2)]
+    return build_graph(*networks, HybridHead(len(gaps))).SerializeToString(deterministic=True)
+
+
+def make_targets(args: argparse.Namespace, n_samples: int) -> Path:
+    """A bgzipped VCF of the typed sites."""
+    path: Path = args.work_dir / f"target_{n_samples}.vcf.gz"
+    if not path.exists():
+        test, train = (read_panel(args.work_dir / "data" / name / "x") for name in ("test", "train"))
+        train = train[train.sites.markers()]
+        is_typed = np.isin(train.sites.positions, test.sites.positions)
+        test = test[np.isin(test.sites.positions, train.sites.positions)]
+        panel = test if n_samples <= len(test.sample_names) else mosaics(test, train[is_typed], n_samples)
+        write_target(path, panel.take_samples(np.arange(n_samples)))
+    return path
+
+
+def read_panel(prefix: Path) -> Panel:
+    """HAPS/LEGEND as a whole."""
+    return hapslegend.open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz", f"{prefix}.sample").read()
+
+
+def mosaics(test: Panel, train: Panel, n_samples: int) -> Panel:
+    """Haplotypes that change their source at random places, at the test panel's sites and in its order of alleles."""
+    rng = np.random.default_rng(1)
+    is_swapped = (test.sites.a0 != train.sites.a0)[:, None] & (train.alleles != MISSING)
+    alleles = np.concatenate([test.alleles, np.where(is_swapped, 1 - train.alleles, train.alleles)], axis=1)
+    distances = np.diff(test.sites.positions, prepend=test.sites.positions[0] - 10**9)
+    columns = []
+    for _ in range(2 * n_samples):
+        starts = np.flatnonzero(rng.random(len(distances)) < -np.expm1(-distances / CROSSOVER_BASES))
+        sources = rng.integers(0, alleles.shape[1], len(starts))
+        columns.append(np.repeat(sources, np.diff(starts, append=len(distances))))
+    mixed = np.take_along_axis(alleles, np.array(columns).T, axis=1).astype(np.int8)
+    return Panel(test.sites, mixed, default_sample_names(n_samples))
+
+
+def write_target(path: Path, panel: Panel) -> None:
+    """Typed sites with GT alone."""
+    chromosome = panel.sites.ids[0].split(":")[0] if panel.sites.chromosome is None else panel.sites.chromosome
+    sites = replace(panel.sites, is_marker=None, a1_freq=None, swapped=None)
+    is_typed = np.ones(len(sites), dtype=bool)
+    with VcfWriter(path, VcfContent(panel.sample_names, chromosome, ("GT",))) as writer:
+        for start in range(0, len(sites), 100):
+            part = slice(start, start + 100)
+            writer.write(ImputedBlock(sites[part], panel.alleles[part].astype(np.float32), is_typed[part]))
+
+
+def make_panel(args: argparse.Namespace, size: str) -> tuple[Path, Path]:
+    """The panel for Beagle and for Minimac4, at the sites of the model."""
+    folder: Path = args.work_dir
+    names = [name for name in read_panel_names(folder) if name]
+    chosen = names if size == "full" else names[: len(names) // 2]
+    stem = f"panel_{size}_{args.panel_sites}"
+    vcf, msav, bref = (folder / f"{stem}.{ending}" for ending in ("vcf.gz", "msav", "bref3"))
+    if not vcf.exists():
+        (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
+        sites = sorted({key for path in folder.glob("model/*.legend.gz") for key in positions_of(path)})
+        (folder / "sites.txt").write_text("".join(f"{chromosome_of(args)}\t{position}\n" for position in sites))
+        only = ["-T", folder / "sites.txt"] if args.panel_sites == "model" else []
+        run(["bcftools", "view", "-S", folder / "samples.txt", *only, "-Oz", "-o", vcf, args.panel])
+        run(["bcftools", "index", vcf])
+    for path, command in ((msav, ["minimac4", "--compress-reference", vcf]), (bref, ["bref3", vcf])):
+        if not path.exists() and shutil.which(command[0]):
+            with path.open("wb") as file:
+                subprocess.run([str(word) for word in command], check=True, stdout=file, stderr=subprocess.DEVNULL)
+    return bref, msav
+
+
+def read_panel_names(folder: Path) -> list[str]:
+    """The training samples."""
+    return [line.split()[1] for line in read_lines(folder / "data" / "train" / "x.sample")[2:]]
+
+
+def positions_of(legend: Path) -> list[int]:
+    """All positions of a region."""
+    return read_legend(legend).positions.tolist()
+
+
+def chromosome_of(args: argparse.Namespace) -> str:
+    """The panel's only chromosome."""
+    text = subprocess.run(["bcftools", "index", "--stats", args.panel], check=True, capture_output=True, text=True)
+    return text.stdout.split()[0]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds, seconds of all its threads, megabytes at most."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def measure(command: Sequence[str | Path], log: Path) -> Cost:
+    """Run a command to its end."""
+    with log.open("wb") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+    if status:
+        sys.exit(f"{command[0]} failed; see {log}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def commands(
+    args: argparse.Namespace, target: Path, model: Path, bref: Path, msav: Path
+) -> dict[str, list[str | Path]]:
+    """Each program's whole command."""
+    out, threads = args.work_dir / "out", str(args.threads)
+    return {
+        "rnnimp": rnnimp(
+            "impute",
+            "--vcf",
+            target,
+            "--model-prefix",
+            model,
+            "--output-prefix",
+            f"{out}_r.vcf.gz",
+            "--threads",
+            threads,
+        ),  # fmt: skip
+        "minimac4": [
+            "minimac4",
+            msav,
+            target,
+            "-o",
+            f"{out}_m.vcf.gz",
+            "-O",
+            "vcf.gz",
+            "-f",
+            "GT,DS,GP",
+            "-t",
+            threads,
+        ],
+        "beagle": ["beagle", f"ref={bref}", f"gt={target}", f"out={out}_b", f"nthreads={threads}", "gp=true"],
+    }
+
+
+def main() -> None:
+    """Make what is missing, run all programs in turns, print the table."""
+    args = parse_arguments()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    model = make_model(args)
+    tools = [tool for tool in args.tools.split(",") if tool == "rnnimp" or shutil.which(tool)]
+    print(f"| samples | panel | program | wall, s | CPU, s | memory, MB | rnnimp is faster by |\n|{'---|' * 7}")
+    for n_samples in map(int, args.samples.split(",")):
+        target = make_targets(args, n_samples)
+        for size in args.panels.split(","):
+            bref, msav = make_panel(args, size)
+            chosen = commands(args, target, model, bref, msav)
+            costs: dict[str, list[Cost]] = {tool: [] for tool in tools}
+            for _ in range(args.repeats):
+                for tool in tools:
+                    costs[tool].append(measure(chosen[tool], args.work_dir / f"{tool}.log"))
+            report(costs, n_samples, size)
+
+
+def report(costs: dict[str, list[Cost]], n_samples: int, size: str) -> None:
+    """The best of each."""
+    best = {tool: min(runs, key=lambda cost: cost.wall) for tool, runs in costs.items()}
+    ours = best.get("rnnimp")
+    for tool, cost in best.items():
+        ratio = f"{cost.wall / ours.wall:.1f}" if ours is not None else "-"
+        cells = f"{n_samples:,} | {size} | {tool} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.memory:.0f} | {ratio}"
+        print(f"| {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
