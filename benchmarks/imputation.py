@@ -5,12 +5,12 @@
         --test-samples ../shared/data/kgp3_chr20/test_samples.txt --work-dir build/imputation
 
 The panel without the test samples is split into regions of the published size, and models of the published shape (two
-networks of 4 x 40 GRU units both ways) get random weights: time does not depend on them. They impute sites from 0.5% on;
-the other programs impute all sites of the panel, or with `--panel-sites model` the same ones. They get the panel as
-a file of their own kind, which is made before the clock starts, and no genetic map.
-All read one bgzipped VCF of the typed sites and write one with GT, DS and GP. The first 100 samples
-are the test samples; more are mosaics of the panel's haplotypes, with a crossover in 100 kb, so that few are equal within
-a region. Needs bcftools, beagle, bref3 and minimac4; programs that are absent are left out.
+networks of 4 x 40 GRU units both ways) get random weights: time does not depend on them. They impute sites from 0.5%
+on; the other programs impute all sites of the panel, or with `--panel-sites model` the same ones. They get the panel
+as a file of their own kind, which is made before the clock starts, and no genetic map. All read one bgzipped VCF of the
+typed sites and write one with GT, DS and GP. The first 100 samples are the test samples; more are mosaics of the
+panel's haplotypes, with a crossover in 100 kb, so that few are equal within a region. Needs bcftools; programs that are
+absent are left out.
 """
 
 from __future__ import annotations
@@ -207,38 +207,13 @@ def measure(command: Sequence[str | Path], log: Path) -> Cost:
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def commands(
-    args: argparse.Namespace, target: Path, model: Path, bref: Path, msav: Path
-) -> dict[str, list[str | Path]]:
+def commands(args: argparse.Namespace, target: Path, model: Path, bref: Path, msav: Path) -> dict[str, list[str]]:
     """Each program's whole command."""
     out, threads = args.work_dir / "out", str(args.threads)
-    return {
-        "rnnimp": rnnimp(
-            "impute",
-            "--vcf",
-            target,
-            "--model-prefix",
-            model,
-            "--output-prefix",
-            f"{out}_r.vcf.gz",
-            "--threads",
-            threads,
-        ),  # fmt: skip
-        "minimac4": [
-            "minimac4",
-            msav,
-            target,
-            "-o",
-            f"{out}_m.vcf.gz",
-            "-O",
-            "vcf.gz",
-            "-f",
-            "GT,DS,GP",
-            "-t",
-            threads,
-        ],
-        "beagle": ["beagle", f"ref={bref}", f"gt={target}", f"out={out}_b", f"nthreads={threads}", "gp=true"],
-    }
+    ours = ["--vcf", target, "--model-prefix", model, "--output-prefix", f"{out}_r.vcf.gz", "--threads", threads]
+    minimac4 = ["minimac4", msav, target, "-o", f"{out}_m.vcf.gz", "-O", "vcf.gz", "-f", "GT,DS,GP", "-t", threads]
+    beagle = ["beagle", f"ref={bref}", f"gt={target}", f"out={out}_b", f"nthreads={threads}", "gp=true"]
+    return {"rnnimp": rnnimp("impute", *ours), "minimac4": [str(word) for word in minimac4], "beagle": beagle}
 
 
 def main() -> None:

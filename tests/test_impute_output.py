@@ -20,6 +20,10 @@ from tiny_model import tiny_chromosome, write_tiny_bundle
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return make_case(tmp_path)
+
+
+def make_case(tmp_path: Path) -> Path:
     """A made target `t` of 9 samples and a model `m` of 4 regions."""
     panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
     write_tiny_bundle(tmp_path / "m", regions)

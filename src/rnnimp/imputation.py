@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rnnimp.bundle import Bundle, BundleRegion
 from rnnimp.errors import DataError
+from rnnimp.interval import Interval
 from rnnimp.markers import MatchCounts, SiteMatch, complete_alleles, match_sites
 from rnnimp.panel import MISSING, ImputedBlock, Panel, Sites
 from rnnimp.region_runs import RegionEngine, RegionResult, RegionTask, run_regions
@@ -61,11 +62,13 @@ class ImputationPlan:
         target: with alleles completed from the model where the array knows only REF.
         regions: in order of position.
         counts: of the match.
+        typed_rows: sites of the target that are written; the others serve as markers.
     """
 
     target: Panel
     regions: tuple[RegionPlan, ...]
     counts: MatchCounts
+    typed_rows: range
 
     @property
     def n_unobserved_regions(self) -> int:
@@ -75,7 +78,7 @@ class ImputationPlan:
     @property
     def n_sites(self) -> int:
         """Sites that will be written."""
-        return len(self.target.sites) + sum(int(plan.is_written.sum()) for plan in self.regions)
+        return len(self.typed_rows) + sum(int(plan.is_written.sum()) for plan in self.regions)
 
 
 def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
@@ -107,7 +110,25 @@ def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
                 "warning: region %d: the target has none of its markers; it is imputed from allele frequencies alone",
                 plan.region.index,
             )
-    return ImputationPlan(replace(target, sites=completed), plans, counts)
+    return ImputationPlan(replace(target, sites=completed), plans, counts, range(len(completed)))
+
+
+def restrict(plan: ImputationPlan, interval: Interval) -> ImputationPlan:
+    """Write the sites of an interval alone, imputed from markers inside and outside as before.
+
+    Raises:
+        DataError: if the model imputes no site there.
+    """
+    regions = []
+    for region_plan in plan.regions:
+        positions = region_plan.region.sites.positions[region_plan.region.imputed_rows]
+        holds = interval.holds(positions)
+        if holds.any():
+            regions.append(replace(region_plan, is_written=region_plan.is_written & holds))
+    if not regions:
+        raise DataError(f"expected imputed sites of the model in {interval}, found none; check --region")
+    bounds = np.searchsorted(plan.target.sites.positions, [interval.start, interval.end + 1]).tolist()
+    return replace(plan, regions=tuple(regions), typed_rows=range(*bounds))
 
 
 def _in_order(bundle: Bundle) -> list[BundleRegion]:
@@ -184,12 +205,13 @@ def impute(
         it too, the last region's those behind it. No bit of them depends on the two numbers.
     """
     ends = [_span(region_plan.region)[1] for region_plan in plan.regions]
-    stops = np.searchsorted(plan.target.sites.positions, ends, side="right").tolist()
-    stops[-1] = len(plan.target.sites)
+    rows = plan.typed_rows
+    stops = np.searchsorted(plan.target.sites.positions, ends, side="right").clip(rows.start, rows.stop).tolist()
+    stops[-1] = rows.stop
     tasks = [_task(region_plan, plan.target, load_engine) for region_plan in plan.regions]
     results = run_regions(tasks, threads, haplotypes_per_run)
     with closing(results):
-        for region_plan, start, stop in zip(plan.regions, [0, *stops[:-1]], stops, strict=True):
+        for region_plan, start, stop in zip(plan.regions, [rows.start, *stops[:-1]], stops, strict=True):
             sites = region_plan.region.sites[region_plan.region.imputed_rows[region_plan.is_written]]
             yield from _merge(plan.target[start:stop], sites, next(results))
 

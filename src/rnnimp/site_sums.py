@@ -7,7 +7,9 @@ needs no more than sums of p and of p squared.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,15 @@ class SiteSums:
     def __add__(self, other: SiteSums) -> SiteSums:
         """Of the samples of both."""
         return SiteSums(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+
+    def __getitem__(self, selection: slice | NDArray[Any]) -> SiteSums:
+        """Of the selected sites."""
+        return SiteSums(*(getattr(self, item.name)[selection] for item in fields(self)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[SiteSums]) -> SiteSums:
+        """Of the sites of all parts."""
+        return cls(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
 
     def frequency(self) -> Numbers:
         """Of a1 by dosage, float64 (n_sites,); NaN where every allele is missing."""

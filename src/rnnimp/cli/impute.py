@@ -22,6 +22,10 @@ def add_parser(subparsers: Any) -> None:
     target.add_argument(
         "--chromosome", metavar="NAME", help="chromosome name (default: told from the target or the model)"
     )
+    target.add_argument("--samples", metavar="FILE", help="impute these samples alone, a name a line")
+    target.add_argument(
+        "--region", metavar="REGION", help="write this part alone, such as 22:100-200 or 22:50.3-50.6Mb"
+    )
     parser.add_argument(
         "--model-prefix",
         required=True,
@@ -84,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
         sample=args.sample,
         vcf=args.vcf,
         chromosome=args.chromosome,
+        samples=args.samples,
+        region=args.region,
         output_format=args.output_format,
         format_fields=parse_fields(args.format_fields),
         min_r2=args.min_r2,

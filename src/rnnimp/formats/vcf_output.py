@@ -22,7 +22,7 @@ from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.sums import sums_header, sums_text
 from rnnimp.formats.vcf_header import VcfContent, header_text
 from rnnimp.markers import UNKNOWN_ALLELES
-from rnnimp.panel import ImputedBlock
+from rnnimp.panel import ImputedBlock, Sites
 from rnnimp.site_sums import SiteSums
 
 Cells = NDArray[np.uint8]
@@ -75,11 +75,14 @@ class VcfWriter(AtomicGroup):
         for piece in pieces(block, self._content):
             calls = calls_of(piece)
             sums = block_sums(piece, calls)
-            rows = self._rows(piece, calls, sums)
-            self._index.add(piece, [len(row) for row in rows])
-            self._file.write(b"".join(rows))
-            if self._sums is not None:
-                self._sums.write(sums_text(piece.sites, sums))
+            self.append(piece.sites, self._rows(piece, calls, sums), sums)
+
+    def append(self, sites: Sites, rows: list[bytes], sums: SiteSums) -> None:
+        """Append sites whose bytes are known."""
+        self._index.add(sites, [len(row) for row in rows])
+        self._file.write(b"".join(rows))
+        if self._sums is not None:
+            self._sums.write(sums_text(sites, sums))
 
     def _rows(self, block: ImputedBlock, calls: Calls, sums: SiteSums) -> list[bytes]:
         """The bytes of each site."""
@@ -105,11 +108,11 @@ class SiteIndex:
         self._ends: list[NDArray[np.int64]] = []
         self._lengths: list[NDArray[np.int64]] = []
 
-    def add(self, block: ImputedBlock, lengths: list[int]) -> None:
+    def add(self, sites: Sites, lengths: list[int]) -> None:
         """Sites that were appended, and the unpacked bytes of each."""
-        starts = block.sites.positions - 1
+        starts = sites.positions - 1
         self._starts.append(starts)
-        self._ends.append(starts + np.fromiter(map(len, block.sites.a0.tolist()), np.int64, len(starts)))
+        self._ends.append(starts + np.fromiter(map(len, sites.a0.tolist()), np.int64, len(starts)))
         self._lengths.append(np.array(lengths, dtype=np.int64))
 
     def write(self, file: IO[bytes], packed: BgzfWriter, n_header: int, vcf_chromosome: str | None) -> None:

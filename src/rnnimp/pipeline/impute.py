@@ -18,10 +18,11 @@ import numpy as np
 
 from rnnimp.bundle import Bundle, manifest_path, open_bundle, sha256_of
 from rnnimp.engines import load_engine
-from rnnimp.errors import SettingsError
+from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import hapslegend, vcf
-from rnnimp.imputation import ImputationPlan, impute, plan_imputation
-from rnnimp.interval import require_one_chromosome
+from rnnimp.formats.files import read_lines
+from rnnimp.imputation import ImputationPlan, impute, plan_imputation, restrict
+from rnnimp.interval import parse_interval, require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
 from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
 
@@ -42,6 +43,8 @@ class ImputeSettings:
         sample: their sample names; `Sample_1...` without.
         vcf: the target as VCF or BCF.
         chromosome: its name; None to take it from the target or the model.
+        samples: a file that names the samples to impute; all without.
+        region: sites to write, as `22:50.3-50.6Mb`; markers around it are used all the same.
         output_format: and the next three: see `OutputSettings`.
         format_fields: see there.
         min_r2: see there.
@@ -56,6 +59,8 @@ class ImputeSettings:
     sample: str | None = None
     vcf: str | None = None
     chromosome: str | None = None
+    samples: str | None = None
+    region: str | None = None
     output_format: str | None = None
     format_fields: tuple[str, ...] = ("GT", "DS", "GP")
     min_r2: float = 0.0
@@ -94,11 +99,13 @@ def run_impute(settings: ImputeSettings) -> Path:
     """
     start = time.perf_counter()
     bundle = open_bundle(settings.model_prefix)
-    target = read_target(settings, bundle)
+    target = chosen_samples(read_target(settings, bundle), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
     if settings.output.is_vcf and chromosome is None:
         raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
     plan = plan_imputation(target, bundle)
+    if settings.region is not None:
+        plan = restrict(plan, parse_interval(settings.region))
     blocks = impute(plan, load_engine, threads=settings.threads)
     n_written = 0
     with (
@@ -138,10 +145,28 @@ def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
     return hapslegend.open_panel(settings.hap, settings.legend, settings.sample, settings.chromosome).read()
 
 
+def chosen_samples(target: Panel, path: str | None) -> Panel:
+    """The samples that a file names, in the target's order; all without one.
+
+    Raises:
+        DataError: if the target has not all of them, or the file names none.
+    """
+    if path is None:
+        return target
+    names = [name for name in read_lines(path) if name.strip()]
+    unknown = set(names) - set(target.sample_names)
+    if unknown or not names:
+        found = f"no {sorted(unknown)[0]}" if unknown else "no name"
+        raise DataError(f"expected samples of the target, a name a line, found {found}; check --samples", path)
+    chosen = set(names)
+    return target.take_samples(np.flatnonzero([name in chosen for name in target.sample_names]))
+
+
 def _checked_chromosome(settings: ImputeSettings, target: Panel, bundle: Bundle) -> str | None:
     """The name to write: as asked for, else of the target, else of the model."""
     names = {
         "given as --chromosome": settings.chromosome,
+        "given in --region": None if settings.region is None else parse_interval(settings.region).chromosome,
         "in the target": target.sites.chromosome,
         "in the target's ids": chromosome_in_ids(target.sites),
         "in the model": bundle.chromosome,
@@ -177,7 +202,7 @@ def _report(plan: ImputationPlan, path: Path, n_written: int, seconds: float) ->
     logger.info("target alleles: %.2f%% missing", 100 * np.count_nonzero(alleles < 0) / max(1, alleles.size))
     logger.info("model markers: %d observed, %d missing from the target", counts.observed_markers, counts.missing)
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
-    n_typed = len(plan.target.sites)
+    n_typed = len(plan.typed_rows)
     logger.info("regions: %d%s", len(plan.regions), unobserved)
     logger.info(
         "%s: %d sites (%d imputed, %d typed) of %d samples in %.1f s",
