@@ -43,6 +43,7 @@ Floats = NDArray[np.float32]
 GATES = 4
 LINE = 16  # float32 in a cache line
 OUTER_ROWS = 4 if WIDE else 2  # rows of a weight gradient whose sums fit in the registers
+GRU_UNITS = 1 if WIDE else 2  # units whose sums fit in the registers
 kernel = numba.njit(error_model="numpy", nogil=True, cache=True)
 
 
@@ -63,8 +64,8 @@ class Weights(NamedTuple):
 
     table: Floats  # [marker][unit][offset, slope][gate], the lowest layer's input product, linear in P(a1)
     bias: Floats  # [layer][unit][4]
-    input: Floats  # [layer - 1][unit][unit below][gate]
-    recurrent: Floats  # [layer][unit][unit][gate]
+    input: Floats  # [layer - 1][unit][unit below][gate]; GRU: [...][group of units][unit below][unit][gate]
+    recurrent: Floats  # [layer][unit][unit][gate]; GRU: groups of `GRU_UNITS` as above
     input_back: Floats  # [layer - 1][block of units below][gate][unit][unit of the block]
     recurrent_back: Floats  # [layer][block of units][gate][unit][unit of the block]
 
@@ -115,6 +116,34 @@ def _expect_writing(width, at, states, current, gates, kept):  # type: ignore
                 prefetch_to_write(gates, kept + gate * width * LANES + line)
 
 
+@numba.njit(inline="always")
+def _gru_start(shape, weights, layer, marker, unit, alt):  # type: ignore
+    """n, r and z before the products."""
+    if layer == 0:
+        row = (marker * shape.width + unit) * 6
+        n = fma(alt, weights.table[row + 3], weights.table[row])
+        r = fma(alt, weights.table[row + 4], weights.table[row + 1])
+        z = fma(alt, weights.table[row + 5], weights.table[row + 2])
+    else:
+        row = (layer * shape.width + unit) * 4
+        n, r, z = splat(weights.bias[row]), splat(weights.bias[row + 1]), splat(weights.bias[row + 2])
+    return n, r, z
+
+
+@numba.njit(inline="always")
+def _gru_finish(width, unit, n, r, z, m, states, previous, current, gates, kept):  # type: ignore
+    """From the sums of the gates to the state, and the gates where they are kept."""
+    r, z = sigmoid(r), sigmoid(z)
+    n = tanh(fma(r, m, n))
+    at = unit * LANES
+    store(states, current + at, fma(z, load(states, previous + at) - n, n))
+    if kept >= 0:
+        store(gates, kept + at, n)
+        store(gates, kept + width * LANES + at, r)
+        store(gates, kept + 2 * width * LANES + at, z)
+        store(gates, kept + 3 * width * LANES + at, m)
+
+
 @kernel
 def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
     """One layer at one marker: states[previous ...] -> states[current ...], and the gates where they are kept."""
@@ -122,25 +151,34 @@ def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, curr
     for unit in range(width):
         _expect_writing(width, (unit + 1) * LANES, states, current, gates, kept)
         own = layer * width + unit
-        if layer == 0:
-            row = (marker * width + unit) * 6
-            n = fma(alt, weights.table[row + 3], weights.table[row])
-            r = fma(alt, weights.table[row + 4], weights.table[row + 1])
-            z = fma(alt, weights.table[row + 5], weights.table[row + 2])
-        else:
-            n, r, z = splat(weights.bias[own * 4]), splat(weights.bias[own * 4 + 1]), splat(weights.bias[own * 4 + 2])
+        n, r, z = _gru_start(shape, weights, layer, marker, unit, alt)
+        if layer > 0:
             n, r, z = add_product((n, r, z), weights.input, (own - width) * width * 3, 1, 3, below, 0, LANES, width)
         m = splat(weights.bias[own * 4 + 3])
         r, z, m = add_product((r, z, m), weights.recurrent, own * width * 3, 1, 3, states, previous, LANES, width)
-        r, z = sigmoid(r), sigmoid(z)
-        n = tanh(fma(r, m, n))
-        at = unit * LANES
-        store(states, current + at, fma(z, load(states, previous + at) - n, n))
-        if kept >= 0:
-            store(gates, kept + at, n)
-            store(gates, kept + width * LANES + at, r)
-            store(gates, kept + 2 * width * LANES + at, z)
-            store(gates, kept + 3 * width * LANES + at, m)
+        _gru_finish(width, unit, n, r, z, m, states, previous, current, gates, kept)
+
+
+@kernel
+def _gru_layer_by_pairs(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
+    """The same, two units at a time: three sums of short vectors do not keep a processor busy, six do."""
+    width = shape.width
+    for unit in range(0, width, 2):
+        _expect_writing(width, (unit + 2) * LANES, states, current, gates, kept)
+        _expect_writing(width, (unit + 3) * LANES, states, current, gates, kept)
+        own = layer * width + unit
+        n, r, z = _gru_start(shape, weights, layer, marker, unit, alt)
+        n2, r2, z2 = _gru_start(shape, weights, layer, marker, unit + 1, alt)
+        if layer > 0:
+            at = (own - width) * width * 3
+            n, r, z, n2, r2, z2 = add_product((n, r, z, n2, r2, z2), weights.input, at, 1, 6, below, 0, LANES, width)
+        m, m2 = splat(weights.bias[own * 4 + 3]), splat(weights.bias[own * 4 + 7])
+        at = own * width * 3
+        r, z, m, r2, z2, m2 = add_product(
+            (r, z, m, r2, z2, m2), weights.recurrent, at, 1, 6, states, previous, LANES, width
+        )
+        _gru_finish(width, unit, n, r, z, m, states, previous, current, gates, kept)
+        _gru_finish(width, unit + 1, n2, r2, z2, m2, states, previous, current, gates, kept)
 
 
 @kernel
@@ -197,6 +235,8 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
             kept = (step * shape.n_layers + layer) * GATES * tile if len(gates) else -1
             if shape.is_lstm:
                 _lstm_layer(shape, weights, layer, marker, here, below, states, previous, current, gates, kept)
+            elif GRU_UNITS == 2:
+                _gru_layer_by_pairs(shape, weights, layer, marker, here, below, states, previous, current, gates, kept)
             else:
                 _gru_layer(shape, weights, layer, marker, here, below, states, previous, current, gates, kept)
             for at in range(0, tile, LANES):

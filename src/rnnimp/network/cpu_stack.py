@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnimp.network.cpu_kernel import (
     GATES,
+    GRU_UNITS,
     Floats,
     Gradients,
     Scratch,
@@ -79,8 +80,8 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
     weights = Weights(
         table=_aligned(_table(stack.layers[0], features, input_gates, biases[0])),
         bias=_aligned(np.array(biases)),
-        input=_aligned(np.array([part.transpose(1, 2, 0) for part in inputs])),
-        recurrent=_aligned(np.array([part.transpose(1, 2, 0) for part in recurrents])),
+        input=_aligned(np.array([_groups_of_units(part, is_lstm) for part in inputs])),
+        recurrent=_aligned(np.array([_groups_of_units(part, is_lstm) for part in recurrents])),
         input_back=_aligned(np.array([_blocks_of_columns(part) for part in inputs])),
         recurrent_back=_aligned(np.array([_blocks_of_columns(part) for part in recurrents])),
     )
@@ -128,6 +129,13 @@ def _product(a: Floats, b: Floats) -> Floats:
     product = np.empty((a.shape[0], b.shape[1]), np.float32)
     multiply(np.ascontiguousarray(a), np.ascontiguousarray(b), product)
     return product
+
+
+def _groups_of_units(weights: Floats, is_lstm: bool) -> Floats:
+    """(n_gates, width, width below) -> (group of units, unit below, unit of the group, gate)."""
+    n_gates, width, below = weights.shape
+    size = 1 if is_lstm else GRU_UNITS
+    return weights.reshape(n_gates, width // size, size, below).transpose(1, 3, 2, 0)
 
 
 def _blocks_of_columns(weights: Floats) -> Floats:
