@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from helpers import random_panel, shared_data
 from rnnimp.bundle import BundleRegion, open_bundle
+from rnnimp.cli import main
 from rnnimp.engines import load_engine, load_onnx_engine
 from rnnimp.errors import DataError
 from rnnimp.formats.hapslegend import write_legend
 from rnnimp.network.cpu_imputation import KernelEngine
+from rnnimp.network.graph import read_folded_network
+from rnnimp.network.torch_imputation import TorchEngine
 from rnnimp.region_runs import RegionEngine
 from test_graph import exported, random_inputs
+from test_impute_command import error_line
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 FLAGS = "..m.mm..m."
@@ -45,6 +50,29 @@ def test_our_graphs_run_on_the_kernels_and_agree(own_region: BundleRegion) -> No
     assert isinstance(kernel_of(engine), KernelEngine)
     inputs = random_inputs(40, 4)
     np.testing.assert_allclose(engine(inputs), load_onnx_engine(own_region)(inputs), rtol=0, atol=1e-5)
+
+
+def test_pytorch_agrees_too(own_region: BundleRegion) -> None:
+    for cell in ("GRU", "LSTM"):
+        network = read_folded_network(exported(cell, FLAGS).SerializeToString())
+        inputs = random_inputs(40, 4)
+        expected = KernelEngine(network)(inputs)
+        np.testing.assert_allclose(TorchEngine(network, "cpu")(inputs), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_agrees_too(own_region: BundleRegion) -> None:
+    engine = load_engine(own_region, "cuda")
+    assert isinstance(kernel_of(engine), TorchEngine)
+    inputs = random_inputs(40, 4)
+    np.testing.assert_allclose(engine(inputs), load_onnx_engine(own_region)(inputs), rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_cuda_without_a_gpu_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["impute", "--vcf", "t.vcf", "--model-prefix", "m", "--output-prefix", f"{tmp_path}/x"]
+    assert main([*command, "--device", "cuda"]) == 2
+    assert "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use" in error_line(capsys)
 
 
 @pytest.mark.parametrize("name", ["numba", "onnx"])

@@ -291,10 +291,10 @@ def test_interruption_leaves_nothing_but_the_older_file(
     assert impute() == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
-    def interrupted(region):
+    def interrupted(region, device):
         if region.index == 2:
             raise KeyboardInterrupt
-        return load(region)
+        return load(region, device)
 
     load = stage.load_engine
     monkeypatch.setattr(stage, "load_engine", interrupted)

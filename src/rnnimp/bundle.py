@@ -244,12 +244,13 @@ def read_model(region: BundleRegion) -> bytes:
     return content
 
 
-def load_session(region: BundleRegion, threads: int = 1) -> Any:
+def load_session(region: BundleRegion, threads: int = 1, provider: str = "CPUExecutionProvider") -> Any:
     """Load a region's model into ONNX Runtime.
 
     Args:
         region: of an opened bundle.
         threads: that the session may use.
+        provider: ONNX Runtime's name of what runs it.
 
     Returns:
         An `onnxruntime.InferenceSession` with one input (n_haplotypes, n_markers, 2) and one output
@@ -267,7 +268,7 @@ def load_session(region: BundleRegion, threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a failure is reported here, in one line
     try:
-        session = onnxruntime.InferenceSession(str(region.model_path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(region.model_path), options, providers=[provider])
     except Exception as error:  # ONNX Runtime raises many kinds, all for a file it cannot use
         reason = " ".join(str(error).split())[:200]
         raise DataError(

@@ -1,5 +1,7 @@
 """Which program runs a region's model: our own kernels for graphs that `rnnimp train` exported, else ONNX Runtime.
 
+On a GPU, PyTorch runs such graphs, and ONNX Runtime all others.
+
 The kernels need Numba, and reading a graph's weights needs onnx. Where either is missing, and for every other graph,
 ONNX Runtime takes over, whose results differ in the sixth decimal at most.
 """
@@ -7,40 +9,110 @@ ONNX Runtime takes over, whose results differ in the sixth decimal at most.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.bundle import BundleRegion, load_session, read_model
-from rnnimp.errors import DataError
+from rnnimp.errors import DataError, SettingsError
 from rnnimp.region_runs import RegionEngine
+
+if TYPE_CHECKING:  # needs onnx
+    from rnnimp.network.graph import FoldedNetwork
 
 logger = logging.getLogger(__name__)
 
 
-def load_engine(region: BundleRegion) -> RegionEngine:
-    """The fastest engine that runs a region's model on the CPU.
+DEVICES = ("cpu", "cuda")
+_CUDA_PROVIDER = "CUDAExecutionProvider"
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that nothing here can use.
 
     Raises:
-        DataError: if the model cannot be loaded, or does not fit the legend.
+        SettingsError: for another name than those of `DEVICES`, or for `cuda` where neither PyTorch nor ONNX Runtime
+            has it.
     """
-    return _load_kernel_engine(region) or load_onnx_engine(region)
+    if device not in DEVICES:
+        raise SettingsError(f"--device must be one of {', '.join(DEVICES)}, found {device}")
+    if device == "cuda" and not (_torch_has_cuda() or _onnx_runtime_has_cuda()):
+        raise SettingsError(
+            "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use, and finds none; leave the option out, "
+            "or install torch for your CUDA"
+        )
 
 
-def _load_kernel_engine(region: BundleRegion) -> RegionEngine | None:
-    """None where the kernels cannot run here, or not this graph."""
+def _torch_has_cuda() -> bool:
     try:
-        from rnnimp.network.cpu_imputation import KernelEngine
-        from rnnimp.network.graph import ForeignGraphError, read_folded_network
-    except (ImportError, RuntimeError) as error:  # Numba raises the latter where it finds no folder for its cache
-        logger.debug("kernels are not used: %s", error)
-        return None
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+def _onnx_runtime_has_cuda() -> bool:
+    import onnxruntime
+
+    return _CUDA_PROVIDER in onnxruntime.get_available_providers()
+
+
+def load_engine(region: BundleRegion, device: str = "cpu") -> RegionEngine:
+    """The fastest engine that runs a region's model on a device.
+
+    Args:
+        region: of an opened bundle.
+        device: one of `DEVICES`, as `require_device` allows.
+
+    Raises:
+        DataError: if the model cannot be loaded, does not fit the legend, or cannot run on the device.
+    """
+    if device == "cpu":
+        return _load_own_engine(region, _kernel_engine) or load_onnx_engine(region)
+    own = _load_own_engine(region, _torch_engine) if _torch_has_cuda() else None
+    if own is None and not _onnx_runtime_has_cuda():
+        raise DataError(
+            "PyTorch runs on the GPU only models that rnnimp exported; install onnxruntime-gpu for this one, or leave "
+            "out --device cuda",
+            region.model_path,
+        )
+    return own or load_onnx_engine(region, _CUDA_PROVIDER)
+
+
+def _kernel_engine(network: FoldedNetwork) -> OwnEngine:
+    from rnnimp.network.cpu_imputation import KernelEngine
+
+    return KernelEngine(network)
+
+
+def _torch_engine(network: FoldedNetwork) -> OwnEngine:
+    from rnnimp.network.torch_imputation import TorchEngine
+
+    return TorchEngine(network, "cuda")
+
+
+class OwnEngine(RegionEngine, Protocol):
+    """An engine that has taken the weights out of the graph."""
+
+    n_markers: int
+    n_sites: int
+
+
+def _load_own_engine(region: BundleRegion, make: Callable[[FoldedNetwork], OwnEngine]) -> RegionEngine | None:
+    """None where the engine cannot run here, or not this graph."""
     if region.model_path.suffix != ".onnx":
         return None
     try:
-        engine = KernelEngine(read_folded_network(read_model(region)))
-    except ForeignGraphError as error:
+        from rnnimp.network.graph import ForeignGraphError, read_folded_network
+    except ImportError as error:
+        logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
+        return None
+    try:
+        engine = make(read_folded_network(read_model(region)))
+    except (ForeignGraphError, ImportError, RuntimeError) as error:
+        # the last comes from Numba, where it finds no folder for its cache
         logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
         return None
     # a graph of another region is left to the loader that says so
@@ -62,13 +134,17 @@ class _Checked:
         return alt
 
 
-def load_onnx_engine(region: BundleRegion) -> RegionEngine:
+def load_onnx_engine(region: BundleRegion, provider: str = "CPUExecutionProvider") -> RegionEngine:
     """An engine of ONNX Runtime; each call runs on the thread that makes it.
+
+    Args:
+        region: of an opened bundle.
+        provider: ONNX Runtime's name of what runs it.
 
     Raises:
         DataError: if the model cannot be loaded, or does not fit the legend.
     """
-    return _Checked(_OnnxEngine(region), region)
+    return _Checked(_OnnxEngine(region, provider), region)
 
 
 class _OnnxEngine:
@@ -76,8 +152,8 @@ class _OnnxEngine:
 
     haplotypes_per_run = 32
 
-    def __init__(self, region: BundleRegion) -> None:
-        self._session: Any = load_session(region)
+    def __init__(self, region: BundleRegion, provider: str) -> None:
+        self._session: Any = load_session(region, provider=provider)
         self._path, self._n_sites = region.model_path, len(region.imputed_rows)
         self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
 

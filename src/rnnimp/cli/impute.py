@@ -37,6 +37,13 @@ def add_parser(subparsers: Any) -> None:
         "--threads", type=int, default=1, metavar="N", help="CPU threads that run models (default: %(default)s)"
     )
     parser.add_argument(
+        "--device",
+        default="cpu",
+        choices=("cpu", "cuda"),
+        help="where models run; cuda needs PyTorch or, for models of other programs, onnxruntime-gpu "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--python3-bin",
         default="python3",
         metavar="PATH",
@@ -95,5 +102,6 @@ def run(args: argparse.Namespace) -> None:
         min_r2=args.min_r2,
         sites_only=args.sites_only,
         threads=args.threads,
+        device=args.device,
     )
     run_impute(settings)

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from rnnimp.bundle import Bundle, manifest_path, open_bundle, sha256_of
-from rnnimp.engines import load_engine
+from rnnimp.engines import load_engine, require_device
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import hapslegend, vcf
 from rnnimp.formats.files import read_lines
@@ -26,7 +27,7 @@ from rnnimp.interval import parse_interval, require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
 from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
 
-_WITHOUT_EFFECT = ("threads",)  # on the output
+_WITHOUT_EFFECT = ("threads", "device")  # on the output
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class ImputeSettings:
         min_r2: see there.
         sites_only: see there.
         threads: groups of haplotypes run at once; no byte of the output depends on it.
+        device: where models run, one of `DEVICES`.
     """
 
     model_prefix: str
@@ -66,6 +68,7 @@ class ImputeSettings:
     min_r2: float = 0.0
     sites_only: bool = False
     threads: int = 1
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if (self.vcf is None) == (self.hap is None):
@@ -98,6 +101,7 @@ def run_impute(settings: ImputeSettings) -> Path:
         SettingsError: if a VCF is wanted but nothing tells the chromosome.
     """
     start = time.perf_counter()
+    require_device(settings.device)
     bundle = open_bundle(settings.model_prefix)
     target = chosen_samples(read_target(settings, bundle), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
@@ -106,7 +110,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     plan = plan_imputation(target, bundle)
     if settings.region is not None:
         plan = restrict(plan, parse_interval(settings.region))
-    blocks = impute(plan, load_engine, threads=settings.threads)
+    blocks = impute(plan, partial(load_engine, device=settings.device), threads=settings.threads)
     n_written = 0
     with (
         open_writer(settings.output, target.sample_names, chromosome, None, provenance(settings, bundle)) as writer,
