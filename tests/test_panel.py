@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,23 @@ def test_a_genotype_table_refuses_arrays_of_another_shape() -> None:
         GenotypeTable(sites[:2], np.zeros((3, 2, 3), np.float32), dosages)
     with pytest.raises(ValueError, match="2 samples"):
         GenotypeTable(sites, np.zeros((3, 2, 3), np.float32), dosages, ("only one",))
+
+
+@pytest.mark.parametrize("held_bytes", [0, 1, 600, 10**9])
+def test_a_large_panel_is_read_into_a_file(monkeypatch: pytest.MonkeyPatch, held_bytes: int) -> None:
+    monkeypatch.setattr("rnnimp.panel.HELD_BYTES", held_bytes)
+    panel = random_panel(np.random.default_rng(1), n_sites=50, n_samples=7, missing_share=0.1)
+    blocks = (panel[start : start + 8] for start in range(0, 50, 8))
+    result = PanelStream(panel.sample_names, blocks).read()
+    assert isinstance(result.alleles, np.memmap) == (held_bytes < 1000)
+    np.testing.assert_array_equal(result.alleles, panel.alleles)
+    assert result.sites.keys() == panel.sites.keys()
+    np.testing.assert_array_equal(result.take_samples(np.array([2])).alleles, panel.alleles[:, 4:6])
+
+
+def test_no_room_for_a_large_panel_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("rnnimp.panel.HELD_BYTES", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    panel = random_panel(np.random.default_rng(1), n_sites=5)
+    with pytest.raises(DataError, match=r"absent: cannot be written .* name another folder in TMPDIR"):
+        PanelStream(panel.sample_names, iter([panel])).read()

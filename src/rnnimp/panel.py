@@ -6,9 +6,10 @@ read from a VCF they are REF and ALT.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from rnnimp.errors import DataError
 
 MISSING = -1
 """The code of a missing allele in every int8 allele array."""
+
+HELD_BYTES = 1 << 28
+"""Of alleles that are read as a whole and held in memory."""
 
 SiteKey = tuple[int, str, str]
 
@@ -161,12 +165,47 @@ class PanelStream:
     blocks: Iterator[Panel]
 
     def read(self) -> Panel:
-        """All blocks joined."""
-        parts = list(self.blocks)
-        if not parts:
-            return Panel(Sites.build([], [], []), np.empty((0, 2 * len(self.sample_names)), np.int8), self.sample_names)
-        sites = Sites.concatenate([part.sites for part in parts])
-        return Panel(sites, np.concatenate([part.alleles for part in parts]), self.sample_names)
+        """All blocks joined; alleles of more than `HELD_BYTES` lie in a temporary file that is mapped into memory."""
+        sites = [Sites.build([], [], [])]
+        alleles = _JoinedAlleles(2 * len(self.sample_names))
+        for block in self.blocks:
+            sites.append(block.sites)
+            alleles.append(block.alleles)
+        return Panel(Sites.concatenate(sites[1:] or sites), alleles.joined(), self.sample_names)
+
+
+class _JoinedAlleles:
+    """Rows of alleles, gathered in memory while they are few, else in a file without a name."""
+
+    def __init__(self, n_haplotypes: int) -> None:
+        self._parts: list[NDArray[np.int8]] = [np.empty((0, n_haplotypes), np.int8)]
+        self._file: IO[bytes] | None = None
+        self._n_rows = 0
+
+    def append(self, alleles: NDArray[np.int8]) -> None:
+        self._parts.append(alleles)
+        self._n_rows += len(alleles)
+        if self._n_rows * alleles.shape[1] > HELD_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._file = self._file or tempfile.TemporaryFile(prefix="rnnimp.")  # noqa: SIM115 - lives with the array
+            for part in self._parts:
+                self._file.write(np.ascontiguousarray(part).data)
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"cannot be written ({error.strerror}); the target needs room there, name another folder in TMPDIR",
+                tempfile.gettempdir(),
+            ) from error
+        del self._parts[1:]
+
+    def joined(self) -> NDArray[np.int8]:
+        """All rows."""
+        if self._file is None:
+            return np.concatenate(self._parts)
+        return np.memmap(self._file, np.int8, mode="r", shape=(self._n_rows, self._parts[0].shape[1]))
 
 
 def haplotype_columns(sample_indices: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -203,7 +203,8 @@ def _report(plan: ImputationPlan, path: Path, n_written: int, seconds: float) ->
         counts.not_in_model,
     )
     alleles = plan.target.alleles
-    logger.info("target alleles: %.2f%% missing", 100 * np.count_nonzero(alleles < 0) / max(1, alleles.size))
+    n_missing = sum(np.count_nonzero(row < 0) for row in alleles)
+    logger.info("target alleles: %.2f%% missing", 100 * n_missing / max(1, alleles.size))
     logger.info("model markers: %d observed, %d missing from the target", counts.observed_markers, counts.missing)
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
     n_typed = len(plan.typed_rows)
