@@ -183,3 +183,12 @@ def test_published_graphs_are_foreign(kind: str) -> None:
 def test_what_is_no_graph_is_foreign(content: bytes) -> None:
     with pytest.raises(ForeignGraphError):
         read_folded_network(content)
+
+
+@pytest.mark.parametrize("flags", ["mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "mmm.mmm"])
+def test_markers_behind_the_last_site_change_nothing(flags: str) -> None:
+    """They are left out by the direction that comes from the sites; the other one begins with them."""
+    model = exported("GRU", flags)
+    engine = KernelEngine(read_folded_network(model.SerializeToString()))
+    inputs = random_inputs(70, flags.count("m"))
+    np.testing.assert_allclose(engine(inputs), by_onnx_runtime(model, inputs), rtol=0, atol=1e-5)

@@ -215,6 +215,15 @@ def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, cur
 
 
 @kernel
+def _steps_read(shape, places):  # type: ignore
+    """Markers up to the last whose states go anywhere: of a flank behind the last site nothing is read."""
+    steps = shape.n_markers
+    while steps > 0 and places[shape.n_markers - steps if shape.from_right else steps - 1] < 0:
+        steps -= 1
+    return steps
+
+
+@kernel
 def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, places, column, row):  # type: ignore
     """A tile over all markers.
 
@@ -226,7 +235,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
     per_layer = tile * (2 if shape.is_lstm else 1)
     per_marker = per_layer * shape.n_layers
     states[:per_marker] = 0.0
-    for step in range(shape.n_markers):
+    for step in range(shape.n_markers if len(gates) else _steps_read(shape, places)):
         marker = shape.n_markers - 1 - step if shape.from_right else step
         here = load(alt, marker * LANES)
         for layer in range(shape.n_layers):
