@@ -39,7 +39,8 @@ def impute(folder: Path, output: str, *more: str) -> int:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "out").iterdir()}
+    """All files but the reports of the checks."""
+    return {path.name for path in (folder / "out").iterdir() if not path.name.endswith(".checks.json")}
 
 
 FILES = {

@@ -91,8 +91,8 @@ def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
     Raises:
         DataError: if no marker of the model is in the target, or regions of the model overlap.
     """
-    regions = _in_order(bundle)
-    sites, rows_by_region = _joined_sites(regions)
+    regions = regions_in_order(bundle)
+    sites, rows_by_region = joined_sites(regions)
     match = match_sites(target.sites, sites)
     counts = match.counts(sites.markers())
     if not counts.observed_markers:
@@ -131,8 +131,12 @@ def restrict(plan: ImputationPlan, interval: Interval) -> ImputationPlan:
     return replace(plan, regions=tuple(regions), typed_rows=range(*bounds))
 
 
-def _in_order(bundle: Bundle) -> list[BundleRegion]:
-    """The regions that impute something, by position whatever their numbers."""
+def regions_in_order(bundle: Bundle) -> list[BundleRegion]:
+    """The regions that impute something, by position whatever their numbers.
+
+    Raises:
+        DataError: if they overlap.
+    """
     regions = [region for region in bundle.regions if region.imputed_rows.size]
     regions.sort(key=_span)
     for before, after in pairwise(regions):
@@ -150,8 +154,12 @@ def _span(region: BundleRegion) -> tuple[int, int]:
     return int(positions[0]), int(positions[-1])
 
 
-def _joined_sites(regions: list[BundleRegion]) -> tuple[Sites, list[NDArray[np.int64]]]:
-    """All regions' sites, each once, and the row among them of each site of each region: flanks are shared."""
+def joined_sites(regions: list[BundleRegion]) -> tuple[Sites, list[NDArray[np.int64]]]:
+    """All regions' sites, each once, and the row among them of each site of each region: flanks are shared.
+
+    Raises:
+        DataError: if two regions impute one site.
+    """
     if not regions:
         return Sites.build([], [], [], is_marker=np.empty(0, bool)), []
     row_of_key: dict[tuple[int, str, str], int] = {}

@@ -20,7 +20,8 @@ from rnnimp.panel import Sites
 UNKNOWN_ALLELES = ("0", ".")
 """How arrays write the ALT of a site where every sample carries REF."""
 
-_COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+"""The base on the other strand."""
 
 
 class MatchKind(IntEnum):
@@ -122,7 +123,7 @@ class _Matcher:
         a0, a1 = self._target.a0[row], self._target.a1[row]
         if self._take(row, a0, a1, MatchKind.MATCHED) or self._take(row, a1, a0, MatchKind.SWAPPED):
             return
-        flipped = {_COMPLEMENT.get(a0), _COMPLEMENT.get(a1)}
+        flipped = {COMPLEMENT.get(a0), COMPLEMENT.get(a1)}
         candidates = self._by_position[int(self._target.positions[row])]
         is_flipped = any({self._model.a0[site], self._model.a1[site]} == flipped for site in candidates)
         self.kinds[row] = MatchKind.STRAND_FLIPPED if is_flipped else MatchKind.MISMATCHED

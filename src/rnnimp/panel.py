@@ -7,6 +7,7 @@ read from a VCF they are REF and ALT.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
@@ -159,10 +160,14 @@ class PanelStream:
     Attributes:
         sample_names: the samples of every block.
         blocks: consecutive stretches of sites, in order; can be walked once.
+        contig_length: of the chromosome in base pairs, where the source says so.
+        left_out: how many sites of the source were left out, by reason; complete when the blocks have been walked.
     """
 
     sample_names: tuple[str, ...]
     blocks: Iterator[Panel]
+    contig_length: int | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def read(self) -> Panel:
         """All blocks joined; alleles of more than `HELD_BYTES` lie in a temporary file that is mapped into memory."""

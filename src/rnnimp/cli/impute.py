@@ -20,6 +20,9 @@ def add_parser(subparsers: Any) -> None:
     target.add_argument("--sample", metavar="FILE", help="their sample names (default: Sample_1, Sample_2, ...)")
     target.add_argument("--vcf", metavar="FILE", help="phased genotypes as .vcf, .vcf.gz or .bcf")
     target.add_argument(
+        "--keep-first-duplicate", action="store_true", help="leave out repeated sites of a VCF in place of refusing it"
+    )
+    target.add_argument(
         "--chromosome", metavar="NAME", help="chromosome name (default: told from the target or the model)"
     )
     target.add_argument("--samples", metavar="FILE", help="impute these samples alone, a name a line")
@@ -35,6 +38,15 @@ def add_parser(subparsers: Any) -> None:
     _add_output(parser)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="CPU threads that run models (default: %(default)s)"
+    )
+    checks = parser.add_argument_group("checks, saved as PREFIX.checks.json before the work starts")
+    checks.add_argument(
+        "--flip", action="store_true", help="bring target sites that are on the other strand to the model's"
+    )
+    checks.add_argument(
+        "--force",
+        action="store_true",
+        help="impute also with under 20%% of a region's markers, or with positions of another genome build",
     )
     parser.add_argument(
         "--device",
@@ -103,5 +115,8 @@ def run(args: argparse.Namespace) -> None:
         sites_only=args.sites_only,
         threads=args.threads,
         device=args.device,
+        keep_first_duplicate=args.keep_first_duplicate,
+        flip=args.flip,
+        force=args.force,
     )
     run_impute(settings)

@@ -9,6 +9,7 @@ several alternatives gets `:ref:alt` behind it.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -25,6 +26,10 @@ from rnnimp.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
 
 BLOCK_BYTES = 1 << 24
 MAX_BLOCK_SITES = 4096
+
+NO_SEQUENCE = "alternative alleles that are no sequence"
+REPEATED = "sites whose position and alleles stood before"
+"""Why sites are left out: the reasons in `PanelStream.left_out`."""
 
 QUALITY_SCORES = ("R2", "INFO", "DR2")
 """Estimates of a site's r2 in INFO: Minimac's and ours, IMPUTE's and ours, Beagle's."""
@@ -79,13 +84,16 @@ def open_panel(
     names = reader.sample_names
     if not names:
         raise DataError("expected phased genotypes, found a VCF without samples", path)
-    rows = _panel_rows(reader, _alleles(reader, reader.records(interval), keep_first_duplicate, keep_monomorphic))
+    left_out = Counter[str]()
+    records = reader.records(interval)
+    rows = _panel_rows(reader, _alleles(reader, records, keep_first_duplicate, keep_monomorphic, left_out))
     blocks = _blocks(rows, names, block_sites or max(1, min(MAX_BLOCK_SITES, BLOCK_BYTES // (2 * len(names)))))
     first = next(blocks, None)
     if first is None:
         place = f" in {interval}" if interval is not None else ""
         raise DataError(f"expected sites{place}, found none whose alternative allele is a sequence", path)
-    return PanelStream(names, chain([first], blocks))
+    length = reader.contig_length(first.sites.chromosome or "")
+    return PanelStream(names, chain([first], blocks), length, left_out)
 
 
 def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
@@ -103,16 +111,20 @@ def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
 
 
 def _alleles(
-    reader: RecordReader, records: Iterator[Record], keep_first_duplicate: bool, keep_monomorphic: bool = False
+    reader: RecordReader,
+    records: Iterator[Record],
+    keep_first_duplicate: bool,
+    keep_monomorphic: bool = False,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[tuple[Record, list[_Allele]]]:
     position, seen = 0, set[tuple[str, str]]()  # exchanged alleles make no other site
-    n_skipped = n_duplicates = 0
+    left_out = Counter[str]() if left_out is None else left_out
     for record in records:
         found = record.POS
         if found != position:
             position, seen = found, set()
         alleles = _split(record, keep_monomorphic)
-        n_skipped += max(len(record.ALT), 1) - len(alleles)
+        left_out[NO_SEQUENCE] += max(len(record.ALT), 1) - len(alleles)
         new = [allele for allele in alleles if allele_key(allele.ref, allele.alt) not in seen]
         if len(new) < len(alleles) and not keep_first_duplicate:
             raise DataError(
@@ -120,14 +132,13 @@ def _alleles(
                 "remove the duplicate, or keep the first with --keep-first-duplicate",
                 reader.path,
             )
-        n_duplicates += len(alleles) - len(new)
+        left_out[REPEATED] += len(alleles) - len(new)
         seen.update(allele_key(allele.ref, allele.alt) for allele in new)
         if new:
             yield record, new
-    if n_skipped:
-        _log.info("%s: left out %d alternative alleles that are no sequence", reader.path, n_skipped)
-    if n_duplicates:
-        _log.info("%s: left out %d sites whose position and alleles stood before", reader.path, n_duplicates)
+    for reason, count in left_out.items():
+        if count:
+            _log.info("%s: left out %d %s", reader.path, count, reason)
 
 
 def _split(record: Record, keep_monomorphic: bool) -> list[_Allele]:

@@ -8,6 +8,7 @@ trusted only once it has seen a record behind the interval; where there is none,
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,15 @@ class RecordReader:
     def declares(self, section: str, name: str) -> bool:
         """Whether the header has a line for, say, `INFO` `IMP`."""
         return f"##{section}=<ID={name}," in self._header
+
+    def contig_length(self, chromosome: str) -> int | None:
+        """The length of a chromosome in base pairs; None where the header does not tell."""
+        for line in self._header.splitlines():
+            if line.startswith("##contig=<"):
+                name, length = (re.search(rf"[<,]{key}=([^,>]+)", line) for key in ("ID", "length"))
+                if name and length and same_chromosome(name[1], chromosome) and length[1].isdigit():
+                    return int(length[1])
+        return None
 
     def records(self, interval: Interval | None = None) -> Iterator[Record]:
         """Walk the records of one chromosome.

@@ -1,7 +1,7 @@
 """Impute: a target's haplotypes and a model in, imputed genotypes out.
 
-The model's legends are read first, then the target, then the two are matched; only when that has succeeded are the
-output files opened. They get their names when the last site is written.
+The model's legends are read first, then the target, then the two are compared (`impute_checks.py`); only when that
+has succeeded are the output files opened. They get their names when the last site is written.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy as np
 
 from rnnimp.bundle import Bundle, manifest_path, open_bundle, sha256_of
 from rnnimp.engines import load_engine, require_device
-from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats import hapslegend, vcf
-from rnnimp.formats.files import read_lines
+from rnnimp.errors import SettingsError
 from rnnimp.imputation import ImputationPlan, impute, plan_imputation, restrict
-from rnnimp.interval import parse_interval, require_one_chromosome
+from rnnimp.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
+from rnnimp.pipeline.impute_checks import check_target, log_report, report_path, require_fit, save_report
 from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
+from rnnimp.pipeline.impute_target import Target, chosen_samples, read_target
 
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
 
@@ -52,6 +52,9 @@ class ImputeSettings:
         sites_only: see there.
         threads: groups of haplotypes run at once; no byte of the output depends on it.
         device: where models run, one of `DEVICES`.
+        keep_first_duplicate: whether sites of a VCF that repeat are left out, not refused.
+        flip: whether target sites on the other strand are brought to the model's.
+        force: whether regions are imputed of which the target has few markers.
     """
 
     model_prefix: str
@@ -69,6 +72,9 @@ class ImputeSettings:
     sites_only: bool = False
     threads: int = 1
     device: str = "cpu"
+    keep_first_duplicate: bool = False
+    flip: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         if (self.vcf is None) == (self.hap is None):
@@ -103,17 +109,19 @@ def run_impute(settings: ImputeSettings) -> Path:
     start = time.perf_counter()
     require_device(settings.device)
     bundle = open_bundle(settings.model_prefix)
-    target = chosen_samples(read_target(settings, bundle), settings.samples)
+    target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
     if settings.output.is_vcf and chromosome is None:
         raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
-    plan = plan_imputation(target, bundle)
-    if settings.region is not None:
-        plan = restrict(plan, parse_interval(settings.region))
+    interval = None if settings.region is None else parse_interval(settings.region)
+    plan = plan_imputation(_checked_target(settings, target, bundle, interval), bundle)
+    if interval is not None:
+        plan = restrict(plan, interval)
     blocks = impute(plan, partial(load_engine, device=settings.device), threads=settings.threads)
+    names, length = target.panel.sample_names, target.contig_length
     n_written = 0
     with (
-        open_writer(settings.output, target.sample_names, chromosome, None, provenance(settings, bundle)) as writer,
+        open_writer(settings.output, names, chromosome, length, provenance(settings, bundle)) as writer,
         closing(blocks),
     ):
         for block in accurate_sites(_with_progress(blocks, plan.n_sites), settings.min_r2):
@@ -139,44 +147,36 @@ def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str
     return tuple(records)
 
 
-def read_target(settings: ImputeSettings, bundle: Bundle) -> Panel:
-    """The target as a whole: of the array's few sites, not of the imputed ones."""
-    if settings.vcf is not None:
-        # a VCF may hold other chromosomes, which the model has nothing to say about
-        chromosome = settings.chromosome or bundle.chromosome
-        return vcf.open_panel(settings.vcf, chromosome=chromosome, keep_monomorphic=True).read()
-    assert settings.hap is not None and settings.legend is not None
-    return hapslegend.open_panel(settings.hap, settings.legend, settings.sample, settings.chromosome).read()
-
-
-def chosen_samples(target: Panel, path: str | None) -> Panel:
-    """The samples that a file names, in the target's order; all without one.
-
-    Raises:
-        DataError: if the target has not all of them, or the file names none.
-    """
-    if path is None:
-        return target
-    names = [name for name in read_lines(path) if name.strip()]
-    unknown = set(names) - set(target.sample_names)
-    if unknown or not names:
-        found = f"no {sorted(unknown)[0]}" if unknown else "no name"
-        raise DataError(f"expected samples of the target, a name a line, found {found}; check --samples", path)
-    chosen = set(names)
-    return target.take_samples(np.flatnonzero([name in chosen for name in target.sample_names]))
-
-
-def _checked_chromosome(settings: ImputeSettings, target: Panel, bundle: Bundle) -> str | None:
+def _checked_chromosome(settings: ImputeSettings, target: Target, bundle: Bundle) -> str | None:
     """The name to write: as asked for, else of the target, else of the model."""
+    sites = target.panel.sites
     names = {
         "given as --chromosome": settings.chromosome,
         "given in --region": None if settings.region is None else parse_interval(settings.region).chromosome,
-        "in the target": target.sites.chromosome,
-        "in the target's ids": chromosome_in_ids(target.sites),
+        "in the target": sites.chromosome,
+        "in the target's ids": chromosome_in_ids(sites),
         "in the model": bundle.chromosome,
     }
-    require_one_chromosome(names.items(), settings.vcf or settings.legend)
+    require_one_chromosome(names.items(), target.name)
     return next((name for name in names.values() if name is not None), None)
+
+
+def _checked_target(settings: ImputeSettings, target: Target, bundle: Bundle, interval: Interval | None) -> Panel:
+    """The target on the model's strand, once it is known to fit the model."""
+    checked = check_target(
+        target.panel,
+        bundle,
+        flip=settings.flip,
+        chromosome=settings.chromosome,
+        contig_length=target.contig_length,
+        n_repeated=target.n_repeated,
+        interval=interval,
+    )
+    path = report_path(settings.output.bare_prefix)
+    log_report(checked.report)
+    save_report(path, checked.report)
+    require_fit(checked.report, path, target.name, settings.force)
+    return checked.panel
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:
@@ -193,19 +193,9 @@ def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[Imp
 
 
 def _report(plan: ImputationPlan, path: Path, n_written: int, seconds: float) -> None:
-    counts = plan.counts
-    logger.info(
-        "target sites: %d matched, %d swapped, %d strand-flipped, %d mismatched, %d not in the model",
-        counts.matched,
-        counts.swapped,
-        counts.strand_flipped,
-        counts.mismatched,
-        counts.not_in_model,
-    )
     alleles = plan.target.alleles
     n_missing = sum(np.count_nonzero(row < 0) for row in alleles)
     logger.info("target alleles: %.2f%% missing", 100 * n_missing / max(1, alleles.size))
-    logger.info("model markers: %d observed, %d missing from the target", counts.observed_markers, counts.missing)
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
     n_typed = len(plan.typed_rows)
     logger.info("regions: %d%s", len(plan.regions), unobserved)
