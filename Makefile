@@ -4,7 +4,7 @@
 PYTHON ?= python3
 DEMO_VENV := .venv-demo
 TEST_VENV := .venv-test
-TEST_REQUIREMENT := .[train,test,simulate,benchmarks]
+TEST_REQUIREMENT := .[train,test,simulate,benchmarks,bgen,pgen]
 PYTEST_ARGS ?=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

@@ -314,7 +314,7 @@ def test_interruption_leaves_nothing_but_the_older_file(
     ("arguments", "message"),
     [
         (["--vcf", "t.vcf"], "either --hap with --legend or --vcf"),
-        (["--output-format", "bgen"], "invalid choice: 'bgen'"),
+        (["--output-format", "bed"], "invalid choice: 'bed'"),
     ],
 )
 def test_senseless_options(

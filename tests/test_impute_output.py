@@ -48,6 +48,8 @@ FILES = {
     "vcf": {"x.vcf", "x.sums.tsv.gz"},
     "vcf.gz": {"x.vcf.gz", "x.vcf.gz.csi", "x.sums.tsv.gz"},
     "bcf": {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz"},
+    "bgen": {"x.bgen"},
+    "pgen": {"x.pgen", "x.pvar", "x.psam"},
 }
 
 
@@ -66,7 +68,9 @@ def records(path: Path) -> list[bytes]:
 
 
 def records_of(content: bytes, name: str) -> list[bytes]:
-    """The lines but those of the header; of a BCF all that follows the header's last line."""
+    """The lines but those of the header; of a BCF all that follows the header's last line, of BGEN and PGEN all."""
+    if name in ("bgen", "pgen"):
+        return [content]
     text = gzip.decompress(content) if name in ("vcf.gz", "bcf") else content
     if name == "bcf":
         return [text[text.index(b"\0", 9) :]]

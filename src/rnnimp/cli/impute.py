@@ -74,9 +74,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--output-format",
-        choices=("gen", "vcf", "vcf.gz", "bcf"),
+        choices=("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen"),
         help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf; vcf.gz, bcf: with an index, PREFIX.vcf.gz.csi or "
-        "PREFIX.bcf.csi (default: by the ending of PREFIX, else gen)",
+        "PREFIX.bcf.csi; bgen: PREFIX.bgen; pgen: PREFIX.pgen, .pvar and .psam with dosages (default: by the ending of "
+        "PREFIX, else gen)",
     )
     output.add_argument(
         "--format-fields",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ class _NamedFile(io.FileIO):
         try:
             yield
         except OSError as error:
-            raise (_unreadable if reading else _unwritable)(self._path, error) from error
+            raise (_unreadable if reading else unwritable)(self._path, error) from error
 
     def readinto(self, buffer: Any) -> int | None:
         with self._blame(reading=True):
@@ -144,6 +145,7 @@ class AtomicGroup:
         self._within = within
         self._stack = ExitStack()
         self._renames: list[tuple[Path, Path]] = []
+        self._folders: list[Path] = []
 
     def __enter__(self: Group) -> Group:
         try:
@@ -186,7 +188,27 @@ class AtomicGroup:
             is_packed = target.suffix == ".gz" if packed is None else packed
             return self._stack.enter_context(_compressed(raw)) if is_packed else raw
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise unwritable(target, error) from error
+
+    def reserve(self, path: str | Path) -> Path:
+        """A place for a library that opens its file by name; what else it leaves there goes when the group ends.
+
+        Raises:
+            DataError: if the place cannot be written, or is a pipe or a device.
+        """
+        if self._within is not None:
+            return self._within.reserve(path)
+        target = Path(path)
+        if target.exists() and not target.is_file():
+            raise DataError("expected a plain file to write, found another kind; name another file", path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        except OSError as error:
+            raise unwritable(target, error) from error
+        self._folders.append(folder)
+        self._renames.append((folder / target.name, target))
+        return folder / target.name
 
     @staticmethod
     def is_regular(path: str | Path) -> bool:
@@ -214,7 +236,7 @@ class AtomicGroup:
                 if not temporary.exists():
                     done.unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise _unwritable(path, error) from error
+                raise unwritable(path, error) from error
             raise
 
     def _discard(self) -> None:
@@ -225,12 +247,14 @@ class AtomicGroup:
         finally:
             for temporary, _ in self._renames:
                 temporary.unlink(missing_ok=True)
+            for folder in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unwritable(path: str | Path, error: OSError) -> DataError:
-    return DataError(
-        f"cannot be written ({error.strerror or error}); check the folder, its permissions and free space", path
-    )
+def unwritable(path: str | Path, error: Exception) -> DataError:
+    """The error of a file that cannot be written."""
+    reason = getattr(error, "strerror", None) or error
+    return DataError(f"cannot be written ({reason}); check the folder, its permissions and free space", path)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class ImputeSettings:
 
 
 def run_impute(settings: ImputeSettings) -> Path:
-    """Impute a target and write it as GEN, VCF or BCF.
+    """Impute a target and write it in the chosen format.
 
     Args:
         settings: what to impute, with what, and where to.
@@ -104,15 +104,18 @@ def run_impute(settings: ImputeSettings) -> Path:
 
     Raises:
         DataError: if target and model do not fit, or a file is missing or damaged.
-        SettingsError: if a VCF is wanted but nothing tells the chromosome.
+        SettingsError: if a format is wanted that needs the chromosome, and nothing tells it.
     """
     start = time.perf_counter()
     require_device(settings.device)
     bundle = open_bundle(settings.model_prefix)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
-    if settings.output.is_vcf and chromosome is None:
-        raise SettingsError("VCF output needs the chromosome, which neither target nor model tells; give --chromosome")
+    if settings.output.needs_chromosome and chromosome is None:
+        name = settings.output.chosen_format.upper()
+        raise SettingsError(
+            f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome"
+        )
     interval = None if settings.region is None else parse_interval(settings.region)
     plan = plan_imputation(_checked_target(settings, target, bundle, interval), bundle)
     if interval is not None:

@@ -10,13 +10,15 @@ from typing import Protocol
 
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bcf_output import BcfWriter
+from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.gen import GenWriter
+from rnnimp.formats.pgen import PgenWriter
 from rnnimp.formats.vcf_header import VcfContent, parse_fields
 from rnnimp.formats.vcf_output import VcfWriter
 from rnnimp.panel import ImputedBlock
 from rnnimp.scores import minimac_r2
 
-OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf")
+OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
 DEFAULT_FORMAT = "gen"
 _VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
 
@@ -76,8 +78,13 @@ class OutputSettings:
 
     @property
     def is_vcf(self) -> bool:
-        """Whether it is VCF or BCF, which need the chromosome's name."""
+        """Whether it is VCF or BCF."""
         return self.chosen_format in _VCF_WRITERS
+
+    @property
+    def needs_chromosome(self) -> bool:
+        """Whether the format has the chromosome's name in it; GEN has not."""
+        return self.chosen_format != "gen"
 
 
 def open_writer(
@@ -92,13 +99,17 @@ def open_writer(
     Args:
         settings: what to write, and where to.
         sample_names: n_haplotypes / 2 of them.
-        chromosome: its name, which VCF and BCF need.
+        chromosome: its name; None only for GEN.
         contig_length: of the chromosome in base pairs; None where not known.
         records: further lines of a VCF's header.
     """
-    if not settings.is_vcf:
+    if not settings.needs_chromosome:
         return GenWriter(settings.bare_prefix, sample_names)
     assert chromosome is not None
+    if settings.chosen_format == "bgen":
+        return BgenWriter(settings.path, sample_names, chromosome)
+    if settings.chosen_format == "pgen":
+        return PgenWriter(settings.bare_prefix, sample_names, chromosome)
     fields = () if settings.sites_only else settings.fields
     content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
     writer = _VCF_WRITERS[settings.chosen_format]
