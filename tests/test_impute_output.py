@@ -153,8 +153,9 @@ def test_the_header_says_how_the_file_was_made(folder: Path) -> None:
     assert impute(folder, "x.vcf", "--threads", "2", "--format-fields", "GT,DS") == 0
     header = [line for line in (folder / "out" / "x.vcf").read_text().splitlines() if line.startswith("##rnnimp")]
     (command,) = header  # a bundle without a manifest has no checksum
-    assert command.startswith("##rnnimp_imputeCommand=rnnimp impute --model-prefix ")
-    assert command.endswith("--chromosome 22 --format-fields GT,DS")
+    assert command.startswith("##rnnimp_imputeCommand=rnnimp impute --hap ")
+    assert " --chromosome 22 --model-prefix " in command
+    assert command.endswith(" --format-fields GT,DS")
 
 
 def test_the_header_has_the_checksum_of_the_manifest(tmp_path: Path) -> None:
@@ -169,4 +170,4 @@ def test_the_header_has_the_checksum_of_the_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads_are_refused(threads: int) -> None:
     with pytest.raises(SettingsError, match="--threads must be 1 or more"):
-        ImputeSettings("m", "x", vcf="t.vcf", threads=threads)
+        ImputeSettings(model_prefix="m", output_prefix="x", vcf="t.vcf", threads=threads)

@@ -139,7 +139,7 @@ def test_region(files: dict[str, Path], panel: Panel, source: str) -> None:
 def test_block_size_changes_no_byte(files: dict[str, Path], block_sites: int, monkeypatch: pytest.MonkeyPatch) -> None:
     common = {"vcf": files["vcf"], "markers": files["markers"], "test_samples": files["test"]}
     prepare(PrepareSettings(files["out"], **common))
-    monkeypatch.setattr("rnnimp.formats.vcf.MAX_BLOCK_SITES", block_sites)
+    monkeypatch.setattr("rnnimp.formats.alleles.MAX_BLOCK_SITES", block_sites)
     other = files["out"].parent / "other"
     prepare(PrepareSettings(other, **common))
     for name in ALL_FILES:

@@ -316,12 +316,15 @@ class ImputedBlock:
             0.5 where a typed allele is missing. Columns 2i and 2i + 1 belong to sample i.
         is_typed: bool (n_sites,), True where the target's own genotypes stand, False where a model imputed.
         is_missing: bool (n_sites, n_haplotypes), True for the missing alleles of typed sites; None if there are none.
+        is_haploid: bool (n_sites, n_samples), True where a sample has one haplotype, which then stands in both columns;
+            None if there is no such sample.
     """
 
     sites: Sites
     alt_probabilities: NDArray[np.float32]
     is_typed: NDArray[np.bool_]
     is_missing: NDArray[np.bool_] | None = None
+    is_haploid: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -329,6 +332,7 @@ class ImputedBlock:
     def __getitem__(self, selection: slice | NDArray[Any]) -> ImputedBlock:
         """The same samples at the selected sites."""
         is_missing = None if self.is_missing is None else self.is_missing[selection]
+        is_haploid = None if self.is_haploid is None else self.is_haploid[selection]
         return ImputedBlock(
-            self.sites[selection], self.alt_probabilities[selection], self.is_typed[selection], is_missing
+            self.sites[selection], self.alt_probabilities[selection], self.is_typed[selection], is_missing, is_haploid
         )

@@ -14,13 +14,22 @@ def add_parser(subparsers: Any) -> None:
         description="Impute the untyped sites of phased haplotypes with a trained model. Sites are matched by position "
         "and alleles; typed sites keep their genotypes.",
     )
-    target = parser.add_argument_group("target: --hap with --legend, or --vcf")
+    target = parser.add_argument_group("target: --hap with --legend, or one of --haps, --vcf, --bgen, --pgen")
     target.add_argument("--hap", metavar="FILE", help="haplotypes (.hap or .hap.gz)")
     target.add_argument("--legend", metavar="FILE", help="their sites (.legend or .legend.gz)")
-    target.add_argument("--sample", metavar="FILE", help="their sample names (default: Sample_1, Sample_2, ...)")
-    target.add_argument("--vcf", metavar="FILE", help="phased genotypes as .vcf, .vcf.gz or .bcf")
     target.add_argument(
-        "--keep-first-duplicate", action="store_true", help="leave out repeated sites of a VCF in place of refusing it"
+        "--sample", metavar="FILE", help="sample names of --hap, --haps or --bgen (default: Sample_1, Sample_2, ...)"
+    )
+    target.add_argument("--haps", metavar="FILE", help="SHAPEIT's haplotypes with their sites (.haps or .haps.gz)")
+    target.add_argument("--vcf", metavar="FILE", help="phased genotypes as .vcf, .vcf.gz or .bcf; - for standard input")
+    target.add_argument("--bgen", metavar="FILE", help="phased haplotypes as BGEN 1.2 (needs the extra bgen)")
+    target.add_argument(
+        "--pgen", metavar="FILE", help="phased genotypes as .pgen with .pvar and .psam (needs the extra pgen)"
+    )
+    target.add_argument(
+        "--keep-first-duplicate",
+        action="store_true",
+        help="leave out repeated sites of a VCF, BGEN or PGEN in place of refusing it",
     )
     target.add_argument(
         "--chromosome", metavar="NAME", help="chromosome name (default: told from the target or the model)"
@@ -105,9 +114,13 @@ def run(args: argparse.Namespace) -> None:
         output_prefix=args.output_prefix,
         hap=args.hap,
         legend=args.legend,
-        sample=args.sample,
+        haps=args.haps,
         vcf=args.vcf,
+        bgen=args.bgen,
+        pgen=args.pgen,
+        sample=args.sample,
         chromosome=args.chromosome,
+        keep_first_duplicate=args.keep_first_duplicate,
         samples=args.samples,
         region=args.region,
         output_format=args.output_format,
@@ -116,7 +129,6 @@ def run(args: argparse.Namespace) -> None:
         sites_only=args.sites_only,
         threads=args.threads,
         device=args.device,
-        keep_first_duplicate=args.keep_first_duplicate,
         flip=args.flip,
         force=args.force,
     )

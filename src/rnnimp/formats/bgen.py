@@ -1,7 +1,11 @@
-"""BGEN 1.2: phased probabilities of imputed and typed sites, 16 bits each, zlib-compressed, with the samples' names.
+"""BGEN 1.2, in and out, by the package `bgen`.
 
-A genotype of which an allele is missing is missing as a whole: the format knows no half. A haploid sample has one
-probability. The index that the library makes is not kept: it holds a time, so that it would differ from run to run.
+Out: phased probabilities of imputed and typed sites, 16 bits each, zlib-compressed, with the samples' names. A genotype
+of which an allele is missing is missing as a whole: the format knows no half. A haploid sample has one probability. The
+index that the library makes is not kept: it holds a time, so that it would differ from run to run.
+
+In: phased haplotypes. A haplotype carries the allele whose probability is 0.9 or more; without one it is missing. Sites
+without a heterozygous genotype may be unphased.
 """
 
 from __future__ import annotations
@@ -14,12 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.formats.files import AtomicGroup, unwritable
+from rnnimp.errors import DataError
+from rnnimp.formats.alleles import ReadingRules, SiteRecord, on_one_chromosome, panel_of
+from rnnimp.formats.files import AtomicGroup, open_input, unwritable
+from rnnimp.formats.hapslegend import read_samples_of
 from rnnimp.formats.optional import require
 from rnnimp.markers import UNKNOWN_ALLELES
-from rnnimp.panel import ImputedBlock
+from rnnimp.panel import ImputedBlock, PanelStream, default_sample_names
+from rnnimp.ploidy import PloidyRecorder
 
 _BITS = 16
+_CERTAIN = 0.9
 
 
 def library() -> Any:
@@ -72,7 +81,6 @@ class BgenWriter(AtomicGroup):
 
     def write(self, block: ImputedBlock) -> None:
         """Append sites."""
-        ploidy: NDArray[np.uint8] | int = 2
         sites = block.sites
         columns = (sites.ids.tolist(), *(column.tolist() for column in (sites.positions, sites.a0, sites.a1)))
         for row, (name, position, a0, a1) in enumerate(zip(*columns, strict=True)):
@@ -80,16 +88,141 @@ class BgenWriter(AtomicGroup):
             with self._blame():
                 self._file.add_variant(
                     *(name, name, self._chromosome, position, [a0, alt], _probabilities(block, row)),
-                    ploidy=ploidy,
+                    ploidy=2 if block.is_haploid is None else np.where(block.is_haploid[row], 1, 2),
                     phased=True,
                     bit_depth=_BITS,
                 )
 
 
 def _probabilities(block: ImputedBlock, row: int) -> NDArray[np.float64]:
-    """[P(a0), P(a1)] of each of a sample's haplotypes, float64 (n_samples, 4); NaN for missing."""
+    """[P(a0), P(a1)] of each of a sample's haplotypes, float64 (n_samples, 4); NaN for missing or absent."""
     alt = block.alt_probabilities[row].astype(np.float64)
     if block.is_missing is not None:
         is_missing = block.is_missing[row].reshape(-1, 2).any(axis=1)
         alt[np.repeat(is_missing, 2)] = np.nan
+    if block.is_haploid is not None:
+        alt[1::2][block.is_haploid[row]] = np.nan
     return np.stack([1 - alt, alt], axis=1).reshape(-1, 4)
+
+
+def open_panel(
+    path: str | Path,
+    sample: str | Path | None = None,
+    chromosome: str | None = None,
+    keep_first_duplicate: bool = False,
+    ploidy: PloidyRecorder | None = None,
+) -> PanelStream:
+    """Open the phased haplotypes of one chromosome for reading block by block.
+
+    Args:
+        path: a BGEN file of layout 2, sorted by position.
+        sample: sample names, where the file holds none; `Sample_1...` without either.
+        chromosome: the chromosome to read, where the file has several.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
+
+    Raises:
+        DataError: for genotypes that are unphased or of another ploidy, sites out of order or repeated, several
+            chromosomes where none is chosen, or damaged data.
+        RnnimpError: if the library is not installed.
+    """
+    bgen = library()
+    with open_input(path):  # says what is wrong with a path
+        pass
+    try:
+        reader = bgen.BgenReader(str(path), delay_parsing=True)
+        n_samples, names = reader.header.nsamples, tuple(reader.samples)
+    except Exception as error:  # the library raises many kinds, all for a file that is no BGEN
+        raise DataError("expected a BGEN file, found something else, or one damaged in its header", path) from error
+    if sample is not None:
+        names = read_samples_of(path, sample, n_samples)
+    elif not reader.header.has_sample_ids:
+        names = default_sample_names(n_samples)
+    calls = _Calls(path, names, ploidy)
+    records = on_one_chromosome(calls.records(reader), chromosome, path)
+    return panel_of(path, names, records, calls.of, ReadingRules(keep_first_duplicate))
+
+
+class _Calls:
+    """The alleles of one file's variants after each other."""
+
+    def __init__(self, path: str | Path, names: tuple[str, ...], ploidy: PloidyRecorder | None) -> None:
+        self._path, self._names, self._ploidy = path, names, ploidy
+        self._variant: Any = None
+
+    def records(self, reader: Any) -> Iterator[SiteRecord]:
+        """The variants' sites; `of` gives the alleles of the last one."""
+        place, row = "its header", 0
+        variants = iter(reader)
+        while True:
+            try:
+                self._variant = next(variants)
+                ref, *alts = self._variant.alleles
+                chromosome, position = self._variant.chrom.lstrip("0"), self._variant.pos
+            except StopIteration:
+                break
+            except Exception as error:  # as above
+                raise self._damaged(place) from error
+            name = self._variant.rsid or self._variant.varid
+            alts = [alt for alt in alts if alt != "."]
+            yield SiteRecord(chromosome, position, None if name in ("", ".") else name, ref, alts, row)
+            place, row = f"{chromosome}:{position}", row + 1
+
+    def _damaged(self, place: str) -> DataError:
+        return DataError(
+            f"expected BGEN variants to the end, found damaged data after {place}; make it again", self._path
+        )
+
+    def of(self, record: SiteRecord) -> NDArray[np.int16]:
+        """Allele numbers of the last variant, int16 (n_samples, 2); -1 for missing."""
+        place = f"{record.CHROM}:{record.POS}"
+        try:
+            is_phased, values, numbers = self._variant.is_phased, self._variant.probabilities, self._variant.ploidy
+            n_alleles = len(self._variant.alleles)
+        except Exception as error:
+            raise self._damaged(place) from error
+        is_haploid = numbers == 1
+        wrong = np.flatnonzero((numbers != 2) & ~(is_haploid & (self._ploidy is not None)))
+        if wrong.size:
+            sample = int(wrong[0])
+            raise DataError(
+                f"expected diploid genotypes, found ploidy {numbers[sample]} at {place} in sample "
+                f"{self._names[sample]}; leave out such regions or samples",
+                self._path,
+            )
+        if is_phased:
+            calls = _likely_alleles(values.reshape(len(numbers), -1, n_alleles))
+        else:
+            calls = self._homozygous(values, is_haploid, n_alleles, place)
+        if calls.shape[1] == 1:
+            calls = calls.repeat(2, axis=1)
+        calls[is_haploid, 1] = calls[is_haploid, 0]
+        if self._ploidy is not None:
+            self._ploidy.add(record.POS, is_haploid, np.ones(len(numbers), dtype=bool))
+        return calls
+
+    def _homozygous(
+        self, values: NDArray[np.float32], is_haploid: NDArray[np.bool_], n_alleles: int, place: str
+    ) -> NDArray[np.int16]:
+        """Alleles of unphased genotypes, of which phase says nothing: plink2 writes sites without heterozygotes so."""
+        copies = _likely_alleles(values[:, None, :])[:, 0]
+        n_copies = np.where(is_haploid, 1, 2)
+        is_homozygous = (copies < 1) | (copies == n_copies)
+        if n_alleles != 2 or not is_homozygous.all():
+            sample = self._names[int(np.argmin(is_homozygous))] if n_alleles == 2 else self._names[0]
+            raise DataError(
+                f"expected phased haplotypes, found an unphased genotype at {place} in sample {sample}; phase the data "
+                "first",
+                self._path,
+            )
+        return np.minimum(copies, 1)[:, None].repeat(2, axis=1)
+
+
+def _likely_alleles(probabilities: NDArray[np.float32]) -> NDArray[np.int16]:
+    """The certain one of each haplotype's alleles, or of each sample's genotypes; -1 where there is none.
+
+    Args:
+        probabilities: (n_samples, n_haplotypes_a_sample, n_alleles); NaN for missing.
+    """
+    known = np.nan_to_num(probabilities, nan=0.0)
+    return np.where(known.max(axis=2) >= _CERTAIN, known.argmax(axis=2), -1).astype(np.int16)

@@ -77,7 +77,7 @@ def gen_text(block: ImputedBlock) -> Iterator[bytes]:
 
 
 def _rows_text(block: ImputedBlock) -> bytes:
-    values = decimals(genotype_probabilities(block.alt_probabilities), _DECIMALS, 1)
+    values = decimals(_genotypes(block), _DECIMALS, 1)
     padded = np.empty((*values.shape[:-1], values.shape[-1] + 1), dtype=np.uint8)
     padded[..., 0] = ord(" ")
     padded[..., 1:] = values
@@ -87,6 +87,15 @@ def _rows_text(block: ImputedBlock) -> bytes:
         for name, position, a0, a1 in zip(*(column.tolist() for column in columns), strict=True)
     ]
     return b"".join(head + row + b"\n" for head, row in zip(heads, packed_rows(padded), strict=True))
+
+
+def _genotypes(block: ImputedBlock) -> NDArray[np.float64]:
+    """P(0, 1 and 2 copies of a1); a haploid sample is written as if homozygous, as Oxford's programs do on chrX."""
+    genotypes = genotype_probabilities(block.alt_probabilities)
+    if block.is_haploid is not None:
+        alt = block.alt_probabilities[:, ::2][block.is_haploid].astype(np.float64)
+        genotypes[block.is_haploid] = np.stack([1 - alt, np.zeros_like(alt), alt], axis=1)
+    return genotypes
 
 
 def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeTable:

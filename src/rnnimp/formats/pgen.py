@@ -67,6 +67,7 @@ class PgenWriter(AtomicGroup):
         self._prefix, self._sample_names, self._chromosome = str(prefix), sample_names, chromosome
         self._library = library()
         self._n_sites = 0
+        self._is_haploid = np.zeros(len(sample_names), dtype=bool)
         spaced = [name for name in sample_names if len(name.split()) != 1]
         if spaced or not sample_names:
             found = repr(spaced[0]) if spaced else "none"
@@ -76,7 +77,7 @@ class PgenWriter(AtomicGroup):
         self._pgen = self.reserve(f"{self._prefix}.pgen")
         self._pvar = self.open(f"{self._prefix}.pvar")
         self._pvar.write(_PVAR_HEADER.format(chromosome=self._chromosome).encode())
-        self.open(f"{self._prefix}.psam").write("".join(["#IID\n", *(f"{n}\n" for n in self._sample_names)]).encode())
+        self._psam = self.open(f"{self._prefix}.psam")
         with self._blame():
             spool: IO[bytes] = tempfile.TemporaryFile(dir=self._pgen.parent)  # noqa: SIM115 (closed by the stack)
             self._spool = self._stack.enter_context(spool)
@@ -97,15 +98,28 @@ class PgenWriter(AtomicGroup):
             probabilities = part.alt_probabilities.astype(np.float64)
             if part.is_missing is not None:
                 probabilities[part.is_missing] = np.nan
-            self._pvar.write(_pvar_text(part, probabilities, self._chromosome).encode())
+            self._pvar.write(_pvar_text(part, _without_doubles(part, probabilities), self._chromosome).encode())
             with self._blame():
                 self._spool.write(_steps(dosages(probabilities)).tobytes())
+            self._note_haploid(part)
         self._n_sites += len(block)
+
+    def _note_haploid(self, block: ImputedBlock) -> None:
+        if block.is_haploid is not None:
+            self._is_haploid |= block.is_haploid.any(axis=0)
+
+    def _psam_text(self) -> str:
+        """Samples that are haploid somewhere are males, from which plink2 knows what their dosages on chrX mean."""
+        if not self._is_haploid.any():
+            return "".join(["#IID\n", *(f"{name}\n" for name in self._sample_names)])
+        sexes = zip(self._sample_names, self._is_haploid.tolist(), strict=True)
+        return "".join(["#IID\tSEX\n", *(f"{name}\t{1 if is_haploid else 2}\n" for name, is_haploid in sexes)])
 
     def _end(self) -> None:
         """Bring the dosages from the nameless file into the PGEN."""
         if not self._n_sites:
             raise DataError("expected sites to write, found none, which PGEN cannot hold", f"{self._prefix}.pgen")
+        self._psam.write(self._psam_text().encode())
         n_samples = len(self._sample_names)
         batch = max(1, _BATCH_BYTES // (4 * n_samples))
         with self._blame():
@@ -118,6 +132,15 @@ class PgenWriter(AtomicGroup):
                 steps = np.frombuffer(self._spool.read(2 * n_rows * n_samples), dtype=np.uint16)
                 writer.append_dosages_batch(_from_steps(steps).reshape(n_rows, n_samples))
             writer.close()
+
+
+def _without_doubles(block: ImputedBlock, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probabilities with NaN for the second columns of haploid samples, so that nobody counts twice."""
+    if block.is_haploid is None:
+        return probabilities
+    single = probabilities.copy()
+    single[:, 1::2][block.is_haploid] = np.nan
+    return single
 
 
 def _steps(values: NDArray[np.float64]) -> NDArray[np.uint16]:

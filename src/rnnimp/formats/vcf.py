@@ -1,55 +1,28 @@
 """Reading VCF and BCF: phased panels block by block, and unphased genotypes with their uncertainty.
 
-Every alternative allele becomes one site, so a record with three of them gives three sites at one position. Alleles
-that are no sequence (`<DEL>`, `*`, breakends) are left out and counted, and so are records without alternatives,
-unless they are asked for. Alleles are upper-cased. Ids: `.` becomes `chrom:pos:ref:alt`, the id of a record with
-several alternatives gets `:ref:alt` behind it.
+Every alternative allele becomes one site; see `alleles.py`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Iterator
-from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.hapslegend import allele_key, check_order
+from rnnimp.formats.alleles import Allele, ReadingRules, alleles_of, panel_of, sites_of, split_record
+from rnnimp.formats.hapslegend import check_order
 from rnnimp.formats.vcf_records import Record, RecordReader
 from rnnimp.interval import chosen_interval
-from rnnimp.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
-
-BLOCK_BYTES = 1 << 24
-MAX_BLOCK_SITES = 4096
-
-NO_SEQUENCE = "alternative alleles that are no sequence"
-REPEATED = "sites whose position and alleles stood before"
-"""Why sites are left out: the reasons in `PanelStream.left_out`."""
+from rnnimp.panel import GenotypeTable, PanelStream, Sites
+from rnnimp.ploidy import PloidyRecorder
 
 QUALITY_SCORES = ("R2", "INFO", "DR2")
 """Estimates of a site's r2 in INFO: Minimac's and ours, IMPUTE's and ours, Beagle's."""
 
 _END = -2  # cyvcf2's code for "this sample has fewer alleles"
 _MISSING_INTEGER = -(2**31)
-_NO_ALLELE = -3  # of no genotype
-
-_log = logging.getLogger(__name__)
-
-
-class _Allele(NamedTuple):
-    """An alternative allele of a record: its number in the record's genotypes, and the site it makes."""
-
-    number: int
-    chromosome: str
-    position: int
-    id: str
-    ref: str
-    alt: str
 
 
 def open_panel(
@@ -59,6 +32,7 @@ def open_panel(
     keep_first_duplicate: bool = False,
     keep_monomorphic: bool = False,
     block_sites: int | None = None,
+    ploidy: PloidyRecorder | None = None,
 ) -> PanelStream:
     """Open the phased diploid genotypes of one chromosome for reading block by block.
 
@@ -73,10 +47,11 @@ def open_panel(
         keep_monomorphic: whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`:
             in a target they say that everybody carries REF.
         block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+        ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
 
     Raises:
-        DataError: naming the place and the sample, for genotypes that are absent, unphased or not diploid, sites out
-            of order or repeated, several chromosomes where none is chosen, or damaged data.
+        DataError: naming the place and the sample, for genotypes that are absent, unphased or of another ploidy, sites
+            out of order or repeated, several chromosomes where none is chosen, or damaged data.
         SettingsError: for a malformed region.
     """
     interval = chosen_interval(region, chromosome)
@@ -84,16 +59,16 @@ def open_panel(
     names = reader.sample_names
     if not names:
         raise DataError("expected phased genotypes, found a VCF without samples", path)
-    left_out = Counter[str]()
-    records = reader.records(interval)
-    rows = _panel_rows(reader, _alleles(reader, records, keep_first_duplicate, keep_monomorphic, left_out))
-    blocks = _blocks(rows, names, block_sites or max(1, min(MAX_BLOCK_SITES, BLOCK_BYTES // (2 * len(names)))))
-    first = next(blocks, None)
-    if first is None:
-        place = f" in {interval}" if interval is not None else ""
-        raise DataError(f"expected sites{place}, found none whose alternative allele is a sequence", path)
-    length = reader.contig_length(first.sites.chromosome or "")
-    return PanelStream(names, chain([first], blocks), length, left_out)
+    return panel_of(
+        path,
+        names,
+        reader.records(interval),
+        lambda record: _phased_calls(record, reader, ploidy),
+        ReadingRules(keep_first_duplicate, keep_monomorphic),
+        block_sites,
+        contig_length=reader.contig_length,
+        place=f" in {interval}" if interval is not None else "",
+    )
 
 
 def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
@@ -104,91 +79,15 @@ def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
     Raises:
         DataError: as `open_panel`, but for the genotypes.
     """
-    sites: list[_Allele] = []
+    sites: list[Allele] = []
     for record in RecordReader(path).records(chosen_interval(None, chromosome)):
-        sites += _split(record, keep_monomorphic=True)
-    return _sites(sites, chromosome)
+        sites += split_record(record, keep_monomorphic=True)
+    return sites_of(sites, chromosome)
 
 
-def _alleles(
-    reader: RecordReader,
-    records: Iterator[Record],
-    keep_first_duplicate: bool,
-    keep_monomorphic: bool = False,
-    left_out: Counter[str] | None = None,
-) -> Iterator[tuple[Record, list[_Allele]]]:
-    position, seen = 0, set[tuple[str, str]]()  # exchanged alleles make no other site
-    left_out = Counter[str]() if left_out is None else left_out
-    for record in records:
-        found = record.POS
-        if found != position:
-            position, seen = found, set()
-        alleles = _split(record, keep_monomorphic)
-        left_out[NO_SEQUENCE] += max(len(record.ALT), 1) - len(alleles)
-        new = [allele for allele in alleles if allele_key(allele.ref, allele.alt) not in seen]
-        if len(new) < len(alleles) and not keep_first_duplicate:
-            raise DataError(
-                f"expected each site once, found {record.CHROM}:{position} {record.REF} {','.join(record.ALT)} again; "
-                "remove the duplicate, or keep the first with --keep-first-duplicate",
-                reader.path,
-            )
-        left_out[REPEATED] += len(alleles) - len(new)
-        seen.update(allele_key(allele.ref, allele.alt) for allele in new)
-        if new:
-            yield record, new
-    for reason, count in left_out.items():
-        if count:
-            _log.info("%s: left out %d %s", reader.path, count, reason)
-
-
-def _split(record: Record, keep_monomorphic: bool) -> list[_Allele]:
-    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF.upper(), record.ALT
-    found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
-    if not alts and keep_monomorphic:
-        found = [(_NO_ALLELE, ".")]
-    alleles = []
-    for number, alt in found:
-        if record.ID is None:
-            name = f"{chromosome}:{position}:{ref}:{alt}"
-        else:
-            name = record.ID if len(alts) < 2 else f"{record.ID}:{ref}:{alt}"
-        alleles.append(_Allele(number, chromosome, position, name, ref, alt))
-    return alleles
-
-
-def _sites(alleles: list[_Allele], chromosome: str | None = None) -> Sites:
-    return Sites(
-        as_strings(allele.id for allele in alleles),
-        np.fromiter((allele.position for allele in alleles), np.int64, len(alleles)),
-        as_strings(allele.ref for allele in alleles),
-        as_strings(allele.alt for allele in alleles),
-        chromosome=alleles[0].chromosome if alleles else chromosome,
-    )
-
-
-def _panel_rows(
-    reader: RecordReader, records: Iterator[tuple[Record, list[_Allele]]]
-) -> Iterator[tuple[_Allele, NDArray[np.int8]]]:
-    for record, alleles in records:
-        calls = _phased_calls(record, reader).reshape(-1)
-        missing = calls < 0 if calls.min() < 0 else None
-        for allele in alleles:
-            row = (calls == allele.number).view(np.int8)
-            if missing is not None:
-                row[missing] = -1
-            yield allele, row
-
-
-def _blocks(
-    rows: Iterator[tuple[_Allele, NDArray[np.int8]]], names: tuple[str, ...], block_sites: int
-) -> Iterator[Panel]:
-    while block := list(islice(rows, block_sites)):
-        yield Panel(_sites([allele for allele, _ in block]), np.stack([row for _, row in block]), names)
-
-
-def _phased_calls(record: Record, reader: RecordReader) -> NDArray[np.int16]:
+def _phased_calls(record: Record, reader: RecordReader, ploidy: PloidyRecorder | None) -> NDArray[np.int16]:
     """Allele numbers, (n_samples, 2); below 0 for missing."""
-    calls, phased = _diploid_calls(record, reader)
+    calls, phased = _diploid_calls(record, reader, ploidy)
     if not phased.all():
         doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
         if doubtful.size:
@@ -201,16 +100,32 @@ def _phased_calls(record: Record, reader: RecordReader) -> NDArray[np.int16]:
     return calls
 
 
-def _diploid_calls(record: Record, reader: RecordReader) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+def _diploid_calls(
+    record: Record, reader: RecordReader, ploidy: PloidyRecorder | None = None
+) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased."""
     place = f"{record.CHROM}:{record.POS}"
     if "GT" not in (record.FORMAT or ()):
         raise DataError(f"expected genotypes, found no FORMAT field GT at {place}", reader.path)
     array = record.genotype.array()
     calls, phased = array[:, :-1], array[:, -1] != 0
-    if calls.shape != (len(reader.sample_names), 2) or (calls.min() == _END):
+    if ploidy is not None:
+        is_haploid = np.count_nonzero(calls != _END, axis=1) == 1
+        ploidy.add(record.POS, is_haploid, calls.max(axis=1) >= 0)
+        calls = _doubled(calls, is_haploid)
+    if calls.shape != (len(reader.sample_names), 2) or calls.min() == _END:
         calls = _padded(calls, place, reader)
     return calls, phased
+
+
+def _doubled(calls: NDArray[np.int16], is_haploid: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Put the allele of haploid samples into both columns."""
+    if not is_haploid.any():
+        return calls
+    wide = np.full((len(calls), max(2, calls.shape[1])), _END, dtype=np.int16)
+    wide[:, : calls.shape[1]] = calls
+    wide[is_haploid, 1] = wide[is_haploid, 0]
+    return wide
 
 
 def _padded(calls: NDArray[np.int16], place: str, reader: RecordReader) -> NDArray[np.int16]:
@@ -252,12 +167,12 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     reader = RecordReader(path)
     if not reader.sample_names:
         raise DataError("expected genotypes, found a VCF without samples", path)
-    alleles: list[_Allele] = []
+    alleles: list[Allele] = []
     probabilities: list[NDArray[np.float32]] = []
     dosages: list[NDArray[np.float32]] = []
     typed: list[bool] = []
     scores: dict[str, list[float]] = {name: [] for name in QUALITY_SCORES if reader.declares("INFO", name)}
-    for record, new in _alleles(reader, reader.records(chosen_interval(None, chromosome)), keep_first_duplicate=False):
+    for record, new in alleles_of(path, reader.records(chosen_interval(None, chromosome)), ReadingRules()):
         record_probabilities, record_dosages = _record_genotypes(record, reader)
         is_typed = _is_typed(record, reader)
         for allele in new:
@@ -269,7 +184,7 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
                 values.append(_of_allele(record.INFO.get(name), allele.number))
     if not alleles:
         raise DataError("expected sites, found none whose alternative allele is a sequence", path)
-    sites = _sites(alleles)
+    sites = sites_of(alleles)
     check_order(sites, path)
     flags = np.array(typed, dtype=np.bool_) if is_typed is not None else None
     arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}

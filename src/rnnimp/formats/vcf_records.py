@@ -9,10 +9,13 @@ trusted only once it has seen a record behind the interval; where there is none,
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.files import open_input
@@ -21,6 +24,8 @@ from rnnimp.panel import same_chromosome
 
 Record = Any
 """A cyvcf2.Variant."""
+
+STANDARD_INPUT = "-"
 
 _INDEX_ENDINGS = (".csi", ".tbi")
 
@@ -34,7 +39,8 @@ class RecordReader:
         is_indexed: whether an index lies beside it.
 
     Args:
-        path: a `.vcf`, `.vcf.gz` or `.bcf` file; its content tells which.
+        path: a `.vcf`, `.vcf.gz` or `.bcf` file; its content tells which. `-` is the standard input; it and other pipes
+            are copied into a temporary file first, so that they are checked as files are.
         threads: for unpacking.
 
     Raises:
@@ -42,10 +48,12 @@ class RecordReader:
     """
 
     def __init__(self, path: str | Path, threads: int = 2) -> None:
-        self.path = path
-        with open_input(path):  # says what is wrong with a path, and looks at the end of BGZF data
+        self.path = "standard input" if str(path) == STANDARD_INPUT else path
+        self._copy = _copy_of_pipe(path)
+        self._file: str | Path = path if self._copy is None else self._copy.name
+        with open_input(self._file):  # says what is wrong with a path, and looks at the end of BGZF data
             pass
-        self._vcf = _open(path, threads)
+        self._vcf = _open(self._file, self.path, threads)
         self.sample_names: tuple[str, ...] = tuple(self._vcf.samples)
         self.is_indexed = any(Path(f"{path}{ending}").exists() for ending in _INDEX_ENDINGS)
         self._header: str = self._vcf.raw_header
@@ -96,7 +104,7 @@ class RecordReader:
                 return
             if position >= interval.start:  # an earlier one reaches into the interval
                 yield record
-        with open_input(self.path) as unpacked:
+        with open_input(self._file) as unpacked:
             while unpacked.read(1 << 20):
                 pass
 
@@ -159,7 +167,7 @@ class RecordReader:
             yield record
 
     def _chromosomes_by_index(self) -> list[str]:
-        vcf = _open(self.path, threads=1)  # its own: a query moves the place that reading goes on from
+        vcf = _open(self._file, self.path, threads=1)  # its own: a query moves the place that reading goes on from
         try:
             return [name for name in vcf.seqnames if _has_record(vcf, name)]
         except Exception as error:
@@ -191,11 +199,29 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - 25} more" if len(names) > 25 else shown
 
 
-def _open(path: str | Path, threads: int) -> Any:
+def _copy_of_pipe(path: str | Path) -> IO[bytes] | None:
+    """A temporary file with what a pipe gives; None for a file, which needs none."""
+    is_standard_input = str(path) == STANDARD_INPUT
+    if not is_standard_input and not Path(path).is_fifo():
+        return None
+    copy: IO[bytes] = tempfile.NamedTemporaryFile(prefix="rnnimp-", suffix=".vcf")  # noqa: SIM115 (goes with the reader)
+    try:
+        if is_standard_input:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with Path(path).open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
+        copy.flush()
+    except OSError as error:
+        raise DataError(f"cannot be copied to {copy.name} ({error.strerror or error})", path) from error
+    return copy
+
+
+def _open(file: str | Path, path: str | Path, threads: int) -> Any:
     from cyvcf2 import VCF
 
     try:
-        return VCF(str(path), threads=threads)
+        return VCF(str(file), threads=threads)
     except Exception as error:
         raise DataError(
             "expected a VCF or BCF file, found something else, or one truncated or damaged in its header", path

@@ -25,25 +25,20 @@ from rnnimp.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
 from rnnimp.pipeline.impute_checks import check_target, log_report, report_path, require_fit, save_report
 from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
-from rnnimp.pipeline.impute_target import Target, chosen_samples, read_target
+from rnnimp.pipeline.impute_target import Target, TargetFiles, chosen_samples, read_target, with_ploidy
 
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ImputeSettings:
-    """What to impute, with what, and where to.
+@dataclass(frozen=True, kw_only=True)
+class ImputeSettings(TargetFiles):
+    """What to impute, with what, and where to; what concerns the target is in `TargetFiles`.
 
     Attributes:
         model_prefix: of the bundle.
         output_prefix: of the files to write.
-        hap: the target's haplotypes, with `legend`; or else `vcf`.
-        legend: their sites.
-        sample: their sample names; `Sample_1...` without.
-        vcf: the target as VCF or BCF.
-        chromosome: its name; None to take it from the target or the model.
         samples: a file that names the samples to impute; all without.
         region: sites to write, as `22:50.3-50.6Mb`; markers around it are used all the same.
         output_format: and the next three: see `OutputSettings`.
@@ -52,18 +47,12 @@ class ImputeSettings:
         sites_only: see there.
         threads: groups of haplotypes run at once; no byte of the output depends on it.
         device: where models run, one of `DEVICES`.
-        keep_first_duplicate: whether sites of a VCF that repeat are left out, not refused.
         flip: whether target sites on the other strand are brought to the model's.
         force: whether regions are imputed of which the target has few markers.
     """
 
     model_prefix: str
     output_prefix: str
-    hap: str | None = None
-    legend: str | None = None
-    sample: str | None = None
-    vcf: str | None = None
-    chromosome: str | None = None
     samples: str | None = None
     region: str | None = None
     output_format: str | None = None
@@ -72,17 +61,11 @@ class ImputeSettings:
     sites_only: bool = False
     threads: int = 1
     device: str = "cpu"
-    keep_first_duplicate: bool = False
     flip: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:
-        if (self.vcf is None) == (self.hap is None):
-            raise SettingsError("expected one target, either --hap with --legend or --vcf; give one of them")
-        if (self.hap is None) != (self.legend is None):
-            raise SettingsError("expected --hap and --legend together; a VCF needs neither")
-        if self.vcf is not None and self.sample is not None:
-            raise SettingsError("--sample goes with --hap; a VCF names its samples itself")
+        super().__post_init__()
         if self.threads < 1:
             raise SettingsError(f"--threads must be 1 or more, found {self.threads}")
         _ = self.output  # checks its part
@@ -128,7 +111,7 @@ def run_impute(settings: ImputeSettings) -> Path:
         closing(blocks),
     ):
         for block in accurate_sites(_with_progress(blocks, plan.n_sites), settings.min_r2):
-            writer.write(block)
+            writer.write(with_ploidy(block, target.ploidy))
             n_written += len(block)
     _report(plan, settings.output.path, n_written, time.perf_counter() - start)
     return settings.output.path

@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from rnnimp.errors import DataError
-from rnnimp.formats import hapslegend, vcf
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats import bgen, hapslegend, pgen_input, shapeit, vcf
+from rnnimp.formats.alleles import REPEATED
 from rnnimp.formats.files import read_lines
-from rnnimp.panel import Panel
+from rnnimp.panel import ImputedBlock, Panel
+from rnnimp.ploidy import Ploidy, PloidyRecorder
 
 
-class TargetFiles(Protocol):
-    """Where a target lies; see `ImputeSettings`."""
+@dataclass(frozen=True, kw_only=True)
+class TargetFiles:
+    """Where a target lies: exactly one of `hap`, `haps`, `vcf`, `bgen` and `pgen`.
 
-    @property
-    def hap(self) -> str | None:
-        """Haplotypes, with `legend`."""
+    Attributes:
+        hap: haplotypes, with `legend`.
+        legend: their sites.
+        haps: SHAPEIT's haplotypes with their sites.
+        vcf: VCF or BCF; `-` for the standard input.
+        bgen: phased BGEN.
+        pgen: phased PGEN, or its prefix.
+        sample: names of the samples of `hap`, `haps` or `bgen`.
+        chromosome: its name; None to take it from the file, or the model's where the file has several.
+        keep_first_duplicate: whether sites that repeat are left out, not refused; not of `hap` and `haps`.
+    """
 
-    @property
-    def legend(self) -> str | None:
-        """Their sites."""
+    hap: str | None = None
+    legend: str | None = None
+    haps: str | None = None
+    vcf: str | None = None
+    bgen: str | None = None
+    pgen: str | None = None
+    sample: str | None = None
+    chromosome: str | None = None
+    keep_first_duplicate: bool = False
 
-    @property
-    def sample(self) -> str | None:
-        """Their sample names."""
-
-    @property
-    def vcf(self) -> str | None:
-        """VCF or BCF."""
-
-    @property
-    def chromosome(self) -> str | None:
-        """Its name as asked for."""
-
-    @property
-    def keep_first_duplicate(self) -> bool:
-        """Whether sites of a VCF that repeat are left out, not refused."""
+    def __post_init__(self) -> None:
+        given = [name for name in ("hap", "haps", "vcf", "bgen", "pgen") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise SettingsError(
+                "expected one target, either --hap with --legend or --vcf, --haps, --bgen or --pgen; give one of them"
+            )
+        if (self.hap is None) != (self.legend is None):
+            raise SettingsError("expected --hap and --legend together; the other formats need neither")
+        if self.sample is not None and given[0] in ("vcf", "pgen"):
+            raise SettingsError(
+                f"--sample goes with --hap, --haps or --bgen; a {given[0].upper()} names its samples itself"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +63,14 @@ class Target:
         name: of the file, for messages.
         contig_length: of the chromosome in base pairs, where the file says so.
         n_repeated: sites of the file that were left out as repeated.
+        ploidy: who is haploid where, their alleles standing in both columns; None if nobody is.
     """
 
     panel: Panel
     name: str
     contig_length: int | None = None
     n_repeated: int = 0
+    ploidy: Ploidy | None = None
 
 
 def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
@@ -68,17 +83,39 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     Raises:
         DataError: naming what is malformed, and where.
     """
+    # a file may hold other chromosomes, which the model has nothing to say about
+    chromosome = files.chromosome or model_chromosome
+    recorder = PloidyRecorder()
+    if files.hap is not None and files.legend is not None:
+        panel = hapslegend.open_panel(files.hap, files.legend, files.sample, files.chromosome).read()
+        return Target(panel, files.legend)
+    if files.haps is not None:
+        panel = shapeit.read_haps(files.haps, files.sample, files.chromosome, recorder)
+        return Target(panel, files.haps, ploidy=recorder.ploidy())
     if files.vcf is not None:
-        # a VCF may hold other chromosomes, which the model has nothing to say about
-        chromosome = files.chromosome or model_chromosome
+        name = files.vcf
         stream = vcf.open_panel(
-            files.vcf, None, chromosome, keep_first_duplicate=files.keep_first_duplicate, keep_monomorphic=True
+            name, None, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
         )
-        panel = stream.read()
-        return Target(panel, files.vcf, stream.contig_length, stream.left_out[vcf.REPEATED])
-    assert files.hap is not None and files.legend is not None
-    panel = hapslegend.open_panel(files.hap, files.legend, files.sample, files.chromosome).read()
-    return Target(panel, files.legend)
+    elif files.bgen is not None:
+        name = files.bgen
+        stream = bgen.open_panel(name, files.sample, chromosome, files.keep_first_duplicate, ploidy=recorder)
+    else:
+        assert files.pgen is not None
+        name = files.pgen
+        stream = pgen_input.open_panel(
+            name, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+        )
+    panel = stream.read()
+    return Target(panel, name, stream.contig_length, stream.left_out[REPEATED], recorder.ploidy())
+
+
+def with_ploidy(block: ImputedBlock, ploidy: Ploidy | None) -> ImputedBlock:
+    """The block with who is haploid at its sites; imputed ones are as the typed site before them."""
+    if ploidy is None:
+        return block
+    is_haploid = ploidy.at(block.sites.positions)
+    return replace(block, is_haploid=is_haploid) if is_haploid.any() else block
 
 
 def chosen_samples(target: Target, path: str | None) -> Target:
@@ -96,4 +133,5 @@ def chosen_samples(target: Target, path: str | None) -> Target:
         raise DataError(f"expected samples of the target, a name a line, found {found}; check --samples", path)
     chosen = set(names)
     rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
-    return replace(target, panel=target.panel.take_samples(rows))
+    ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)
+    return replace(target, panel=target.panel.take_samples(rows), ploidy=ploidy)
