@@ -74,7 +74,10 @@ class SiteSums:
 
 
 def sums_of(
-    probabilities: NDArray[np.float32], is_missing: NDArray[np.bool_] | None, n_carried: NDArray[np.int64]
+    probabilities: NDArray[np.float32],
+    is_missing: NDArray[np.bool_] | None,
+    n_carried: NDArray[np.int64],
+    is_haploid: NDArray[np.bool_] | None = None,
 ) -> SiteSums:
     """Sums over all samples of a stretch of sites.
 
@@ -82,21 +85,47 @@ def sums_of(
         probabilities: float32 (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 belong to sample i.
         is_missing: bool (n_sites, n_haplotypes); None if there is none.
         n_carried: int64 (n_sites,), alleles 1 in the most likely genotypes.
+        is_haploid: bool (n_sites, n_samples), whose second column counts in no sum; None if nobody's.
     """
     n_sites, n_haplotypes = probabilities.shape
+    if is_haploid is not None:
+        return _sums_with_haploid(probabilities, is_missing, n_carried, is_haploid)
     if is_missing is None:
         dose, square = _dose_and_square(probabilities)
         count = np.full(n_sites, n_haplotypes, dtype=np.int64)
         return SiteSums(n_carried, count, dose, square, count, dose, square)
-    known = np.where(is_missing, np.float32(0), probabilities)
     has_missing = np.repeat(is_missing[:, ::2] | is_missing[:, 1::2], 2, axis=1)
-    complete = np.where(has_missing, np.float32(0), known)
+    return _sums_without(probabilities, is_missing, has_missing, n_carried)
+
+
+def _sums_with_haploid(
+    probabilities: NDArray[np.float32],
+    is_missing: NDArray[np.bool_] | None,
+    n_carried: NDArray[np.int64],
+    is_haploid: NDArray[np.bool_],
+) -> SiteSums:
+    is_absent = np.zeros(probabilities.shape, dtype=bool)
+    is_absent[:, 1::2] = is_haploid
+    if is_missing is None:
+        return _sums_without(probabilities, is_absent, is_absent, n_carried)
+    has_missing = np.repeat(is_missing[:, ::2] | (is_missing[:, 1::2] & ~is_haploid), 2, axis=1)
+    return _sums_without(probabilities, is_missing | is_absent, has_missing | is_absent, n_carried)
+
+
+def _sums_without(
+    probabilities: NDArray[np.float32],
+    is_left_out: NDArray[np.bool_],
+    is_incomplete: NDArray[np.bool_],
+    n_carried: NDArray[np.int64],
+) -> SiteSums:
+    """Sums without some haplotypes, and without those of incomplete samples."""
+    n_haplotypes = probabilities.shape[1]
     return SiteSums(
         n_carried,
-        n_haplotypes - np.count_nonzero(is_missing, axis=1),
-        *_dose_and_square(known),
-        n_haplotypes - np.count_nonzero(has_missing, axis=1),
-        *_dose_and_square(complete),
+        n_haplotypes - np.count_nonzero(is_left_out, axis=1),
+        *_dose_and_square(np.where(is_left_out, np.float32(0), probabilities)),
+        n_haplotypes - np.count_nonzero(is_incomplete, axis=1),
+        *_dose_and_square(np.where(is_incomplete, np.float32(0), probabilities)),
     )
 
 

@@ -19,7 +19,7 @@ from rnnimp.panel import ImputedBlock
 from rnnimp.site_sums import SiteSums
 
 _INT8, _INT32, _FLOAT, _CHARACTERS = 1, 3, 5, 7  # BCF's numbers of the types
-_MISSING_FLOAT, _END_OF_VECTOR = 0x7F800001, 0x7F800002
+_MISSING_FLOAT, _END_OF_VECTOR, _END_OF_INTEGERS = 0x7F800001, 0x7F800002, 0x81
 _LONGEST_SIZE = 15  # from which on a length is written as a number of its own
 _SHARED = struct.Struct("<3i3I")
 _LENGTHS = struct.Struct("<2I")
@@ -130,7 +130,10 @@ def _sample_columns(calls: Calls, content: VcfContent, first_key: int) -> NDArra
 def _pairs(calls: Calls) -> NDArray[np.uint8]:
     """(n_sites, n_samples, 2): the allele's number plus 1, times 2; plus 1 in the second, since they are phased."""
     first, second = calls.alleles
-    return np.stack([(first + 1) << 1, ((second + 1) << 1) | 1], axis=2).view(np.uint8)
+    pairs = np.stack([(first + 1) << 1, ((second + 1) << 1) | 1], axis=2).view(np.uint8)
+    if calls.is_haploid is not None:
+        pairs[calls.is_haploid, 1] = _END_OF_INTEGERS
+    return pairs
 
 
 def _floats(calls: Calls, key: str) -> NDArray[np.uint32]:
@@ -144,6 +147,11 @@ def _floats(calls: Calls, key: str) -> NDArray[np.uint32]:
     }
     scale = np.float32(10 ** (DOSAGE_DECIMALS if key == "DS" else PROBABILITY_DECIMALS))
     bits: NDArray[np.uint32] = (np.rint(np.stack(values[key](), axis=2) * scale) / scale).view(np.uint32)
+    if calls.is_haploid is not None:
+        if key in ("HDS", "GP"):
+            bits[calls.is_haploid, -1] = _END_OF_VECTOR
+        if key == "AP2":
+            bits[calls.is_haploid, 0] = _MISSING_FLOAT
     if calls.is_incomplete is not None:
         bits[calls.is_incomplete] = _END_OF_VECTOR
         bits[calls.is_incomplete, 0] = _MISSING_FLOAT

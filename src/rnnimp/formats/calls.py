@@ -2,7 +2,8 @@
 
 The most likely pair is a pair of the most likely genotype; of 0|1 and 1|0 the likelier one. So it always agrees with
 the genotype's probabilities, which taking the likelier allele of each haplotype would not: at 0.45 and 0.45 the pair
-0|0 is likelier than 0|1, but 0/1 likelier than 0/0.
+0|0 is likelier than 0|1, but 0/1 likelier than 0/0. A haploid sample has one allele, a dosage up to 1, and two
+probabilities.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from rnnimp.site_sums import SiteSums, sums_of
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
+ABSENT = -2
+"""The code of the second allele of a haploid sample."""
+
 DOSAGE_DECIMALS = 4
 PROBABILITY_DECIMALS = 3
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
@@ -34,12 +38,14 @@ class Calls:
         second: the same of the second.
         first_is_missing: bool (n_sites, n_samples); None if no allele is missing.
         second_is_missing: the same.
+        is_haploid: bool (n_sites, n_samples), who has the first haplotype alone; None if nobody.
     """
 
     first: Floats
     second: Floats
     first_is_missing: Flags | None = None
     second_is_missing: Flags | None = None
+    is_haploid: Flags | None = None
 
     @cached_property
     def is_incomplete(self) -> Flags | None:
@@ -51,21 +57,28 @@ class Calls:
     @cached_property
     def dosages(self) -> Floats:
         """Expected copies of a1, float32 (n_sites, n_samples)."""
-        return self.first + self.second
+        if self.is_haploid is None:
+            return self.first + self.second
+        return np.where(self.is_haploid, self.first, self.first + self.second)
 
     @cached_property
     def genotypes(self) -> tuple[Floats, Floats, Floats]:
         """P(0, 1 and 2 copies of a1), each float32 (n_sites, n_samples)."""
-        both = self.first * self.second
-        return (1 - self.first) * (1 - self.second), self.dosages - 2 * both, both
+        second = self.second if self.is_haploid is None else np.where(self.is_haploid, np.float32(0), self.second)
+        both = self.first * second
+        return (1 - self.first) * (1 - second), self.dosages - 2 * both, both
 
     @cached_property
     def alleles(self) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """The most likely pair, each int8 (n_sites, n_samples); -1 where the allele is missing."""
+        """The most likely pair, each int8 (n_sites, n_samples); -1 where an allele is missing, `ABSENT` where there is
+        none.
+        """
         none, one, two = self.genotypes
         is_double = (two > none) & (two > one)
         is_single = (one > none) & (one >= two)
         is_first = self.first >= self.second
+        if self.is_haploid is not None:
+            is_first |= self.is_haploid
         first = (is_double | (is_single & is_first)).astype(np.int8)
         second = (is_double | (is_single & ~is_first)).astype(np.int8)
         is_incomplete = self.is_incomplete
@@ -74,6 +87,8 @@ class Calls:
             first = np.where(is_incomplete, self.first > 0.5, first).astype(np.int8)
             second = np.where(is_incomplete, self.second > 0.5, second).astype(np.int8)
             first[self.first_is_missing], second[self.second_is_missing] = -1, -1
+        if self.is_haploid is not None:
+            second[self.is_haploid] = ABSENT
         return first, second
 
 
@@ -81,12 +96,13 @@ def calls_of(block: ImputedBlock) -> Calls:
     """The genotypes of a block."""
     probabilities, is_missing = block.alt_probabilities, block.is_missing
     pairs = [np.ascontiguousarray(probabilities[:, side::2]) for side in (0, 1)]
-    if is_missing is not None:
-        return Calls(pairs[0], pairs[1], is_missing[:, ::2], is_missing[:, 1::2])
-    return Calls(pairs[0], pairs[1])
+    if is_missing is None:
+        return Calls(pairs[0], pairs[1], is_haploid=block.is_haploid)
+    return Calls(pairs[0], pairs[1], is_missing[:, ::2], is_missing[:, 1::2], block.is_haploid)
 
 
 def block_sums(block: ImputedBlock, calls: Calls) -> SiteSums:
     """The sums of a block's sites, given its genotypes."""
     n_carried = sum(np.count_nonzero(alleles == 1, axis=1) for alleles in calls.alleles)
-    return sums_of(block.alt_probabilities, block.is_missing, np.asarray(n_carried, dtype=np.int64))
+    counts = np.asarray(n_carried, dtype=np.int64)
+    return sums_of(block.alt_probabilities, block.is_missing, counts, block.is_haploid)

@@ -21,7 +21,7 @@ _FORMAT_LINES = {
     "GT": ("1", "String", "Most likely phased genotype"),
     "DS": ("A", "Float", "Expected number of alternate alleles"),
     "HDS": ("2", "Float", "Expected number of alternate alleles on each haplotype"),
-    "GP": ("G", "Float", "Probabilities of the genotypes 0/0, 0/1 and 1/1"),
+    "GP": ("G", "Float", "Probabilities of the genotypes 0/0, 0/1 and 1/1, or of 0 and 1"),
     "AP1": ("A", "Float", "Probability of the alternate allele on the first haplotype"),
     "AP2": ("A", "Float", "Probability of the alternate allele on the second haplotype"),
 }

@@ -177,6 +177,10 @@ _PARTS: dict[str, tuple[int, Callable[[Cells, Calls], None]]] = {
 """How wide each field but GT is, and what fills it in."""
 
 
+_KEPT_OF_HAPLOID = {"HDS": _PROBABILITY, "GP": 2 * _PROBABILITY + 1}
+"""How many bytes of a field a haploid sample has: one number, or two and the comma between them."""
+
+
 def _width(content: VcfContent) -> int:
     return sum(1 + (3 if key == "GT" else _PARTS[key][0]) for key in content.keys)
 
@@ -197,6 +201,11 @@ def _cells(calls: Calls, has_alt: NDArray[np.bool_], content: VcfContent) -> Cel
         width, fill = _PARTS[key]
         field = cells[..., start + 1 : start + 1 + width]
         fill(field, calls)
+        if calls.is_haploid is not None and key in _KEPT_OF_HAPLOID:
+            field[calls.is_haploid, _KEPT_OF_HAPLOID[key] :] = 0
+        if calls.is_haploid is not None and key == "AP2":
+            field[calls.is_haploid] = 0
+            field[calls.is_haploid, 0] = ord(".")
         if calls.is_incomplete is not None:
             field[calls.is_incomplete] = 0
             field[calls.is_incomplete, 0] = ord(".")
@@ -219,6 +228,8 @@ def _fill_pairs(cells: Cells, calls: Calls) -> None:
         if calls.is_incomplete is not None:
             cells[alleles < 0, column] = ord(".")
     cells[..., 1] = ord("|")
+    if calls.is_haploid is not None:
+        cells[calls.is_haploid, 1:] = 0
 
 
 def _heads(block: ImputedBlock, sums: SiteSums, has_alt: NDArray[np.bool_], content: VcfContent) -> list[bytes]:
