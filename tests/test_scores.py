@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from rnnimp.scores import beagle_r2, dosage_frequency, dosages, genotype_probabilities, impute_info, minimac_r2
+from rnnimp.scores import (
+    beagle_r2,
+    dosage_frequency,
+    dosages,
+    empirical_r2,
+    genotype_probabilities,
+    impute_info,
+    minimac_r2,
+)
 
 
 @pytest.fixture
@@ -100,3 +108,26 @@ def test_all_missing_gives_nan_without_a_warning(recwarn: pytest.WarningsRecorde
         assert np.isnan(score(missing)).all()
     assert np.isnan(beagle_r2(genotype_probabilities(missing))).all()
     assert not recwarn.list
+
+
+def test_empirical_r2_is_a_squared_correlation(probabilities: np.ndarray) -> None:
+    rng = np.random.default_rng(9)
+    alleles = (rng.random(probabilities.shape) < probabilities).astype(float)
+    alleles[:, :3] = np.nan
+    imputed = probabilities.copy()
+    imputed[:, 5] = np.nan
+    known = [column for column in range(3, 24) if column != 5]
+    found = empirical_r2(alleles, imputed)
+    for row in range(len(found)):
+        observed, dosage = alleles[row, known], imputed[row, known]
+        if observed.std() == 0 or dosage.std() < 1e-9:
+            assert math.isnan(found[row])
+        else:
+            assert found[row] == pytest.approx(np.corrcoef(observed, dosage)[0, 1] ** 2, rel=1e-9)
+    assert 10 < np.count_nonzero(~np.isnan(found)) < 30
+
+
+def test_empirical_r2_of_a_constant_is_unknown() -> None:
+    alleles = np.array([[0.0, 1, 1, 0], [0, 0, 0, 0], [0, 1, 1, 0]])
+    imputed = np.array([[0.3, 0.3, 0.3, 0.3], [0.1, 0.2, 0.3, 0.4], [0.1, 0.8, 0.8, 0.1]])
+    assert np.isnan(empirical_r2(alleles, imputed)).tolist() == [True, True, False]

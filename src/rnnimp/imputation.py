@@ -41,12 +41,16 @@ class RegionPlan:
         sources: int64 (n_markers,), the target site of each marker, -1 where it is absent.
         is_swapped: bool (n_markers,), True where the target's a0 is the model's a1.
         is_written: bool (n_imputed_sites,), False where the target types the site itself.
+        typed_sources: int64 (n_imputed_sites,), the target site of those, -1 elsewhere.
+        typed_is_swapped: bool (n_imputed_sites,), True where that site's a0 is the model's a1.
     """
 
     region: BundleRegion
     sources: NDArray[np.int64]
     is_swapped: NDArray[np.bool_]
     is_written: NDArray[np.bool_]
+    typed_sources: NDArray[np.int64]
+    typed_is_swapped: NDArray[np.bool_]
 
     @property
     def is_observed(self) -> bool:
@@ -189,24 +193,29 @@ def _require_distinct(regions: list[BundleRegion], rows: list[NDArray[np.int64]]
 
 def _plan_region(region: BundleRegion, rows: NDArray[np.int64], match: SiteMatch) -> RegionPlan:
     sources, is_swapped = match.target_index[rows], match.is_swapped[rows]
-    markers = region.marker_rows
-    is_written = sources[region.imputed_rows] < 0
-    return RegionPlan(region, sources[markers], is_swapped[markers], is_written)
+    markers, imputed = region.marker_rows, region.imputed_rows
+    typed = sources[imputed]
+    return RegionPlan(region, sources[markers], is_swapped[markers], typed < 0, typed, is_swapped[imputed])
 
 
 def impute(
-    plan: ImputationPlan, load_engine: EngineLoader, haplotypes_per_run: int | None = None, threads: int = 1
+    plan: ImputationPlan,
+    load_engine: EngineLoader,
+    haplotypes_per_run: int | None = None,
+    threads: int = 1,
+    keep_own: bool = False,
 ) -> Generator[ImputedBlock, None, None]:
     """Impute region by region and merge with the target's own sites.
 
     Every site of the target is in the result as observed, every imputed site that the target does not type too, each
-    once and in order of position.
+    once and in order of position. Missing alleles of typed sites that the model imputes are filled in.
 
     Args:
         plan: from `plan_imputation`.
         load_engine: gives the engine of a region; called once a region, in order.
         haplotypes_per_run: as in `run_regions`; None for what the engine takes best.
         threads: as in `run_regions`.
+        keep_own: whether typed sites that the model imputes come with what it imputes there.
 
     Yields:
         Blocks of bounded size, a region's after those of the one before; the first region's have the typed sites before
@@ -216,19 +225,54 @@ def impute(
     rows = plan.typed_rows
     stops = np.searchsorted(plan.target.sites.positions, ends, side="right").clip(rows.start, rows.stop).tolist()
     stops[-1] = rows.stop
-    tasks = [_task(region_plan, plan.target, load_engine) for region_plan in plan.regions]
+    starts = [rows.start, *stops[:-1]]
+    stretches = [_stretch(*ends, plan.target, keep_own) for ends in zip(plan.regions, starts, stops, strict=True)]
+    tasks = [_task(stretch, plan.target, load_engine) for stretch in stretches]
     results = run_regions(tasks, threads, haplotypes_per_run)
     with closing(results):
-        for region_plan, start, stop in zip(plan.regions, [rows.start, *stops[:-1]], stops, strict=True):
-            sites = region_plan.region.sites[region_plan.region.imputed_rows[region_plan.is_written]]
-            yield from _merge(plan.target[start:stop], sites, next(results))
+        for stretch in stretches:
+            yield from _merge(stretch, plan.target, next(results), keep_own)
 
 
-def _task(plan: RegionPlan, target: Panel, load_engine: EngineLoader) -> RegionTask:
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """A region and the typed sites that are written with it.
+
+    Attributes:
+        plan: of the region.
+        typed: rows of the target.
+        is_wanted: bool (n_imputed_sites,), what is kept of the model's output.
+        own_rows: int64 (n_typed_sites,), the rows of that which are the model's at typed sites; -1 for none.
+        own_is_swapped: bool (n_typed_sites,), True where a0 of the typed site is the model's a1.
+    """
+
+    plan: RegionPlan
+    typed: slice
+    is_wanted: NDArray[np.bool_]
+    own_rows: NDArray[np.int64]
+    own_is_swapped: NDArray[np.bool_]
+
+
+def _stretch(plan: RegionPlan, start: int, stop: int, target: Panel, keep_own: bool) -> _Stretch:
+    """What is needed of a region; of typed sites, those that are asked for or miss an allele."""
+    is_needed = (plan.typed_sources >= start) & (plan.typed_sources < stop)
+    if not keep_own:
+        needed = np.flatnonzero(is_needed)
+        is_needed[needed] = [MISSING in target.alleles[row] for row in plan.typed_sources[needed].tolist()]
+    is_wanted = plan.is_written | is_needed
+    rows = plan.typed_sources[is_needed] - start
+    own_rows, own_is_swapped = np.full(stop - start, -1, dtype=np.int64), np.zeros(stop - start, dtype=bool)
+    own_rows[rows] = np.cumsum(is_wanted)[is_needed] - 1
+    own_is_swapped[rows] = plan.typed_is_swapped[is_needed]
+    return _Stretch(plan, slice(start, stop), is_wanted, own_rows, own_is_swapped)
+
+
+def _task(stretch: _Stretch, target: Panel, load_engine: EngineLoader) -> RegionTask:
+    plan = stretch.plan
     sites = plan.region.sites[plan.region.marker_rows]
     a1_freq = np.full(len(sites), np.nan) if sites.a1_freq is None else sites.a1_freq
     return RegionTask(
-        lambda: load_engine(plan.region), lambda: marker_alleles(plan, target.alleles), a1_freq, plan.is_written
+        lambda: load_engine(plan.region), lambda: marker_alleles(plan, target.alleles), a1_freq, stretch.is_wanted
     )
 
 
@@ -249,8 +293,11 @@ def marker_alleles(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.in
     return np.where(is_exchanged, 1 - result, result).astype(np.int8, copy=False)
 
 
-def _merge(typed: Panel, imputed: Sites, result: RegionResult) -> Iterator[ImputedBlock]:
+def _merge(stretch: _Stretch, target: Panel, result: RegionResult, keep_own: bool) -> Iterator[ImputedBlock]:
     """Typed and imputed sites in order of position; the order is stable, typed ones first."""
+    plan, typed = stretch.plan, target[stretch.typed]
+    imputed = plan.region.sites[plan.region.imputed_rows[plan.is_written]]
+    written_rows = np.cumsum(stretch.is_wanted)[plan.is_written] - 1
     plain = [replace(sites, is_marker=None, a1_freq=None, swapped=None) for sites in (typed.sites, imputed)]
     sites = replace(Sites.concatenate(plain), chromosome=typed.sites.chromosome)
     order = np.argsort(sites.positions, kind="stable")
@@ -258,10 +305,56 @@ def _merge(typed: Panel, imputed: Sites, result: RegionResult) -> Iterator[Imput
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         is_typed = rows < len(typed.sites)
-        alleles = typed.alleles[rows[is_typed]]
-        probabilities = np.empty((len(rows), len(result.columns)), dtype=np.float32)
-        probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
-        probabilities[~is_typed] = result.rows(rows[~is_typed] - len(typed.sites))
-        is_missing = np.zeros(probabilities.shape, dtype=bool)
-        is_missing[is_typed] = alleles == MISSING
-        yield ImputedBlock(sites[rows], probabilities, is_typed, is_missing if is_missing.any() else None)
+        block = _typed_block(sites[rows], is_typed, typed.alleles[rows[is_typed]])
+        block.alt_probabilities[~is_typed] = result.rows(written_rows[rows[~is_typed] - len(typed.sites)])
+        own_rows = np.full(len(rows), -1, dtype=np.int64)
+        own_rows[is_typed] = stretch.own_rows[rows[is_typed]]
+        is_swapped = stretch.own_is_swapped[rows[own_rows >= 0]]
+        yield _with_own(block, own_rows, is_swapped, result, keep_own)
+
+
+def _typed_block(sites: Sites, is_typed: NDArray[np.bool_], alleles: NDArray[np.int8]) -> ImputedBlock:
+    """A block with the alleles of its typed sites; the other probabilities are yet to be filled in."""
+    probabilities = np.empty((len(sites), alleles.shape[1]), dtype=np.float32)
+    probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
+    is_missing = np.zeros(probabilities.shape, dtype=bool)
+    is_missing[is_typed] = alleles == MISSING
+    return ImputedBlock(sites, probabilities, is_typed, is_missing if is_missing.any() else None)
+
+
+def _with_own(
+    block: ImputedBlock,
+    own_rows: NDArray[np.int64],
+    is_swapped: NDArray[np.bool_],
+    result: RegionResult,
+    keep_own: bool,
+) -> ImputedBlock:
+    """The block with what the model imputes at typed sites: for missing alleles and, if that is kept, as a whole.
+
+    Args:
+        block: complete but for that.
+        own_rows: int64 (n_sites,), rows of the result; -1 for none.
+        is_swapped: bool, whether a0 is the model's a1, for each of the others.
+        result: of the region.
+        keep_own: whether to keep it.
+    """
+    found = np.flatnonzero(own_rows >= 0)
+    if not found.size and not keep_own:
+        return block
+    own = result.rows(own_rows[found])
+    own[is_swapped] = 1 - own[is_swapped]
+    if keep_own:
+        whole = np.full(block.alt_probabilities.shape, np.nan, dtype=np.float32)
+        whole[found] = own
+        block = replace(block, own_probabilities=whole)
+    if block.is_missing is None:
+        return block
+    is_filled, is_missing = np.zeros(block.is_missing.shape, dtype=bool), block.is_missing.copy()
+    is_filled[found] = is_missing[found]
+    is_missing[found] = False
+    block.alt_probabilities[found] = np.where(is_filled[found], own, block.alt_probabilities[found])
+    return replace(
+        block,
+        is_missing=is_missing if is_missing.any() else None,
+        is_filled=is_filled if is_filled.any() else None,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import IO, Any
 
 import numpy as np
@@ -318,6 +318,11 @@ class ImputedBlock:
         is_missing: bool (n_sites, n_haplotypes), True for the missing alleles of typed sites; None if there are none.
         is_haploid: bool (n_sites, n_samples), True where a sample has one haplotype, which then stands in both columns;
             None if there is no such sample.
+        is_filled: bool (n_sites, n_haplotypes), True for alleles of typed sites that were missing and are imputed; None
+            if there are none.
+        own_probabilities: float32 (n_sites, n_haplotypes), what the model imputes at typed sites, NaN where it does
+            not; None if that was not asked for.
+        empirical_r2: float64 (n_sites,), agreement of the two at typed sites, NaN elsewhere; None if not asked for.
     """
 
     sites: Sites
@@ -325,14 +330,35 @@ class ImputedBlock:
     is_typed: NDArray[np.bool_]
     is_missing: NDArray[np.bool_] | None = None
     is_haploid: NDArray[np.bool_] | None = None
+    is_filled: NDArray[np.bool_] | None = None
+    own_probabilities: NDArray[np.float32] | None = None
+    empirical_r2: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.sites)
 
     def __getitem__(self, selection: slice | NDArray[Any]) -> ImputedBlock:
         """The same samples at the selected sites."""
-        is_missing = None if self.is_missing is None else self.is_missing[selection]
-        is_haploid = None if self.is_haploid is None else self.is_haploid[selection]
-        return ImputedBlock(
-            self.sites[selection], self.alt_probabilities[selection], self.is_typed[selection], is_missing, is_haploid
-        )
+        columns = {item.name: getattr(self, item.name) for item in fields(self)}
+        chosen: dict[str, Any] = {
+            name: None if column is None else column[selection] for name, column in columns.items()
+        }
+        return ImputedBlock(**chosen)
+
+    def known_probabilities(self) -> NDArray[np.float64]:
+        """P(a1), float64 (n_sites, n_haplotypes); NaN for missing alleles and second columns of haploid samples."""
+        probabilities = self.alt_probabilities.astype(np.float64)
+        if self.is_missing is not None:
+            probabilities[self.is_missing] = np.nan
+        if self.is_haploid is not None:
+            probabilities[:, 1::2][self.is_haploid] = np.nan
+        return probabilities
+
+    def filled_alleles(self) -> NDArray[np.int64]:
+        """How many missing alleles of each typed site are imputed, int64 (n_sites,)."""
+        if self.is_filled is None:
+            return np.zeros(len(self), dtype=np.int64)
+        is_filled = self.is_filled.copy()
+        if self.is_haploid is not None:
+            is_filled[:, 1::2] &= ~self.is_haploid
+        return np.asarray(np.count_nonzero(is_filled, axis=1), dtype=np.int64)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_NO_VARIANCE = 1e-14
+
 
 def genotype_probabilities(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """P(0, 1 and 2 copies of a1) from two independent haplotypes.
@@ -85,6 +87,29 @@ def impute_info(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     share = _ratio(unknown, 2 * frequency * (1 - frequency))
     is_fixed = (frequency <= 0) | (frequency >= 1)
     return np.where(is_fixed, 1.0, 1 - share)
+
+
+def empirical_r2(alleles: NDArray[np.floating], alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Minimac's empirical R2: squared correlation of observed alleles with what is imputed without them.
+
+    Das et al. 2016, Nat Genet 48:1284. Haplotypes are correlated as they are phased, so that a wrong phase lowers it.
+
+    Args:
+        alleles: (n_sites, n_haplotypes), 0 or 1 as observed, NaN for missing.
+        alt_probabilities: (n_sites, n_haplotypes), P(a1) as imputed, NaN for unknown.
+
+    Returns:
+        float64 (n_sites,); NaN where either does not vary.
+    """
+    is_known = ~(np.isnan(alleles) | np.isnan(alt_probabilities))
+    observed = np.where(is_known, alleles, np.nan).astype(np.float64)
+    imputed = np.where(is_known, alt_probabilities, np.nan).astype(np.float64)
+    observed -= _mean(observed)[:, None]
+    imputed -= _mean(imputed)[:, None]
+    covariance = _mean(observed * imputed)
+    # what rounding leaves of a constant is no variance
+    below = _mean(observed**2) * np.where(_mean(imputed**2) > _NO_VARIANCE, _mean(imputed**2), 0)
+    return _ratio(covariance**2, below)
 
 
 def beagle_r2(genotypes: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -101,6 +101,17 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="leave out imputed sites with an estimated R2 below X (default: %(default)s)",
     )
+    output.add_argument(
+        "--typed-only",
+        choices=("keep", "drop"),
+        default="keep",
+        help="what becomes of the target's sites that are not in the model (default: %(default)s)",
+    )
+    output.add_argument(
+        "--empirical-r2",
+        action="store_true",
+        help="compare typed sites that the model imputes with what it imputes there: INFO ER2 and PREFIX.checks.json",
+    )
     output.add_argument("--sites-only", action="store_true", help="VCF and BCF without samples")
 
 
@@ -131,5 +142,7 @@ def run(args: argparse.Namespace) -> None:
         device=args.device,
         flip=args.flip,
         force=args.force,
+        typed_only=args.typed_only,
+        empirical_r2=args.empirical_r2,
     )
     run_impute(settings)

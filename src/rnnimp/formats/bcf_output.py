@@ -90,6 +90,9 @@ def _informations(sums: SiteSums, block: ImputedBlock, has_alt: NDArray[np.bool_
     frequency = sums.frequency()
     columns = {"AF": frequency, "MAF": np.minimum(frequency, 1 - frequency), "R2": sums.r2(), "INFO": sums.info()}
     floats = {key: _float_bits(values) for key, values in columns.items()}
+    filled = block.filled_alleles().tolist()
+    empirical = np.full(len(block), np.nan) if block.empirical_r2 is None else block.empirical_r2
+    empirical_bits = _float_bits(empirical)
     result = []
     for row in range(len(block)):
         total = _value("AN", _INT32, int(sums.n_alleles[row]))
@@ -100,6 +103,10 @@ def _informations(sums: SiteSums, block: ImputedBlock, has_alt: NDArray[np.bool_
         parts += [_value(key, _FLOAT, int(bits[row])) for key, bits in floats.items()]
         if not block.is_typed[row]:
             parts.append(bytes([1 << 4 | _INT8, _KEYS["IMP"], 0]))
+        if not np.isnan(empirical[row]):
+            parts.append(_value("ER2", _FLOAT, int(empirical_bits[row])))
+        if filled[row]:
+            parts.append(_value("FILLED", _INT32, filled[row]))
         result.append((b"".join(parts), len(parts)))
     return result
 

@@ -33,6 +33,7 @@ _PVAR_HEADER = """\
 ##INFO=<ID=AF,Number=A,Type=Float,Description="Alternate allele frequency: half the mean dosage">
 ##INFO=<ID=R2,Number=1,Type=Float,Description="Estimated imputation accuracy: Minimac R2">
 ##INFO=<ID=IMP,Number=0,Type=Flag,Description="Imputed site">
+##INFO=<ID=ER2,Number=1,Type=Float,Description="Empirical R2 of a typed site">
 ##contig=<ID={chromosome}>
 #CHROM\tPOS\tID\tREF\tALT\tINFO
 """
@@ -98,7 +99,7 @@ class PgenWriter(AtomicGroup):
             probabilities = part.alt_probabilities.astype(np.float64)
             if part.is_missing is not None:
                 probabilities[part.is_missing] = np.nan
-            self._pvar.write(_pvar_text(part, _without_doubles(part, probabilities), self._chromosome).encode())
+            self._pvar.write(_pvar_text(part, self._chromosome).encode())
             with self._blame():
                 self._spool.write(_steps(dosages(probabilities)).tobytes())
             self._note_haploid(part)
@@ -134,15 +135,6 @@ class PgenWriter(AtomicGroup):
             writer.close()
 
 
-def _without_doubles(block: ImputedBlock, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probabilities with NaN for the second columns of haploid samples, so that nobody counts twice."""
-    if block.is_haploid is None:
-        return probabilities
-    single = probabilities.copy()
-    single[:, 1::2][block.is_haploid] = np.nan
-    return single
-
-
 def _steps(values: NDArray[np.float64]) -> NDArray[np.uint16]:
     is_missing = np.isnan(values)
     steps = np.rint(np.clip(np.where(is_missing, 0, values), 0, 2) * _STEPS)
@@ -155,19 +147,22 @@ def _from_steps(steps: NDArray[np.uint16]) -> NDArray[np.float32]:
     return values
 
 
-def _pvar_text(block: ImputedBlock, probabilities: NDArray[np.float64], chromosome: str) -> str:
-    sites = block.sites
+def _pvar_text(block: ImputedBlock, chromosome: str) -> str:
+    sites, probabilities = block.sites, block.known_probabilities()
     columns = zip(
         *(column.tolist() for column in (sites.positions, sites.ids, sites.a0, sites.a1, block.is_typed)),
         dosage_frequency(probabilities).tolist(),
         minimac_r2(probabilities).tolist(),
+        [np.nan] * len(block) if block.empirical_r2 is None else block.empirical_r2.tolist(),
         strict=True,
     )
     lines = []
-    for position, name, a0, a1, is_typed, frequency, r2 in columns:
+    for position, name, a0, a1, is_typed, frequency, r2, empirical in columns:
         alt = "." if a1 in UNKNOWN_ALLELES else a1
-        flag = "" if is_typed else ";IMP"
-        information = f"AF={_number(frequency)};R2={_number(r2)}{flag}"
+        rest = "" if is_typed else ";IMP"
+        if empirical == empirical:
+            rest = f";ER2={_number(empirical)}"
+        information = f"AF={_number(frequency)};R2={_number(r2)}{rest}"
         lines.append(f"{chromosome}\t{position}\t{name}\t{a0}\t{alt}\t{information}\n")
     return "".join(lines)
 

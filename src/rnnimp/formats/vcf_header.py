@@ -16,6 +16,8 @@ INFO_FIELDS = (
     ("R2", "1", "Float", "Estimated imputation accuracy: Minimac R2"),
     ("INFO", "1", "Float", "Estimated imputation accuracy: IMPUTE INFO"),
     ("IMP", "0", "Flag", "Imputed site"),
+    ("ER2", "1", "Float", "Empirical R2 of a typed site: squared correlation with what is imputed there"),
+    ("FILLED", "1", "Integer", "Missing alleles of a typed site that are imputed"),
 )
 _FORMAT_LINES = {
     "GT": ("1", "String", "Most likely phased genotype"),

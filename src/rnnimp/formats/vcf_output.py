@@ -240,12 +240,22 @@ def _heads(block: ImputedBlock, sums: SiteSums, has_alt: NDArray[np.bool_], cont
     heads = []
     columns = (sites.positions.tolist(), sites.ids.tolist(), sites.a0.tolist(), sites.a1.tolist())
     information = information_texts(sums, block.is_typed)
+    typed_information = _typed_texts(block)
     for row, (position, name, a0, a1) in enumerate(zip(*columns, strict=True)):
-        alt, text, names = a1, information[row], keys
+        alt, text, names = a1, information[row] + typed_information[row], keys
         if not has_alt[row]:
             alt, text, names = ".", f"AN={sums.n_alleles[row]}", only_first
         heads.append(f"{content.chromosome}\t{position}\t{name}\t{a0}\t{alt}\t.\tPASS\t{text}{names}".encode())
     return heads
+
+
+def _typed_texts(block: ImputedBlock) -> list[str]:
+    """What INFO says of typed sites alone."""
+    texts = [f";FILLED={count}" if count else "" for count in block.filled_alleles().tolist()]
+    if block.empirical_r2 is None:
+        return texts
+    r2 = block.empirical_r2.tolist()
+    return [("" if value != value else f";ER2={_number(value)}") + text for value, text in zip(r2, texts, strict=True)]
 
 
 def information_texts(sums: SiteSums, is_typed: NDArray[np.bool_]) -> list[str]:

@@ -22,11 +22,21 @@ from rnnimp.engines import load_engine, require_device
 from rnnimp.errors import SettingsError
 from rnnimp.imputation import ImputationPlan, impute, plan_imputation, restrict
 from rnnimp.interval import Interval, parse_interval, require_one_chromosome
-from rnnimp.panel import ImputedBlock, Panel, chromosome_in_ids
-from rnnimp.pipeline.impute_checks import check_target, log_report, report_path, require_fit, save_report
+from rnnimp.panel import ImputedBlock, chromosome_in_ids
+from rnnimp.pipeline.impute_checks import (
+    CheckedTarget,
+    check_target,
+    log_report,
+    report_path,
+    require_fit,
+    save_report,
+    without_typed_only,
+)
+from rnnimp.pipeline.impute_empirical import EmpiricalR2
 from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
 from rnnimp.pipeline.impute_target import Target, TargetFiles, chosen_samples, read_target, with_ploidy
 
+TYPED_ONLY = ("keep", "drop")
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
 
 logger = logging.getLogger(__name__)
@@ -49,6 +59,8 @@ class ImputeSettings(TargetFiles):
         device: where models run, one of `DEVICES`.
         flip: whether target sites on the other strand are brought to the model's.
         force: whether regions are imputed of which the target has few markers.
+        typed_only: `keep` or `drop`, what becomes of typed sites that are not in the model.
+        empirical_r2: whether typed sites that the model imputes are compared with what it imputes there.
     """
 
     model_prefix: str
@@ -63,11 +75,15 @@ class ImputeSettings(TargetFiles):
     device: str = "cpu"
     flip: bool = False
     force: bool = False
+    typed_only: str = "keep"
+    empirical_r2: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.threads < 1:
             raise SettingsError(f"--threads must be 1 or more, found {self.threads}")
+        if self.typed_only not in TYPED_ONLY:
+            raise SettingsError(f"--typed-only must be {' or '.join(TYPED_ONLY)}, found {self.typed_only}")
         _ = self.output  # checks its part
 
     @property
@@ -100,21 +116,36 @@ def run_impute(settings: ImputeSettings) -> Path:
             f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome"
         )
     interval = None if settings.region is None else parse_interval(settings.region)
-    plan = plan_imputation(_checked_target(settings, target, bundle, interval), bundle)
+    checked = _checked_target(settings, target, bundle, interval)
+    plan = plan_imputation(checked.panel, bundle)
     if interval is not None:
         plan = restrict(plan, interval)
-    blocks = impute(plan, partial(load_engine, device=settings.device), threads=settings.threads)
+    engine = partial(load_engine, device=settings.device)
     names, length = target.panel.sample_names, target.contig_length
+    empirical = EmpiricalR2() if settings.empirical_r2 else None
     n_written = 0
     with (
         open_writer(settings.output, names, chromosome, length, provenance(settings, bundle)) as writer,
-        closing(blocks),
+        closing(impute(plan, engine, threads=settings.threads, keep_own=settings.empirical_r2)) as blocks,
     ):
-        for block in accurate_sites(_with_progress(blocks, plan.n_sites), settings.min_r2):
-            writer.write(with_ploidy(block, target.ploidy))
+        for block in _finished(_with_progress(blocks, plan.n_sites), settings, target, empirical):
+            writer.write(block)
             n_written += len(block)
     _report(plan, settings.output.path, n_written, time.perf_counter() - start)
+    if empirical is not None:
+        empirical.log()
+        save_report(report_path(settings.output.bare_prefix), checked.report, empirical_r2=empirical.summary())
     return settings.output.path
+
+
+def _finished(
+    blocks: Iterator[ImputedBlock], settings: ImputeSettings, target: Target, empirical: EmpiricalR2 | None
+) -> Iterator[ImputedBlock]:
+    """The blocks as they are written: with ploidy and empirical R2, without sites that are too uncertain."""
+    blocks = (with_ploidy(block, target.ploidy) for block in blocks)
+    if empirical is not None:
+        blocks = empirical.added(blocks)
+    return accurate_sites(blocks, settings.min_r2)
 
 
 def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str], ...]:
@@ -147,7 +178,9 @@ def _checked_chromosome(settings: ImputeSettings, target: Target, bundle: Bundle
     return next((name for name in names.values() if name is not None), None)
 
 
-def _checked_target(settings: ImputeSettings, target: Target, bundle: Bundle, interval: Interval | None) -> Panel:
+def _checked_target(
+    settings: ImputeSettings, target: Target, bundle: Bundle, interval: Interval | None
+) -> CheckedTarget:
     """The target on the model's strand, once it is known to fit the model."""
     checked = check_target(
         target.panel,
@@ -162,7 +195,7 @@ def _checked_target(settings: ImputeSettings, target: Target, bundle: Bundle, in
     log_report(checked.report)
     save_report(path, checked.report)
     require_fit(checked.report, path, target.name, settings.force)
-    return checked.panel
+    return without_typed_only(checked) if settings.typed_only == "drop" else checked
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:

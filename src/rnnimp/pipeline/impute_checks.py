@@ -84,7 +84,7 @@ class CheckedTarget:
 
     Attributes:
         panel: the target, on the model's strand if that was asked for.
-        match: of its sites and the model's.
+        match: of its sites, all of them, and the model's.
         report: what was found.
     """
 
@@ -316,6 +316,13 @@ def _region_text(region: RegionCoverage) -> str:
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MAX_NAMED])
     return f"{shown} and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else shown
+
+
+def without_typed_only(checked: CheckedTarget) -> CheckedTarget:
+    """The target without the sites that are not in the model."""
+    is_known = np.isin(checked.match.kinds, (MatchKind.MATCHED, MatchKind.SWAPPED))
+    logger.info("target sites left out because they are not in the model: %d", np.count_nonzero(~is_known))
+    return replace(checked, panel=checked.panel[is_known])
 
 
 def report_path(output_prefix: str | Path) -> Path:

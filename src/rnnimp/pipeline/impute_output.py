@@ -120,6 +120,6 @@ def accurate_sites(blocks: Iterator[ImputedBlock], min_r2: float) -> Iterator[Im
     """The typed sites, and the imputed ones with this R2 or a higher one."""
     for block in blocks:
         if min_r2 > 0:
-            yield block[block.is_typed | (minimac_r2(block.alt_probabilities) >= min_r2)]
+            yield block[block.is_typed | (minimac_r2(block.known_probabilities()) >= min_r2)]
         else:
             yield block
