@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import random_panel
+from helpers import random_panel, shared_data
 from rnnimp.checks import (
     AlleleCounts,
     Frequencies,
@@ -22,6 +22,7 @@ from rnnimp.checks import (
     strand_by_frequency,
     worst_differences,
 )
+from rnnimp.formats.hapslegend import read_legend
 from rnnimp.markers import MatchKind, match_sites
 from rnnimp.panel import Sites, alt_frequency
 
@@ -113,6 +114,25 @@ def test_flipped_sites_fit_the_model() -> None:
     assert again.kinds.tolist()[:1] == [MatchKind.MATCHED]
     assert again.kinds[3] == MatchKind.SWAPPED
     assert flip_strand(flipped, rows).keys() == target.keys()
+
+
+def test_strand_file_of_impute2_is_what_is_found() -> None:
+    folder = shared_data("interop/impute2_example_chr22")
+    rows = [line.split()[:5] for line in (folder / "example.chr22.study.gens").read_text().splitlines()]
+    study = Sites.build([int(row[2]) for row in rows], [row[3] for row in rows], [row[4] for row in rows])
+    panel = read_legend(folder / "example.chr22.1kG.legend")
+    strand = dict(line.split() for line in (folder / "example.chr22.study.strand").read_text().splitlines())
+    is_shared = np.isin(study.positions, panel.positions)
+    is_minus = np.array([strand[str(position)] == "-" for position in study.positions])
+    match = match_sites(study, panel)
+    is_found = match.kinds == MatchKind.STRAND_FLIPPED
+    np.testing.assert_array_equal(is_found, is_shared & is_minus)
+    assert is_found.sum() == 10
+    flipped = flip_strand(study, rows_to_flip(study, match, np.empty(0, np.int64)))
+    kinds = match_sites(flipped, panel).kinds
+    assert set(kinds[is_shared].tolist()) == {MatchKind.MATCHED, MatchKind.SWAPPED}
+    # the A/T and C/G sites of this file are all on the plus strand, which their alleles do not tell
+    assert is_palindromic(study)[is_shared].sum() == 4
 
 
 def test_model_rows_are_the_inverse_of_the_match() -> None:

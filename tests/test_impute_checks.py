@@ -243,6 +243,14 @@ def test_target_of_the_same_build_and_another_name_is_fine(tmp_path: Path) -> No
     assert content["errors"] == []
 
 
+def test_a_wrong_length_in_the_header_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_vcf(tmp_path / "t.vcf", end_of_chr22(tmp_path), "ID=chr22,length=50818468")
+    assert run(tmp_path, vcf=True) == 0
+    assert "found positions of GRCh38 in the target" in capsys.readouterr().err
+    (warning,) = report(tmp_path)["warnings"]
+    assert warning.endswith("its sites fit all the same, so the length in its header may be wrong")
+
+
 def test_repeated_sites_of_a_vcf_are_left_out_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = end_of_chr22(tmp_path)
     rows = np.sort(np.concatenate([np.arange(len(target.sites)), [3, 3, 7]]))

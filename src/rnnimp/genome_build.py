@@ -105,11 +105,16 @@ def find_shift(target: Sites, model: Sites) -> Shift | None:
     """
     target_positions, target_pairs = _snps(target)
     model_positions, model_pairs = _snps(model)
+    order = np.argsort(model_positions, kind="stable")
+    model_positions, model_pairs = model_positions[order], model_pairs[order]
     n_window = min(_WINDOW_SITES, len(target_positions))
     best: Shift | None = None
     for start in np.unique(np.linspace(0, len(target_positions) - n_window, _N_WINDOWS).astype(int)).tolist():
         window = slice(start, start + n_window)
-        differences = _differences(target_positions[window], target_pairs[window], model_positions, model_pairs)
+        positions = target_positions[window]
+        reach = [positions[0] - _LARGEST_SHIFT, positions[-1] + _LARGEST_SHIFT] if n_window else [0, 0]
+        near = slice(*np.searchsorted(model_positions, reach).tolist())
+        differences = _differences(positions, target_pairs[window], model_positions[near], model_pairs[near])
         if not differences.size:
             continue
         shifts, hits = np.unique(differences, return_counts=True)

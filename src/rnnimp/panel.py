@@ -22,6 +22,7 @@ MISSING = -1
 
 HELD_BYTES = 1 << 28
 """Of alleles that are read as a whole and held in memory."""
+_PLINK_NUMBERS = {"23": "X", "24": "Y", "26": "MT", "M": "MT"}
 
 SiteKey = tuple[int, str, str]
 
@@ -243,10 +244,10 @@ def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
 
 
 def same_chromosome(first: str, second: str) -> bool:
-    """Whether two names mean one chromosome: `chr22` and `22` do.
+    """Whether two names mean one chromosome: `chr22` and `22` do, and PLINK's `23` is `X`.
 
-    >>> same_chromosome("chr22", "22"), same_chromosome("X", "22")
-    (True, False)
+    >>> same_chromosome("chr22", "22"), same_chromosome("23", "chrX"), same_chromosome("X", "22")
+    (True, True, False)
     """
     return plain_chromosome(first) == plain_chromosome(second)
 
@@ -271,8 +272,9 @@ def chromosome_in_ids(sites: Sites) -> str | None:
 
 
 def plain_chromosome(name: str) -> str:
-    """The name without a `chr` before it."""
-    return name[3:] if name.lower().startswith("chr") else name
+    """The name without a `chr` before it; X, Y and MT for PLINK's numbers."""
+    bare = name[3:] if name.lower().startswith("chr") else name
+    return _PLINK_NUMBERS.get(bare, bare)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,8 @@ _SITE_ENDINGS = (".pvar", ".pvar.zst", ".bim")
 _SAMPLE_ENDINGS = (".psam", ".fam")
 _FAM_COLUMNS = ("#FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
 _MALE = ("1", "M", "m")
-_HAPLOID_IN_MALES = ("X", "23")
-_HAPLOID = ("Y", "24", "MT", "M", "26")
+_HAPLOID_IN_MALES = "X"
+_HAPLOID = ("Y", "MT")
 
 
 def open_panel(
@@ -146,7 +146,7 @@ class _Calls:
 
     def _haploid(self, chromosome: str) -> NDArray[np.bool_]:
         name = plain_chromosome(chromosome).upper()
-        if name in _HAPLOID_IN_MALES:
+        if name == _HAPLOID_IN_MALES:
             return self._is_male
         return np.full(len(self._names), name in _HAPLOID)
 

@@ -260,6 +260,9 @@ def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bo
             f"the strand of {strand['palindromic_undecided']} A/T and C/G sites cannot be told from their frequency; "
             "they are used as they are"
         )
+    build = _build_mismatch(report)
+    if build is not None and _has_most_markers(report):
+        warnings.append(f"{build}; its sites fit all the same, so the length in its header may be wrong")
     for region in coverage:
         if LEAST_SHARE <= region.share < LOW_SHARE:
             warnings.append(f"{_region_text(region)}: expect less accuracy there")
@@ -270,9 +273,9 @@ def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bo
 
 
 def _errors(report: TargetReport, coverage: Sequence[RegionCoverage]) -> list[str]:
-    build = _build_error(report)
-    if build is not None:
-        return [build]
+    build = _build_mismatch(report)
+    if build is not None and not _has_most_markers(report):
+        return [f"{build}; bring the target to the model's build, for instance with CrossMap or liftOver"]
     poor = [region for region in coverage if region.share < LEAST_SHARE]
     counts = report.counts
     if not counts["observed_markers"]:
@@ -284,26 +287,28 @@ def _errors(report: TargetReport, coverage: Sequence[RegionCoverage]) -> list[st
     return [_region_text(region) for region in poor]
 
 
-def _build_error(report: TargetReport) -> str | None:
+def _build_mismatch(report: TargetReport) -> str | None:
     build = report.genome_build
     target, model = build["possible_for_target"], build["possible_for_model"]
     shift = build["shift"]
     if shift is None and (set(target) & set(model) or not target or not model):
         return None
-    told = f"expected a target of the model's genome build, found positions of {_or(target)} in the target"
+    told = "expected a target of the model's genome build, found another one"
+    named = [f"{' or '.join(builds)} in the {who}" for who, builds in (("target", target), ("model", model))]
     if not set(target) & set(model):
-        told += f" and of {_or(model)} in the model"
+        told = f"expected a target of the model's genome build, found positions of {' and of '.join(named)}"
     if shift is not None:
         side = "below" if shift["base_pairs"] < 0 else "above"
         told += (
             f"; the target's sites fit {abs(shift['base_pairs']):,} bp {side} their positions ({shift['n_sites']} of "
             f"{shift['n_tried']} SNPs)"
         )
-    return told + "; bring the target to the model's build, for instance with CrossMap or liftOver"
+    return told
 
 
-def _or(builds: Sequence[str]) -> str:
-    return " or ".join(builds) or "an unknown build"
+def _has_most_markers(report: TargetReport) -> bool:
+    observed, missing = report.counts["observed_markers"], report.counts["missing_markers"]
+    return observed >= LOW_SHARE * (observed + missing) and observed > 0
 
 
 def _region_text(region: RegionCoverage) -> str:
