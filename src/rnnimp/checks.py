@@ -56,12 +56,14 @@ class AlleleCounts:
 
 
 def count_alleles(alleles: NDArray[np.int8]) -> AlleleCounts:
-    """Count the alleles of each site.
+    """Count the alleles of each site, row by row: the target may be too large for memory.
 
     Args:
         alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
     """
-    return AlleleCounts(np.count_nonzero(alleles >= 0, axis=1), np.count_nonzero(alleles == 1, axis=1))
+    called = np.fromiter((np.count_nonzero(row >= 0) for row in alleles), np.int64, len(alleles))
+    carried = np.fromiter((np.count_nonzero(row == 1) for row in alleles), np.int64, len(alleles))
+    return AlleleCounts(called, carried)
 
 
 def is_palindromic(sites: Sites) -> NDArray[np.bool_]:

@@ -22,6 +22,7 @@ MISSING = -1
 
 HELD_BYTES = 1 << 28
 """Of alleles that are read as a whole and held in memory."""
+
 _PLINK_NUMBERS = {"23": "X", "24": "Y", "26": "MT", "M": "MT"}
 
 SiteKey = tuple[int, str, str]

@@ -8,6 +8,9 @@ that of a haploid sample, as bcftools writes males on chrX.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +20,12 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.formats.hapslegend import check_order, parse_alleles, read_samples_of
 from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import Panel, Sites, as_strings, default_sample_names, same_chromosome
+from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
 from rnnimp.ploidy import PloidyRecorder
 
 _N_HEAD = 5
 _BLOCK_LINES = 4096
+_BLOCK_BYTES = 1 << 24
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|X|Y|XY|MT?|PAR[12])", re.IGNORECASE)
 
 
@@ -43,51 +47,56 @@ def read_haps(
         DataError: naming the line that is malformed, out of order or repeated, or another chromosome.
     """
     heads: list[list[str]] = []
-    blocks: list[NDArray[np.int8]] = []
-    rows: list[bytes] = []
-    dashes: dict[int, NDArray[np.bool_]] = {}
-    n_columns: int | None = None
     with open_input(path) as file:
-        for line, text in enumerate(file, start=1):
-            cells = text.split(None, _N_HEAD)
-            if n_columns is None:
-                n_columns = _count_alleles(cells, path)
-            heads.append(_head(cells, path, line))
-            rows.append(cells[_N_HEAD].rstrip(b"\r\n") + b"\n" if len(cells) > _N_HEAD else b"\n")
-            if b"-" in rows[-1]:
-                dashes[line - 1] = np.array([token == b"-" for token in rows[-1].split()])
-            if len(rows) == _BLOCK_LINES:
-                blocks.append(parse_alleles(b"".join(rows), n_columns, path, line + 1 - len(rows)))
-                rows = []
-    n_columns = n_columns or 0
-    if rows:
-        blocks.append(parse_alleles(b"".join(rows), n_columns, path, len(heads) + 1 - len(rows)))
-    names = default_sample_names(n_columns // 2)
-    if sample is not None:
-        names = read_samples_of(path, sample, n_columns // 2)
-    alleles = np.concatenate(blocks) if blocks else np.empty((0, n_columns), np.int8)
-    sites = _sites(heads, chromosome, path)
-    if ploidy is not None:
-        _double_haploid(alleles, sites.positions.tolist(), dashes, ploidy)
-    return Panel(sites, alleles, names)
+        first = file.readline()
+        n_columns = _count_alleles(first.split(None, _N_HEAD), path) if first else 0
+        names = default_sample_names(n_columns // 2)
+        if sample is not None:
+            names = read_samples_of(path, sample, n_columns // 2)
+        lines = chain([first] if first else [], file)
+        panel = PanelStream(names, _blocks(lines, heads, names, path, ploidy)).read()
+    return replace(panel, sites=_sites(heads, chromosome, path))
+
+
+def _blocks(
+    lines: Iterator[bytes],
+    heads: list[list[str]],
+    names: tuple[str, ...],
+    path: str | Path,
+    ploidy: PloidyRecorder | None,
+) -> Iterator[Panel]:
+    """The file in stretches of lines; the first columns of each line are added to `heads`."""
+    n_lines = max(1, min(_BLOCK_LINES, _BLOCK_BYTES // max(1, 4 * len(names))))
+    while block := list(islice(lines, n_lines)):
+        start = len(heads)
+        cells = [line.split(None, _N_HEAD) for line in block]
+        heads += [_head(row, path, line) for line, row in enumerate(cells, start=start + 1)]
+        texts = [row[_N_HEAD].rstrip(b"\r\n") + b"\n" if len(row) > _N_HEAD else b"\n" for row in cells]
+        alleles = parse_alleles(b"".join(texts), 2 * len(names), path, start + 1)
+        positions = [int(head[2]) for head in heads[start:]]
+        if ploidy is not None:
+            _double_haploid(alleles, positions, texts, ploidy)
+        yield Panel(Sites.build(positions, [""] * len(block), [""] * len(block)), alleles, names)
 
 
 def _double_haploid(
-    alleles: NDArray[np.int8], positions: list[int], dashes: dict[int, NDArray[np.bool_]], ploidy: PloidyRecorder
+    alleles: NDArray[np.int8], positions: list[int], texts: list[bytes], ploidy: PloidyRecorder
 ) -> None:
     """Put the alleles of haploid samples into both columns, in place.
 
     Args:
         alleles: int8 (n_sites, n_haplotypes).
         positions: of the sites.
-        dashes: which of a site's tokens are `-`, bool (n_haplotypes,), by the site's row; those without are absent.
+        texts: the tokens of each site.
         ploidy: is told.
     """
     nobody = np.zeros(alleles.shape[1] // 2, dtype=bool)
-    for row, position in enumerate(positions):
+    for row, (position, text) in enumerate(zip(positions, texts, strict=True)):
         pairs = alleles[row].reshape(-1, 2)
         is_known = pairs[:, 0] >= 0
-        is_haploid = is_known & dashes[row][1::2] if row in dashes else nobody
+        is_haploid = nobody
+        if b"-" in text:
+            is_haploid = is_known & np.array([token == b"-" for token in text.split()[1::2]])
         ploidy.add(position, is_haploid, is_known)
         pairs[is_haploid, 1] = pairs[is_haploid, 0]
 

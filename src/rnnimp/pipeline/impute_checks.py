@@ -41,10 +41,11 @@ from rnnimp.genome_build import Shift, build_of_length, find_shift, possible_bui
 from rnnimp.imputation import joined_sites, regions_in_order
 from rnnimp.interval import Interval
 from rnnimp.markers import MatchKind, SiteMatch, match_sites
-from rnnimp.panel import Panel, Sites
+from rnnimp.panel import Panel, PanelStream, Sites
 
 _MAX_NAMED = 10
 _MAX_LISTED_POSITIONS = 100
+_BLOCK_SITES = 256
 
 logger = logging.getLogger(__name__)
 
@@ -327,7 +328,10 @@ def without_typed_only(checked: CheckedTarget) -> CheckedTarget:
     """The target without the sites that are not in the model."""
     is_known = np.isin(checked.match.kinds, (MatchKind.MATCHED, MatchKind.SWAPPED))
     logger.info("target sites left out because they are not in the model: %d", np.count_nonzero(~is_known))
-    return replace(checked, panel=checked.panel[is_known])
+    panel, kept = checked.panel, np.flatnonzero(is_known)
+    # block by block, as it was read: the target may be too large for memory
+    blocks = (panel[kept[start : start + _BLOCK_SITES]] for start in range(0, len(kept), _BLOCK_SITES))
+    return replace(checked, panel=PanelStream(panel.sample_names, blocks).read())
 
 
 def report_path(output_prefix: str | Path) -> Path:
