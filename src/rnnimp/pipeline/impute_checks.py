@@ -264,9 +264,11 @@ def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bo
     build = _build_mismatch(report)
     if build is not None and _has_most_markers(report):
         warnings.append(f"{build}; its sites fit all the same, so the length in its header may be wrong")
-    for region in coverage:
-        if LEAST_SHARE <= region.share < LOW_SHARE:
-            warnings.append(f"{_region_text(region)}: expect less accuracy there")
+    low = [_region_text(region) for region in coverage if LEAST_SHARE <= region.share < LOW_SHARE]
+    if low:
+        warnings.append(
+            f"regions with under 50% of their markers, where less accuracy is to be expected: {_listed(low)}"
+        )
     if report.samples:
         named = _listed([f"{row['sample']} ({100 * row['called_share']:.0f}%)" for row in report.samples])
         warnings.append(f"{len(report.samples)} samples have under 50% of their alleles called at the markers: {named}")
@@ -285,7 +287,7 @@ def _errors(report: TargetReport, coverage: Sequence[RegionCoverage]) -> list[st
             f"their position and alleles ({counts['mismatched']} with other alleles, {counts['strand_flipped']} on the "
             "other strand); check chromosome and genome build"
         ]
-    return [_region_text(region) for region in poor]
+    return [f"expected a fifth of each region's markers in the target or more, found {_region_text(r)}" for r in poor]
 
 
 def _build_mismatch(report: TargetReport) -> str | None:
@@ -314,8 +316,8 @@ def _has_most_markers(report: TargetReport) -> bool:
 
 def _region_text(region: RegionCoverage) -> str:
     return (
-        f"region {region.index} ({region.first_position}-{region.last_position}): the target has {region.n_observed} "
-        f"of {region.n_markers} markers ({100 * region.share:.0f}%)"
+        f"region {region.index} ({region.first_position}-{region.last_position}) with {region.n_observed} of "
+        f"{region.n_markers} markers"
     )
 
 
@@ -397,8 +399,7 @@ def require_fit(report: TargetReport, saved: Path, target: str | None, force: bo
     if not report.errors:
         return
     if force and report.counts["observed_markers"]:
-        for line in report.errors:
-            logger.warning("warning: %s; imputed because of --force", line)
+        logger.warning("warning: imputed because of --force: %s", _listed(report.errors))
         return
     more = f", and {len(report.errors) - 1} more like this in {saved}" if len(report.errors) > 1 else ""
     forced = (
