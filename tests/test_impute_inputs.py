@@ -19,7 +19,7 @@ from rnnimp.formats import bgen as bgen_format
 from rnnimp.formats import pgen_input, vcf
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.pgen_input import read_psam
-from rnnimp.panel import Panel, PanelStream, alt_frequency
+from rnnimp.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
 from rnnimp.ploidy import PloidyRecorder
 from test_impute_command import Impute, error_line, impute, program, vcf_of  # noqa: F401 (a fixture)
 from tiny_model import tiny_region, write_tiny_bundle
@@ -176,6 +176,26 @@ def test_multiallelic_bgen(tmp_path: Path) -> None:
     assert panel.sites.ids.tolist() == ["rs1:A:C", "rs1:A:GT", "rs2"]
     assert panel.sites.chromosome == "22"
     assert panel.alleles.tolist() == [[0, 0, 1, 0], [1, 0, 0, 1], [-1, 0, 1, -1]]
+
+
+@pytest.mark.parametrize("kind", ["bgen", "pgen"])
+def test_sites_without_variation_are_kept_for_a_target(tmp_path: Path, kind: str) -> None:
+    sites = Sites.build([5, 7], ["A", "C"], [".", "T"], ids=["a", "b"])
+    block = ImputedBlock(sites, np.array([[0, 0], [0, 1]], np.float32), np.array([True, True]))
+    if kind == "bgen":
+        with bgen_format.BgenWriter(tmp_path / "x.bgen", ["s"], "22") as writer:
+            writer.write(block)
+        streams = [bgen_format.open_panel(tmp_path / "x.bgen", keep_monomorphic=keep) for keep in (True, False)]
+    else:
+        rows = "22\t5\ta\tA\t.\t.\t.\t.\tGT\t0|0\n22\t7\tb\tC\tT\t.\t.\t.\tGT\t0|1\n"
+        header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts\n"
+        (tmp_path / "x.vcf").write_text(header + rows)
+        run(tmp_path, program("plink2"), "--vcf", "x.vcf", "--make-pgen", "--out", "x")
+        streams = [pgen_input.open_panel(tmp_path / "x", keep_monomorphic=keep) for keep in (True, False)]
+    kept, dropped = (stream.read() for stream in streams)
+    assert kept.sites.keys() == [(5, "A", "."), (7, "C", "T")]
+    assert kept.alleles.tolist() == [[0, 0], [0, 1]]
+    assert dropped.sites.keys() == [(7, "C", "T")]
 
 
 def test_unphased_genotypes_are_refused(tmp_path: Path) -> None:

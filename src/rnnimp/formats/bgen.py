@@ -110,6 +110,7 @@ def open_panel(
     sample: str | Path | None = None,
     chromosome: str | None = None,
     keep_first_duplicate: bool = False,
+    keep_monomorphic: bool = False,
     ploidy: PloidyRecorder | None = None,
 ) -> PanelStream:
     """Open the phased haplotypes of one chromosome for reading block by block.
@@ -119,6 +120,7 @@ def open_panel(
         sample: sample names, where the file holds none; `Sample_1...` without either.
         chromosome: the chromosome to read, where the file has several.
         keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_monomorphic: whether to keep sites without an alternative allele, second allele `.`.
         ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
 
     Raises:
@@ -140,7 +142,7 @@ def open_panel(
         names = default_sample_names(n_samples)
     calls = _Calls(path, names, ploidy)
     records = on_one_chromosome(calls.records(reader), chromosome, path)
-    return panel_of(path, names, records, calls.of, ReadingRules(keep_first_duplicate))
+    return panel_of(path, names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
 
 
 class _Calls:

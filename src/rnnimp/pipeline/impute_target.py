@@ -99,7 +99,9 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
         )
     elif files.bgen is not None:
         name = files.bgen
-        stream = bgen.open_panel(name, files.sample, chromosome, files.keep_first_duplicate, ploidy=recorder)
+        stream = bgen.open_panel(
+            name, files.sample, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+        )
     else:
         assert files.pgen is not None
         name = files.pgen
