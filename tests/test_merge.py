@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnimp.cli import main
 from rnnimp.formats.sums import read_sums
-from test_impute_command import error_line
+from test_impute_command import error_line, write_target
 from test_impute_output import impute, make_case, names, records
+from tiny_model import tiny_chromosome
 
 
 @pytest.fixture
@@ -57,6 +60,20 @@ def test_samples_merge_to_the_very_lines_of_the_whole(folder: Path) -> None:
     assert merged_is_whole(folder)
     assert header_columns(folder / "out" / "merged.vcf.gz") == header_columns(folder / "out" / "whole.vcf.gz")
     assert {"merged.vcf.gz", "merged.vcf.gz.csi", "merged.sums.tsv.gz"} <= names(folder)
+
+
+def test_filled_alleles_add_up(folder: Path) -> None:
+    panel, _ = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    is_typed = panel.sites.markers() | (np.arange(len(panel.sites)) % 2 == 0)
+    alleles = panel.alleles.copy()
+    inner = np.flatnonzero(is_typed & ~panel.sites.markers())
+    alleles[inner[0], [0, 7]] = alleles[inner[3], 12:14] = -1
+    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    write_target(folder / "t", replace(panel, sites=plain, alleles=alleles)[is_typed])
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:]))]
+    assert merge(folder, *parts) == 0
+    assert merged_is_whole(folder)
+    assert sum(b";FILLED=2" in line for line in records(folder / "out" / "merged.vcf.gz")) == 2
 
 
 def test_pooled_scores_are_not_those_of_rounded_values(folder: Path) -> None:

@@ -248,6 +248,14 @@ def _joined_line(row: Sequence[bytes], parts: Sequence[_Part], information: byte
         total = information.split(b";")[1]  # AN alone
         first[_INFO_COLUMN] = total
     else:
-        first[_INFO_COLUMN] = information + (b";IMP" if is_imputed else b"")
+        n_filled = sum(_filled(other[_INFO_COLUMN]) for other in columns)
+        rest = b";IMP" if is_imputed else b";FILLED=%d" % n_filled if n_filled else b""
+        first[_INFO_COLUMN] = information + rest
     samples = b"\t".join(other[_FORMAT_COLUMN + 1] for other in columns)
     return b"\t".join([*first[: _FORMAT_COLUMN + 1], samples]) + b"\n"
+
+
+def _filled(information: bytes) -> int:
+    """How many missing alleles of a typed site were imputed."""
+    _, _, text = information.partition(b";FILLED=")
+    return int(text.split(b";")[0]) if text else 0
