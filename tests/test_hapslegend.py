@@ -198,7 +198,7 @@ def test_a_panel_in_several_blocks_keeps_sites_beside_alleles(tmp_path: Path, mo
     panel = random_panel(np.random.default_rng(6), n_sites=25, n_samples=3)
     write(tmp_path / "x.hap", allele_text(panel.alleles))
     write_legend(tmp_path / "x.legend", panel.sites)
-    monkeypatch.setattr("rnnimp.formats.hapslegend.allele_blocks", lambda hap: allele_blocks(hap, 50))
+    monkeypatch.setattr("rnnimp.formats.hapslegend.allele_blocks", lambda hap, **more: allele_blocks(hap, 50, **more))
     stream = open_panel(tmp_path / "x.hap", tmp_path / "x.legend")
     assert stream.sample_names == ("Sample_1", "Sample_2", "Sample_3")
     blocks = list(stream.blocks)

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import shared_data
 from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.shapeit import read_haps
 from rnnimp.ploidy import PloidyRecorder
 
@@ -100,6 +101,26 @@ def test_haps_of_bcftools_are_what_its_vcf_says(name: str, has_ids: bool) -> Non
     assert found.sample_names == tuple(f"NA{number:05}" for number in range(1, 11))
     assert found.sites.chromosome == "X"
     assert found.sites.ids[0] == ("id9" if has_ids else "X:2698560_G_A")
+
+
+def test_hap_and_legend_of_bcftools_have_the_same_ploidy() -> None:
+    folder = shared_data("interop/bcftools_convert")
+    recorders = PloidyRecorder(), PloidyRecorder()
+    haps = read_haps(folder / "convert.hs.gt.hap", ploidy=recorders[0])
+    legend = open_panel(folder / "convert.hls.gt.hap", folder / "convert.hls.gt.legend", None, "X", recorders[1]).read()
+    assert haps.sites.keys() == legend.sites.keys()
+    np.testing.assert_array_equal(haps.alleles, legend.alleles)
+    first, second = (recorder.ploidy() for recorder in recorders)
+    assert first is not None and second is not None
+    assert first.is_haploid.tolist() == second.is_haploid.tolist()
+    assert first.is_haploid.any()
+
+
+def test_a_dash_is_missing_on_an_autosome(tmp_path: Path) -> None:
+    recorder = PloidyRecorder()
+    panel = read_haps(write(tmp_path, "22 rs1 5 A G 0 - 1 0\n"), ploidy=recorder)
+    assert panel.alleles.tolist() == [[0, -1, 1, 0]]
+    assert recorder.ploidy() is None
 
 
 def test_haps_of_impute2() -> None:

@@ -79,7 +79,7 @@ def test_rare_sites_are_dropped_but_rare_markers_stay(tmp_path: Path, panel: Pan
 
 def test_the_region_report_and_small_blocks(tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = split_into(tmp_path / "whole", panel)
-    monkeypatch.setattr(hapslegend.allele_blocks, "__defaults__", (400,))
+    monkeypatch.setattr(hapslegend.allele_blocks, "__defaults__", (400, False))
     parts = split_into(tmp_path / "parts", panel)
     for one, other in zip(whole, parts, strict=True):
         assert one.sites.keys() == other.sites.keys()

@@ -11,6 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.panel import MISSING, plain_chromosome
+
+ABSENT = -2
+"""The code of the second allele of a haploid sample, until it is doubled."""
+
+
+def may_be_haploid(chromosome: str | None) -> bool:
+    """Whether anybody has this chromosome once.
+
+    >>> may_be_haploid("chrX"), may_be_haploid("22"), may_be_haploid(None)
+    (True, False, False)
+    """
+    return chromosome is not None and plain_chromosome(chromosome).upper() in ("X", "Y", "MT")
+
 
 @dataclass(frozen=True, eq=False)
 class Ploidy:
@@ -67,6 +81,22 @@ class PloidyRecorder:
         if (is_known & (is_haploid != before)).any():
             self._positions.append(position)
             self._stretches.append(np.where(is_known, is_haploid, before))
+
+    def add_rows(self, positions: list[int], alleles: NDArray[np.int8]) -> None:
+        """Say who is haploid at the next sites, and put their alleles into both columns, in place.
+
+        Args:
+            positions: of the sites.
+            alleles: int8 (n_sites, n_haplotypes); `ABSENT` beside the allele of a haploid sample. Beside a missing
+                one it becomes missing, and says nothing.
+        """
+        for position, row in zip(positions, alleles, strict=True):
+            pairs = row.reshape(-1, 2)
+            is_known = pairs[:, 0] >= 0
+            is_haploid = is_known & (pairs[:, 1] == ABSENT)
+            self.add(position, is_haploid, is_known)
+            pairs[is_haploid, 1] = pairs[is_haploid, 0]
+            row[row == ABSENT] = MISSING
 
     def ploidy(self) -> Ploidy | None:
         """What was said so far; None if nobody is haploid anywhere."""

@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.panel import ImputedBlock
+from rnnimp.ploidy import ABSENT
 from rnnimp.site_sums import SiteSums, sums_of
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-
-ABSENT = -2
-"""The code of the second allele of a haploid sample."""
 
 DOSAGE_DECIMALS = 4
 PROBABILITY_DECIMALS = 3

@@ -15,20 +15,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, sample_text
 from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
+from rnnimp.panel import (
+    Panel,
+    PanelStream,
+    Sites,
+    as_strings,
+    default_sample_names,
+    known_chromosome,
+    same_chromosome,
+)
+from rnnimp.ploidy import PloidyRecorder, may_be_haploid
 
 BLOCK_BYTES = 1 << 24
 
-_SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
+_SPACE, _NEWLINE = b" \n"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
 _REQUIRED = ("id", "position", "a0", "a1")
 
 
 def open_panel(
-    hap: str | Path, legend: str | Path, sample: str | Path | None = None, chromosome: str | None = None
+    hap: str | Path,
+    legend: str | Path,
+    sample: str | Path | None = None,
+    chromosome: str | None = None,
+    ploidy: PloidyRecorder | None = None,
 ) -> PanelStream:
     """Open phased haplotypes for reading block by block.
 
@@ -37,12 +51,15 @@ def open_panel(
         legend: the sites, a line each under a header.
         sample: sample names; `Sample_1...` without.
         chromosome: the chromosome's name, which the format itself does not hold.
+        ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
+            columns. None takes `-` for missing.
 
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
     """
     sites = read_legend(legend, chromosome)
-    rows = allele_blocks(hap)
+    recorder = ploidy if may_be_haploid(known_chromosome(sites)) else None
+    rows = allele_blocks(hap, keep_absent=recorder is not None)
     first = next(rows, None)
     n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))
     if n_columns % 2:
@@ -53,7 +70,14 @@ def open_panel(
     if sample is not None:
         names = read_samples_of(hap, sample, n_columns // 2)
     blocks = _with_sites(first, rows, sites, names, str(hap), str(legend))
-    return PanelStream(names, blocks)
+    return PanelStream(names, blocks if recorder is None else _doubled(blocks, recorder))
+
+
+def _doubled(blocks: Iterator[Panel], ploidy: PloidyRecorder) -> Iterator[Panel]:
+    """The blocks with the alleles of haploid samples in both columns."""
+    for block in blocks:
+        ploidy.add_rows(block.sites.positions.tolist(), block.alleles)
+        yield block
 
 
 def _with_sites(
@@ -84,7 +108,9 @@ def _with_sites(
         )
 
 
-def allele_blocks(hap: str | Path, block_bytes: int = BLOCK_BYTES) -> Iterator[NDArray[np.int8]]:
+def allele_blocks(
+    hap: str | Path, block_bytes: int = BLOCK_BYTES, keep_absent: bool = False
+) -> Iterator[NDArray[np.int8]]:
     """The alleles of a `.hap` file in consecutive blocks of rows.
 
     Yields:
@@ -99,7 +125,7 @@ def allele_blocks(hap: str | Path, block_bytes: int = BLOCK_BYTES) -> Iterator[N
         for text in _whole_lines(file, block_bytes):
             if n_columns is None:
                 n_columns = len(text[: text.index(b"\n")].split())
-            block = parse_alleles(text, n_columns, hap, line)
+            block = parse_alleles(text, n_columns, hap, line, keep_absent)
             line += len(block)
             yield block
 
@@ -116,75 +142,6 @@ def _whole_lines(file: IO[bytes], block_bytes: int) -> Iterator[bytes]:
             rest += piece
     if rest:
         yield rest + b"\n"
-
-
-def parse_alleles(text: bytes, n_columns: int, path: str | Path | None = None, first_line: int = 1) -> NDArray[np.int8]:
-    """Alleles of whole lines of text.
-
-    Lines of single characters between single spaces, as nearly all files have them, are cut out of the bytes
-    as they lie; any other white space and longer tokens take a slower way, also without a loop.
-
-    Returns:
-        int8 (n_lines, n_columns); 0, 1, or -1 for any other token.
-
-    Raises:
-        DataError: where a line has another number of tokens than `n_columns`, or a number other than 0 and 1.
-
-    >>> parse_alleles(b"0 1\\n? 0\\n", 2).tolist()
-    [[0, 1], [-1, 0]]
-    """
-    data = np.frombuffer(text, dtype=np.uint8)
-    if n_columns and data.size % (2 * n_columns) == 0:
-        grid = data.reshape(-1, 2 * n_columns)
-        tokens = grid[:, ::2]
-        regular = (grid[:, 1:-1:2] == _SPACE).all() and (grid[:, -1] == _NEWLINE).all() and (tokens > _SPACE).all()
-        if regular:
-            return _codes(tokens, np.uint8(_SPACE), path, first_line)
-    return _parse_any_spacing(data, n_columns, path, first_line)
-
-
-def _codes(
-    starts: NDArray[np.uint8], nexts: NDArray[np.uint8] | np.uint8, path: str | Path | None, first_line: int
-) -> NDArray[np.int8]:
-    """Alleles from the first characters of tokens and those next to them, white space unless the token goes on."""
-    codes = np.subtract(starts, ord("0"), dtype=np.uint8).view(np.int8)
-    unknown = (codes < 0) | (codes > 1) | (nexts > _SPACE)
-    if unknown.any():
-        # a digit alone, or two; unlike the 0* by which unphased alleles are marked
-        goes_on_otherwise = (nexts > _SPACE) & ((nexts < ord("0")) | (nexts > ord("9")))
-        is_number = unknown & (codes >= 0) & (codes <= 9) & ~goes_on_otherwise
-        if is_number.any():
-            row = int(np.argmax(is_number.any(axis=1)))
-            raise DataError(
-                "expected alleles 0 and 1, or ? for missing, found another number; code a0 as 0 and a1 as 1",
-                path,
-                first_line + row,
-            )
-        codes[unknown] = -1
-    return codes
-
-
-def _parse_any_spacing(
-    data: NDArray[np.uint8], n_columns: int, path: str | Path | None, first_line: int
-) -> NDArray[np.int8]:
-    is_space = (data == _SPACE) | (data == _TAB) | (data == _NEWLINE) | (data == _RETURN)
-    if ((data < _SPACE) & ~is_space).any():
-        raise DataError("expected alleles as text, found binary data; check that it is the right file", path)
-    starts = ~is_space
-    starts[1:] &= is_space[:-1]
-    positions = np.flatnonzero(starts)
-    line_ends = np.flatnonzero(data == _NEWLINE)
-    counts = np.diff(np.searchsorted(positions, line_ends), prepend=0)
-    ragged = np.flatnonzero(counts != n_columns)
-    if ragged.size:
-        row = int(ragged[0])
-        raise DataError(
-            f"expected {n_columns} alleles as in the first line, found {counts[row]}; the file is ragged or truncated",
-            path,
-            first_line + row,
-        )
-    grid = positions.reshape(len(line_ends), n_columns)
-    return _codes(data[grid], data[grid + 1], path, first_line)
 
 
 def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:

@@ -2,7 +2,7 @@
 
 IMPUTE2 and bcftools write the same with `---`, or `chromosome:position_a0_a1`, in the first column. The alleles are
 tokens as in a `.hap` file: anything but `0` and `1` is missing, so is an unphased `0*`. An allele with `-` beside it is
-that of a haploid sample, as bcftools writes males on chrX.
+that of a haploid sample on chrX, chrY and MT, as bcftools writes males.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import open_input
-from rnnimp.formats.hapslegend import check_order, parse_alleles, read_samples_of
+from rnnimp.formats.hapslegend import check_order, read_samples_of
 from rnnimp.interval import LAST_POSITION
 from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
-from rnnimp.ploidy import PloidyRecorder
+from rnnimp.ploidy import PloidyRecorder, may_be_haploid
 
 _N_HEAD = 5
 _BLOCK_LINES = 4096
@@ -41,7 +41,8 @@ def read_haps(
         path: plain or gzip, sorted by position.
         sample: sample names; `Sample_1...` without.
         chromosome: its name, where the file's first column has none.
-        ploidy: is told who is haploid where; their allele then stands in both columns. None takes `-` for missing.
+        ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
+            columns. None takes `-` for missing.
 
     Raises:
         DataError: naming the line that is malformed, out of order or repeated, or another chromosome.
@@ -53,8 +54,12 @@ def read_haps(
         names = default_sample_names(n_columns // 2)
         if sample is not None:
             names = read_samples_of(path, sample, n_columns // 2)
+        name = (
+            chromosome if chromosome is not None else first.split(b":")[0].split(None, 1)[0].decode() if first else None
+        )
+        recorder = ploidy if may_be_haploid(name) else None
         lines = chain([first] if first else [], file)
-        panel = PanelStream(names, _blocks(lines, heads, names, path, ploidy)).read()
+        panel = PanelStream(names, _blocks(lines, heads, names, path, recorder)).read()
     return replace(panel, sites=_sites(heads, chromosome, path))
 
 
@@ -72,33 +77,11 @@ def _blocks(
         cells = [line.split(None, _N_HEAD) for line in block]
         heads += [_head(row, path, line) for line, row in enumerate(cells, start=start + 1)]
         texts = [row[_N_HEAD].rstrip(b"\r\n") + b"\n" if len(row) > _N_HEAD else b"\n" for row in cells]
-        alleles = parse_alleles(b"".join(texts), 2 * len(names), path, start + 1)
+        alleles = parse_alleles(b"".join(texts), 2 * len(names), path, start + 1, keep_absent=ploidy is not None)
         positions = [int(head[2]) for head in heads[start:]]
         if ploidy is not None:
-            _double_haploid(alleles, positions, texts, ploidy)
+            ploidy.add_rows(positions, alleles)
         yield Panel(Sites.build(positions, [""] * len(block), [""] * len(block)), alleles, names)
-
-
-def _double_haploid(
-    alleles: NDArray[np.int8], positions: list[int], texts: list[bytes], ploidy: PloidyRecorder
-) -> None:
-    """Put the alleles of haploid samples into both columns, in place.
-
-    Args:
-        alleles: int8 (n_sites, n_haplotypes).
-        positions: of the sites.
-        texts: the tokens of each site.
-        ploidy: is told.
-    """
-    nobody = np.zeros(alleles.shape[1] // 2, dtype=bool)
-    for row, (position, text) in enumerate(zip(positions, texts, strict=True)):
-        pairs = alleles[row].reshape(-1, 2)
-        is_known = pairs[:, 0] >= 0
-        is_haploid = nobody
-        if b"-" in text:
-            is_haploid = is_known & np.array([token == b"-" for token in text.split()[1::2]])
-        ploidy.add(position, is_haploid, is_known)
-        pairs[is_haploid, 1] = pairs[is_haploid, 0]
 
 
 def _count_alleles(cells: list[bytes], path: str | Path) -> int:

@@ -87,8 +87,8 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     chromosome = files.chromosome or model_chromosome
     recorder = PloidyRecorder()
     if files.hap is not None and files.legend is not None:
-        panel = hapslegend.open_panel(files.hap, files.legend, files.sample, files.chromosome).read()
-        return Target(panel, files.legend)
+        panel = hapslegend.open_panel(files.hap, files.legend, files.sample, files.chromosome, recorder).read()
+        return Target(panel, files.legend, ploidy=recorder.ploidy())
     if files.haps is not None:
         panel = shapeit.read_haps(files.haps, files.sample, files.chromosome, recorder)
         return Target(panel, files.haps, ploidy=recorder.ploidy())
