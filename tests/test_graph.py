@@ -16,12 +16,18 @@ from rnnimp.network.cpu_imputation import KernelEngine
 from rnnimp.network.export import build_graph
 from rnnimp.network.graph import ForeignGraphError, read_folded_network
 from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+from rnnimp.network.torch_imputation import TorchEngine
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "mm..m...m", "m.m.mmmmm", "m..m"]
 
 
 def exported(
-    cell: str, flags: str, widths: tuple[int, int] = (6, 9), depths: tuple[int, int] = (3, 2), seed: int = 0
+    cell: str,
+    flags: str,
+    widths: tuple[int, int] = (6, 9),
+    depths: tuple[int, int] = (3, 2),
+    seed: int = 0,
+    n_mixed: int = 0,
 ) -> onnx.ModelProto:
     """A graph of two networks of different width and depth, with random weights that do not blow up."""
     is_marker = np.array([flag == "m" for flag in flags])
@@ -29,7 +35,7 @@ def exported(
     features, gaps = rng.normal(size=(int(is_marker.sum()), 2, 5)).astype(np.float32), gaps_of_sites(is_marker)
     torch.manual_seed(seed)
     networks = [
-        ImputationNetwork(NetworkSettings(cell, width, depth, 5), features, gaps)
+        ImputationNetwork(NetworkSettings(cell, width, depth, 5, n_mixed), features, gaps)
         for width, depth in zip(widths, depths, strict=True)
     ]
     hybrid = HybridHead(len(gaps))
@@ -83,6 +89,30 @@ def test_extreme_logits_are_certain() -> None:
     bias.CopyFrom(numpy_helper.from_array(np.array([-2000, 2000, 0, 0, 0, 0], np.float32).reshape(6, 1, 1), "bias"))
     result = KernelEngine(read_folded_network(model.SerializeToString()))(random_inputs(3, 4))
     assert (result[0] == 0).all() and (result[1] == 1).all()
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+@pytest.mark.parametrize("flags", REGIONS)
+def test_layers_that_join_both_directions_run_too(cell: str, flags: str) -> None:
+    model = exported(cell, flags, n_mixed=7)
+    network = read_folded_network(model.SerializeToString())
+    assert network.mixing.shape == (30, 14)
+    engine = KernelEngine(network)
+    for n_haplotypes in (1, 70):
+        inputs = random_inputs(n_haplotypes, flags.count("m"))
+        expected = by_onnx_runtime(model, inputs)
+        np.testing.assert_allclose(engine(inputs), expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(TorchEngine(network, "cpu")(inputs), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_mixed", [0, 7])
+def test_any_group_gives_the_same_bits(n_mixed: int) -> None:
+    engine = KernelEngine(read_folded_network(exported("GRU", REGIONS[0], n_mixed=n_mixed).SerializeToString()))
+    inputs = random_inputs(150, 4)
+    whole = engine(inputs)
+    np.testing.assert_array_equal(engine(inputs[::-1])[:, ::-1], whole)
+    for rows in (slice(0, 1), slice(40, 90), slice(149, 150)):
+        np.testing.assert_array_equal(engine(inputs[rows]), whole[:, rows])
 
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])

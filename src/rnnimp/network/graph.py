@@ -1,9 +1,10 @@
 """From an exported ONNX graph back to its weights, so that the CPU kernels can run it.
 
 The graph is walked from its output to its input, and every node must be what `export.py` writes: the sigmoid of a sum
-of a bias and, for each direction, products of a weight vector a site with the states that the site reads. There may be
-any number of stacks, each of GRU or LSTM layers, of any width and depth and with features of its own. Whatever
-differs in the least is another program's graph, and is left to ONNX Runtime. Needs numpy and onnx.
+of a bias and, for each direction, products of a weight vector a site with the states that the site reads, and perhaps
+with those of layers that join both directions at each gap. There may be any number of stacks, each of GRU or LSTM
+layers, of any width and depth and with features of its own. Whatever differs in the least is another program's graph,
+and is left to ONNX Runtime. Needs numpy and onnx.
 """
 
 from __future__ import annotations
@@ -43,14 +44,18 @@ class FoldedNetwork:
     Attributes:
         stacks: any number, from the left and from the right.
         gaps: int64 (n_sites,), markers before each site; they do not go down.
-        head: float32 (n_sites, units of all stacks), 0 where a site has no marker on the stack's side.
+        head: float32 (n_sites, units of all stacks, and n_mixed), 0 where a site has no marker on the stack's side.
         bias: float32 (n_sites,).
+        mixing: float32 (units of all stacks, n_mixed); `tanh(states . mixing + mixing_bias)` at a gap are states too.
+        mixing_bias: float32 (n_mixed,).
     """
 
     stacks: tuple[FoldedStack, ...]
     gaps: NDArray[np.int64]
     head: Floats
     bias: Floats
+    mixing: Floats
+    mixing_bias: Floats
 
 
 class ForeignGraphError(Exception):
@@ -88,6 +93,18 @@ class _Reading:
     weight: Floats  # (n_sites, units of its stacks)
 
 
+@dataclass(frozen=True, eq=False)
+class _Mixed:
+    """The product with the layers that join a stack of each direction: of each layer its stacks, weights and bias."""
+
+    layers: list[tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]]
+    gaps: NDArray[np.int64]
+    weight: Floats  # (n_sites, width of all layers)
+
+
+_PADS = ([1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0])  # a gap more than markers, before the first or behind the last
+
+
 class _Walk:
     """Finds what made a tensor, and checks it."""
 
@@ -96,6 +113,7 @@ class _Walk:
         self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         _require(len(graph.input) == len(graph.output) == 1, "one input and one output")
         self._input, self._output = graph.input[0].name, graph.output[0].name
+        self._stacks: dict[str, FoldedStack] = {}
 
     def network(self) -> FoldedNetwork:
         """The whole graph."""
@@ -104,14 +122,17 @@ class _Walk:
         alt = both.input[1]
         rest = self._made_by("Sub", both.input[0])
         _require(rest.input[1] == alt and self._constants[rest.input[0]].tolist() == [1], "1 - P(a1)")
-        biases, readings = [], []
+        biases: list[Floats] = []
+        readings: list[_Reading | _Mixed] = []
         for term in self._terms(self._made_by("Sigmoid", alt).input[0]):
             if term in self._constants:
                 biases.append(self._constants[term])
             else:
                 readings.append(self._reading(term))
         _require(len(biases) == 1, "one bias")
-        return _joined(biases[0], readings)
+        mixed = [reading for reading in readings if isinstance(reading, _Mixed)]
+        _require(len(mixed) <= 1, "one product with joining layers")
+        return _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
 
     def _made_by(self, operator: str, name: str, **attributes: Any) -> Any:
         node = self._makers.get(name)
@@ -129,16 +150,35 @@ class _Walk:
         else:
             yield name
 
-    def _reading(self, name: str) -> _Reading:
+    def _reading(self, name: str) -> _Reading | _Mixed:
         states, weight = self._made_by("MatMul", name).input
         joined, markers = self._made_by("Gather", states, axis=0).input
         is_several = joined in self._makers and self._makers[joined].op_type == "Concat"
         names = self._made_by("Concat", joined, axis=2).input if is_several else [joined]
+        rows, weights = self._constants[markers].astype(np.int64), self._constants[weight][:, :, 0]
+        if self._makers[names[0]].op_type == "Tanh":
+            return _Mixed([self._joining_layer(part) for part in names], rows, weights)
         stacks = [self._stack(part) for part in names]
         _require(len({stack.weights.from_right for stack in stacks}) == 1, "stacks of one direction")
-        return _Reading(stacks, self._constants[markers].astype(np.int64), self._constants[weight][:, :, 0])
+        return _Reading(stacks, rows, weights)
+
+    def _joining_layer(self, name: str) -> tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]:
+        both, bias = self._made_by("Add", self._made_by("Tanh", name).input[0]).input
+        stacks, weights = [], []
+        for term, pad in zip(self._made_by("Add", both).input, _PADS, strict=True):
+            padded, weight = self._made_by("MatMul", term).input
+            states, pads = self._made_by("Pad", padded).input
+            _require(self._constants[pads].tolist() == pad, "a gap outside the markers")
+            stacks.append(self._stack(states))
+            weights.append(self._constants[weight])
+        return (stacks[0], stacks[1]), (weights[0], weights[1]), self._constants[bias]
 
     def _stack(self, name: str) -> FoldedStack:
+        if name not in self._stacks:
+            self._stacks[name] = self._read_stack(name)
+        return self._stacks[name]
+
+    def _read_stack(self, name: str) -> FoldedStack:
         """From the highest layer to the lowest, whose input is the features."""
         layers: list[LayerWeights] = []
         kinds: set[tuple[str, bool]] = set()
@@ -188,16 +228,37 @@ def _in_pytorch_order(rows: Floats, cell: str) -> Floats:
     return np.concatenate([gates[place] for place in np.argsort(ONNX_GATES[cell])])
 
 
-def _joined(bias: Floats, readings: list[_Reading]) -> FoldedNetwork:
+def _joined(bias: Floats, readings: list[_Reading], mixed: list[_Mixed]) -> FoldedNetwork:
     stacks = tuple(stack for reading in readings for stack in reading.stacks)
     _require(len({len(stack.features) for stack in stacks}) == 1, "stacks over the same markers")
     head = np.concatenate([reading.weight for reading in readings], axis=1)
     _require(head.shape[1] == sum(stack.weights.layers[0].recurrent.shape[1] for stack in stacks), "a weight a state")
-    arrays = [bias, head, *(stack.features for stack in stacks)]
+    mixing, mixing_bias = _mixing(stacks, head.shape[1], mixed)
+    head = np.concatenate([head, *(reading.weight for reading in mixed)], axis=1)
+    _require(head.shape[1] == sum(mixing.shape), "a weight a joined state")
+    arrays = [bias, head, mixing, mixing_bias, *(stack.features for stack in stacks)]
     arrays += [array for stack in stacks for layer in stack.weights.layers for array in layer]
     _require(all(array.dtype == np.float32 for array in arrays), "float32")
     gaps = _gaps(readings, len(stacks[0].features))
-    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)))
+    _require(all((reading.gaps == gaps).all() for reading in mixed), "the gap of each site")
+    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)), mixing, mixing_bias)
+
+
+def _mixing(stacks: tuple[FoldedStack, ...], n_units: int, mixed: list[_Mixed]) -> tuple[Floats, Floats]:
+    """All joining layers as one, with zeros between a layer and the stacks that it does not read."""
+    layers = [layer for reading in mixed for layer in reading.layers]
+    widths = [stack.weights.layers[0].recurrent.shape[1] for stack in stacks]
+    starts = dict(zip(map(id, stacks), np.cumsum([0, *widths]).tolist(), strict=False))
+    mixing = np.zeros((n_units, sum(len(bias.ravel()) for *_, bias in layers)), np.float32)
+    column = 0
+    for of_layer, weights, bias in layers:
+        for stack, weight in zip(of_layer, weights, strict=True):
+            _require(id(stack) in starts and weight.dtype == np.float32, "stacks that the sites read too")
+            start = starts[id(stack)]
+            mixing[start : start + weight.shape[0], column : column + weight.shape[1]] = weight
+        column += len(bias.ravel())
+    biases = [np.empty(0, np.float32), *(bias.ravel() for *_, bias in layers)]
+    return mixing, np.concatenate(biases)
 
 
 def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:

@@ -27,6 +27,8 @@ class TorchEngine:
         self._gaps = gaps.tolist()
         head = torch.from_numpy(network.head).to(device)
         self._head = torch.tensor_split(head, first_sites[1:].tolist())
+        self._mixing = torch.from_numpy(network.mixing).to(device)
+        self._mixing_bias = torch.from_numpy(network.mixing_bias).to(device)
         self._bias = torch.from_numpy(network.bias).to(device)[:, None]
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
@@ -43,10 +45,11 @@ class TorchEngine:
         alt = torch.from_numpy(np.ascontiguousarray(inputs[:, :, 1].T)).to(self._device)[:, :, None]
         with torch.backends.cudnn.flags(allow_tf32=False):
             states = [stack.states(alt) for stack in self._stacks]  # (n_markers + 1, n_haplotypes, n_units) each
-        logits = [
-            head @ torch.cat([part[gap] for part in states], dim=1).T
-            for gap, head in zip(self._gaps, self._head, strict=True)
-        ]
+        logits = []
+        for gap, head in zip(self._gaps, self._head, strict=True):
+            here = torch.cat([part[gap] for part in states], dim=1)
+            mixed = torch.tanh(here @ self._mixing + self._mixing_bias)
+            logits.append(head @ torch.cat([here, mixed], dim=1).T)
         result: Floats = torch.sigmoid(torch.cat(logits) + self._bias).cpu().numpy()
         return result
 
