@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnnimp.network.cpu_heads import gradients_of_heads, logits_of_states
 from rnnimp.network.cpu_kernel import Floats
+from rnnimp.network.cpu_mixing import with_mixed
 from rnnimp.network.cpu_stack import PackedStack, Workspace, backward, forward, forward_training, pack
 from rnnimp.network.stack import ImputationNetwork
 from rnnimp.network.weights import LayerWeights, StackWeights
@@ -84,9 +85,8 @@ class CpuEngine:
         mixing = self._network.mixing
         if mixing is None:
             return states
-        weight, bias = torch.cat([mixing.left, mixing.right]).detach(), mixing.bias.detach()[:, None]
-        both = torch.from_numpy(states)
-        return torch.cat([both, torch.tanh(weight.T @ both + bias)], dim=1).numpy()
+        weight = torch.cat([mixing.left, mixing.right]).detach().numpy()
+        return with_mixed(states, weight, mixing.bias.detach().numpy(), self.threads)
 
     def mixing_gradients(self, states: Floats, of_states: Floats) -> tuple[Floats, list[Tensor]]:
         """Gradients of both stacks' states, and of the layer that joins them, from those of `with_mixed`."""

@@ -80,7 +80,7 @@ def logits_of_states(
     _, n_units, width = states.shape
     logits = aligned_empty(len(head) * width)
     arrays = first_rows, _flat(head), _flat(bias), _flat(states), logits, n_units, width
-    _deal_gaps(_logits, arrays, threads)
+    deal_gaps(_logits, len(first_rows) - 1, arrays, threads)
     return logits.reshape(-1, width)
 
 
@@ -100,14 +100,14 @@ def gradients_of_heads(
     of_head, of_bias = np.empty(head.size, np.float32), np.empty(len(head), np.float32)
     of_states = aligned_empty(states.size)
     arrays = first_rows, _flat(head), of_head, of_bias, _flat(states), of_states, _flat(of_logits), n_units, width
-    _deal_gaps(_backward, arrays, threads)
+    deal_gaps(_backward, len(first_rows) - 1, arrays, threads)
     return of_head.reshape(head.shape), of_bias, of_states.reshape(states.shape)
 
 
-def _deal_gaps(job: Callable[..., None], arrays: tuple[Any, ...], threads: int) -> None:
-    n_gaps = len(arrays[0]) - 1
+def deal_gaps(job: Callable[..., None], n_gaps: int, arguments: tuple[Any, ...], threads: int) -> None:
+    """Deal a region's gaps to threads; `job` takes the first gap, the one behind the last, and the arguments."""
     starts = range(0, n_gaps, _GAPS_A_JOB)
-    deal(job, [(start, min(start + _GAPS_A_JOB, n_gaps), *arrays) for start in starts], threads)
+    deal(job, [(start, min(start + _GAPS_A_JOB, n_gaps), *arguments) for start in starts], threads)
 
 
 def _flat(array: Floats) -> Floats:

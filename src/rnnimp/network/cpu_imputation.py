@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnimp.network.cpu_heads import logits_of_states
+from rnnimp.network.cpu_mixing import with_mixed
 from rnnimp.network.cpu_stack import forward, pack
 from rnnimp.network.graph import FoldedNetwork
 from rnnimp.network.weights import Floats
@@ -26,9 +27,7 @@ class KernelEngine:
         self._gaps, first_sites = np.unique(network.gaps, return_index=True)
         self._first_rows = np.append(first_sites, len(network.gaps))
         self._head, self._bias = network.head, network.bias
-        n_gaps = len(self._gaps)
-        self._mixing, self._mixing_bias = np.tile(network.mixing.T, (n_gaps, 1)), np.tile(network.mixing_bias, n_gaps)
-        self._mixing_rows = np.arange(n_gaps + 1) * len(network.mixing_bias)
+        self._mixing, self._mixing_bias = network.mixing, network.mixing_bias
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     def __call__(self, inputs: Floats) -> Floats:
@@ -40,17 +39,9 @@ class KernelEngine:
         Returns:
             float32 (n_sites, n_haplotypes).
         """
-        states = self._with_mixed(forward(self._stacks, np.ascontiguousarray(inputs[:, :, 1]), self._gaps))
+        states = forward(self._stacks, np.ascontiguousarray(inputs[:, :, 1]), self._gaps)
+        states = with_mixed(states, self._mixing, self._mixing_bias)
         logits = logits_of_states(self._head, self._bias, self._first_rows, states)
         with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
             alt: Floats = np.reciprocal(1 + np.exp(-logits[:, : len(inputs)]))
         return alt
-
-    def _with_mixed(self, states: Floats) -> Floats:
-        """(n_gaps, units of all stacks, n_padded), and behind them what joins both directions."""
-        n_gaps, _, n_padded = states.shape
-        if not len(self._mixing_bias):
-            return states
-        # by the heads' kernel, since a library's product may round a haplotype by its place among the others
-        mixed = np.tanh(logits_of_states(self._mixing, self._mixing_bias, self._mixing_rows, states))
-        return np.concatenate([states, mixed.reshape(n_gaps, -1, n_padded)], axis=1)

@@ -22,14 +22,12 @@ from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
 from rnnimp.network.stack import HybridHead, ImputationNetwork, RecurrentStack
-from rnnimp.network.weights import ONNX_GATES
+from rnnimp.network.weights import GAP_PADS, ONNX_GATES
 
 INPUT, OUTPUT = "inputs", "predictions"
 LARGEST_ERROR = 1e-5
 
 _OPSET, _IR_VERSION = 17, 8  # read by ONNX Runtime from 1.12 on
-# a gap more than there are markers: none lies left of the first, none right of the last
-_PADS = {"left": [1, 0, 0, 0, 0, 0], "right": [0, 0, 0, 1, 0, 0]}
 
 
 def build_graph(higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead) -> onnx.ModelProto:
@@ -91,7 +89,9 @@ def _add_head(graph: _Graph, states: str, rows: str, weight: str, logits: str) -
 
 def _add_mixing(graph: _Graph, networks: Sequence[ImputationNetwork], by_side: dict[str, list[str]]) -> list[str]:
     """Each network's layer over the states on both sides of each gap."""
-    before, behind = (graph.constant(f"pad_{side}", torch.tensor(pad)) for side, pad in _PADS.items())
+    before, behind = (
+        graph.constant(f"pad_{side}", torch.tensor(pad)) for side, pad in zip(("left", "right"), GAP_PADS, strict=True)
+    )
     mixed = []
     for number, network in enumerate(networks):
         terms = []

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rnnimp.network.weights import ONNX_GATES, Floats, LayerWeights, StackWeights
+from rnnimp.network.weights import GAP_PADS, ONNX_GATES, Floats, LayerWeights, StackWeights
 
 _DIRECTIONS = {"forward": False, "reverse": True}
 _CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
@@ -102,9 +102,6 @@ class _Mixed:
     weight: Floats  # (n_sites, width of all layers)
 
 
-_PADS = ([1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0])  # a gap more than markers, before the first or behind the last
-
-
 class _Walk:
     """Finds what made a tensor, and checks it."""
 
@@ -165,10 +162,10 @@ class _Walk:
     def _joining_layer(self, name: str) -> tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]:
         both, bias = self._made_by("Add", self._made_by("Tanh", name).input[0]).input
         stacks, weights = [], []
-        for term, pad in zip(self._made_by("Add", both).input, _PADS, strict=True):
+        for term, pad in zip(self._made_by("Add", both).input, GAP_PADS, strict=True):
             padded, weight = self._made_by("MatMul", term).input
             states, pads = self._made_by("Pad", padded).input
-            _require(self._constants[pads].tolist() == pad, "a gap outside the markers")
+            _require(self._constants[pads].tolist() == list(pad), "a gap outside the markers")
             stacks.append(self._stack(states))
             weights.append(self._constants[weight])
         return (stacks[0], stacks[1]), (weights[0], weights[1]), self._constants[bias]

@@ -17,6 +17,13 @@ ONNX_GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 """PyTorch's number of each of ONNX's gates: z r h and i o f c there, r z n and i f g o in PyTorch."""
 
 
+GAP_PADS = ((1, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0))
+"""ONNX pads that make gaps of markers, for stacks from the left and from the right.
+
+There is a gap more than there are markers: nothing lies left of the first marker, and nothing right of the last.
+"""
+
+
 class LayerWeights(NamedTuple):
     """One layer in PyTorch's layout, with n_gates of 3 (GRU: r, z, n) or 4 (LSTM: i, f, g, o).
 
