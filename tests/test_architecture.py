@@ -23,7 +23,7 @@ MODULES = sorted(
 )
 NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train")
 PUBLIC_NAMES = ["__version__"]
-COMMANDS = ["prepare", "split", "train", "impute", "merge", "evaluate", "demo"]
+COMMANDS = ["prepare", "split", "train", "status", "bundle", "impute", "merge", "evaluate", "demo"]
 SEED_SCRIPTS = [
     "scripts/test_data_preparation.py",
     "scripts/train/train_data_splitter.py",

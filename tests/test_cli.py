@@ -11,7 +11,7 @@ import pytest
 from rnnimp import __version__, cli
 from rnnimp.errors import DataError, RnnimpError, SettingsError, TrainingError
 
-COMMANDS = ("prepare", "split", "train", "impute", "evaluate", "demo")
+COMMANDS = ("prepare", "split", "train", "status", "bundle", "impute", "evaluate", "demo")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import stat
+import socket
 import subprocess
 import sys
 import time
@@ -351,38 +351,48 @@ def test_a_list_that_names_absent_files(data_list: Path, tmp_path: Path, capsys:
     assert "chr22.list:3: split/chr22_3.hap.gz is not there" in capsys.readouterr().err
 
 
+def stand_in(folder: Path, name: str, script: str) -> None:
+    """A program of Slurm's name."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/bash\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
 def test_slurm_gets_an_array_of_commands_that_train(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for sbatch runs the script it is given, task by task, as Slurm would."""
-    sbatch = tmp_path / "bin" / "sbatch"
-    sbatch.parent.mkdir()
-    sbatch.write_text(
-        "#!/bin/bash\nset -e\ncat > script.sh\n"
-        "for task in $(grep -oP -- '--array=\\K[0-9,]+' script.sh | tr , ' '); do\n"
-        "SLURM_ARRAY_TASK_ID=$task bash script.sh 1>&2\ndone\necho '77;cluster'\n"
+    """A stand-in for sbatch runs the script it is given, task by task, as Slurm would. A real one: test_slurm.py."""
+    programs = tmp_path / "bin"
+    run_all = (
+        "set -e; script=$(mktemp); cat > $script; cat $script >> scripts.sh\n"
+        "for task in $(grep -oP -- '--array=1-\\K[0-9]+' $script | xargs -r seq); do\n"
+        "SLURM_ARRAY_TASK_ID=$task bash $script 1>&2\ndone\n"
+        "if grep -q afterok $script; then bash $script 1>&2; fi\necho '77;cluster'"
     )
-    sbatch.chmod(sbatch.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+    stand_in(programs, "sbatch", run_all)
+    stand_in(programs, "sinfo", f"echo 'main*|infinite|n/a|{socket.gethostname()}'")
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     options = ["--slurm", "--job-name-prefix", "mine", "--memory-size", "2GB", "--python3-bin", sys.executable]
-    assert main(arguments(data_list, tmp_path / "cluster/chr22", *options)) == 0
-    script = (tmp_path / "script.sh").read_text()
-    for line in ("--job-name=mine", "--array=1,2", "--mem=2GB", "--cpus-per-task=1"):
-        assert f"#SBATCH {line}\n" in script
+    assert main(arguments(data_list, tmp_path / "cluster/chr22", *options, "--regions-per-task", "1")) == 0
+    scripts = (tmp_path / "scripts.sh").read_text()
+    for line in ("--job-name=mine", "--array=1-2", "--mem=2GB", "--cpus-per-task=1", "--dependency=afterok:77"):
+        assert f"#SBATCH {line}\n" in scripts
     assert main(arguments(data_list, tmp_path / "here/chr22")) == 0
     assert weights(tmp_path / "cluster/chr22") == weights(tmp_path / "here/chr22")
 
 
-def test_slurm_that_is_not_there_or_refuses(
+def test_slurm_that_is_not_there_or_does_not_answer(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     command = arguments(data_list, tmp_path / "out/chr22", "--slurm")
     assert main(command) == 2
-    assert "--slurm needs 'sbatch' on the PATH" in capsys.readouterr().err
-    sbatch = tmp_path / "sbatch"
-    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition' >&2\nexit 1\n")
-    sbatch.chmod(0o755)
+    assert "--slurm needs 'sbatch' on the PATH, which is not there" in capsys.readouterr().err
+    stand_in(tmp_path / "bin", "sbatch", "exit 1")
+    assert main(command) == 2
+    assert "--slurm needs 'sinfo' on the PATH" in capsys.readouterr().err
+    stand_in(tmp_path / "bin", "sinfo", "echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1")
     assert main(command) == 1
-    assert "Slurm refused the job: sbatch: error: invalid partition" in capsys.readouterr().err
+    assert "Slurm does not answer: slurm_load_partitions: Unable to contact" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnnimp import __version__
-from rnnimp.cli import demo, evaluate, impute, merge, prepare, split, train
+from rnnimp.cli import bundle, demo, evaluate, impute, merge, prepare, split, status, train
 from rnnimp.errors import RnnimpError
 
-_COMMANDS = (prepare, split, train, impute, merge, evaluate, demo)
+_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo)
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 

@@ -6,9 +6,11 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
+from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rnnimp.pipeline.train_regions import TrainOptions
     from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,11 @@ def add_parser(subparsers: Any) -> None:
     )
     how = parser.add_argument_group("what and where to train")
     how.add_argument("--regions", metavar="LIST", help="regions to train, as 3,7-9 (default: all)")
+    how.add_argument(
+        "--task",
+        metavar="I/N",
+        help="train the I-th of N slices of the regions only, I from 1: for the array jobs of any scheduler",
+    )
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     how.add_argument(
         "--engine",
@@ -81,8 +88,15 @@ def add_parser(subparsers: Any) -> None:
         help="keep finished regions and go on from checkpoints (default); --no-resume trains anew",
     )
     how.add_argument("--chromosome", metavar="NAME", help="its name for the manifest (default: told from the site ids)")
-    slurm = parser.add_argument_group("cluster")
-    slurm.add_argument("--slurm", action="store_true", help="submit an array job to Slurm, a task a region, and return")
+    _add_slurm_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_slurm_options(parser: argparse.ArgumentParser) -> None:
+    slurm = parser.add_argument_group("cluster", "What is not asked for is as the cluster's own defaults are.")
+    slurm.add_argument(
+        "--slurm", action="store_true", help="submit what is unfinished to Slurm, as an array job, and return"
+    )
     slurm.add_argument(
         "--job-name-prefix", default="train", metavar="NAME", help="Slurm job name (default: %(default)s)"
     )
@@ -90,25 +104,24 @@ def add_parser(subparsers: Any) -> None:
     slurm.add_argument(
         "--python3-bin", default="python3", metavar="PATH", help="Python of the tasks (default: %(default)s)"
     )
-    parser.set_defaults(run=run)
-
-
-def parse_regions(text: str) -> tuple[int, ...]:
-    """Region numbers of a list with ranges.
-
-    Raises:
-        SettingsError: if it is malformed.
-
-    >>> parse_regions("3,7-9")
-    (3, 7, 8, 9)
-    """
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
-            raise SettingsError(f"--regions expects numbers and ranges as 3,7-9, found '{part}' in '{text}'")
-        numbers.extend(range(int(first), int(last if dash else first) + 1))
-    return tuple(numbers)
+    slurm.add_argument("--time", metavar="LIMIT", help="time limit of a task, as 90 (minutes), 12:00:00 or 2-00:00")
+    slurm.add_argument("--partition", metavar="NAME", help="partition to submit to")
+    slurm.add_argument("--account", metavar="NAME", help="account to charge")
+    slurm.add_argument("--gpus-per-task", type=int, default=0, metavar="N", help="GPUs of a task (default: none)")
+    slurm.add_argument("--max-running", type=int, metavar="N", help="tasks that may run at once")
+    slurm.add_argument(
+        "--regions-per-task", type=int, metavar="N", help="regions of a task (default: what fits the limit or a GPU)"
+    )
+    slurm.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="a further option of sbatch, as --sbatch qos=long; may be given several times",
+    )
+    slurm.add_argument(
+        "--assume-shared", action="store_true", help="do not check that the nodes see the folder of --output-prefix"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -116,19 +129,27 @@ def run(args: argparse.Namespace) -> None:
     if args.num_threads < 1:
         raise SettingsError(f"--num-threads must be 1 or more, found {args.num_threads}")
     regions = None if args.regions is None else parse_regions(args.regions)
-    if args.slurm:
-        _submit(args, regions)
-        return
+    task = None if args.task is None else TaskSlice.parse(args.task)
+    if task is not None and not args.resume:
+        raise SettingsError(
+            "--no-resume does not go with --task, since a task that is run again would begin anew; delete "
+            f"{args.output_prefix}_regions instead"
+        )
+    if args.slurm and task is not None:
+        raise SettingsError("--slurm deals the regions to tasks itself; give it or --task")
     try:
         from rnnimp.pipeline.train import train
         from rnnimp.pipeline.train_regions import TrainOptions
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
+    options = TrainOptions(
+        regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome, args.genetic_map, task
+    )
+    if args.slurm:
+        _submit(args, options)
+        return
     from rnnimp.cli.progress import choose_display
 
-    options = TrainOptions(
-        regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome, args.genetic_map
-    )
     train(args.data_list, args.output_prefix, _settings(args), options, choose_display())
 
 
@@ -146,29 +167,44 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
         raise SettingsError(f"{options.get(name, name)} {rest}") from None
 
 
-def _submit(args: argparse.Namespace, regions: tuple[int, ...] | None) -> None:
-    from pathlib import Path
+def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
+    from rnnimp.cluster.slurm import SlurmSettings
+    from rnnimp.pipeline.train_jobs import submit_training
 
-    from rnnimp.cluster import SlurmSettings, submit
-    from rnnimp.formats.files import read_lines
-
-    if regions is None:
-        regions = tuple(range(1, 1 + sum(bool(line.strip()) for line in read_lines(args.data_list))))
-    settings = SlurmSettings(args.job_name_prefix, args.memory_size, args.num_threads, args.python3_bin)
-    logs = Path(f"{args.output_prefix}_regions") / "logs"
-    job = submit(_task_arguments(args), regions, logs, settings)
-    logger.info("submitted job %s with %d tasks; logs: %s/slurm-%s_<region>.log", job, len(regions), logs, job)
+    if args.regions_per_task is not None and args.regions_per_task < 1:
+        raise SettingsError(f"--regions-per-task must be 1 or more, found {args.regions_per_task}")
+    jobs = SlurmSettings(
+        job_name=args.job_name_prefix,
+        memory=args.memory_size,
+        n_threads=args.num_threads,
+        python=args.python3_bin,
+        time=args.time,
+        partition=args.partition,
+        account=args.account,
+        gpus_per_task=args.gpus_per_task,
+        most_running=args.max_running,
+        extra=tuple(args.sbatch),
+    )
+    submit_training(
+        args.data_list,
+        args.output_prefix,
+        _settings(args),
+        options,
+        jobs,
+        lambda regions: [*_task_arguments(args), "--regions", regions],
+        args.regions_per_task,
+        args.assume_shared,
+    )
 
 
 def _task_arguments(args: argparse.Namespace) -> list[str]:
-    """The arguments of a task: those given, without what concerns the submission."""
-    arguments = ["--data-list", args.data_list, "--output-prefix", args.output_prefix, "--recipe", args.recipe]
+    """The arguments of a task: those given, without what concerns the submission, which also clears what is to go."""
+    arguments = ["train", "--data-list", args.data_list, "--output-prefix", args.output_prefix, "--recipe", args.recipe]
     for option, field, *_ in _RECIPE_OPTIONS:
         value = getattr(args, field)
         if value is not None:
             arguments.append(f"{option}={value}")
     arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.num_threads)]
-    arguments.append("--resume" if args.resume else "--no-resume")
     if args.genetic_map is not None:
         arguments += ["--genetic-map", args.genetic_map]
     if args.chromosome is not None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.genetic_map import read_genetic_map
+from rnnimp.pipeline.bundle import write_bundle_manifest
 from rnnimp.pipeline.train_devices import train_on_devices
-from rnnimp.pipeline.train_files import check_settings, model_prefix, write_bundle_manifest
+from rnnimp.pipeline.train_files import check_settings, model_prefix, write_plan
 from rnnimp.pipeline.train_regions import Display, TrainOptions, Work, train_regions
 from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 MOST_FUSED_UNITS = 128
+SECONDS_FOR_LATE_FILES = 60.0
+"""How long a task waits for training files that a shared file system may show late."""
 
 
 def train(
@@ -36,16 +41,16 @@ def train(
     Raises:
         TrainingError: at the end, naming the regions that failed.
     """
-    prefixes = read_data_list(data_list)
+    prefixes = read_data_list(data_list, 0 if options.task is None else SECONDS_FOR_LATE_FILES)
     if options.genetic_map is not None:
         read_genetic_map(options.genetic_map)
-    numbers = _chosen(options.regions, len(prefixes))
+    numbers = chosen_regions(options, len(prefixes))
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
     work = Work(prefixes, str(output_prefix), settings, options, engine)
-    _prepare_folders(work, numbers)
+    prepare_folders(work, numbers)
     failed: dict[int, str] = {}
     try:
         if len(devices) > 1 and len(numbers) > 1:
@@ -53,7 +58,7 @@ def train(
         else:
             failed = train_regions(work, numbers, devices[0], display)
     finally:
-        finished = write_bundle_manifest(output_prefix, len(prefixes), settings, options.chromosome)
+        finished = write_bundle_manifest(output_prefix, len(prefixes), settings.as_dict(), options.chromosome)
     where = f"; models: {model_prefix(output_prefix)}_*" if finished else ""
     logger.info("%d of %d regions are finished%s", finished, len(prefixes), where)
     if failed:
@@ -61,22 +66,39 @@ def train(
         raise TrainingError(f"{len(failed)} of {len(numbers)} regions failed: {reasons}")
 
 
-def read_data_list(path: str | Path) -> list[str]:
+def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
     """Prefixes of the regions' training files, a line each.
+
+    Args:
+        path: of the list.
+        patience: seconds to wait for files that are not there yet.
 
     Raises:
         DataError: if the list is empty, or names a file that is not there.
     """
+    end = time.monotonic() + patience
+    _appears(Path(path), end)
     prefixes = [line.strip() for line in read_lines(path) if line.strip()]
     if not prefixes:
         raise DataError("expected a prefix of training files a line, found none; make it with 'rnnimp split'", path)
     for number, prefix in enumerate(prefixes, start=1):
         for ending in ("hap.gz", "legend.gz"):
-            if not Path(f"{prefix}.{ending}").exists():
+            if not _appears(Path(f"{prefix}.{ending}"), end):
                 raise DataError(
                     f"{prefix}.{ending} is not there; run from the folder that the list was made in", path, number
                 )
     return prefixes
+
+
+def _appears(path: Path, end: float) -> bool:
+    """Whether a file is there, or comes until then."""
+    while not path.exists():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(1)
+        if path.parent.is_dir():
+            next(path.parent.iterdir(), None)  # makes a client of a file server forget that the file was absent
+    return True
 
 
 def resolve_devices(name: str) -> list[torch.device]:
@@ -93,13 +115,33 @@ def resolve_devices(name: str) -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
 
 
-def _prepare_folders(work: Work, numbers: Sequence[int]) -> None:
-    """Clear the regions to be trained anew; refuse to mix in regions, asked for or not, of another recipe."""
+def prepare_folders(work: Work, numbers: Sequence[int]) -> None:
+    """Clear the regions to be trained anew; refuse to mix in regions, asked for or not, of another recipe.
+
+    Raises:
+        DataError: if regions were begun with other settings, or one to be cleared is in training.
+    """
     if not work.options.resume:
         for number in numbers:
-            work.files(number).clear()
+            _clear(work, number)
+    is_all_new = not work.options.resume and len(numbers) == len(work.prefixes)
+    write_plan(work.output_prefix, len(work.prefixes), work.options.chromosome, is_all_new)
     for number in range(1, len(work.prefixes) + 1):
         check_settings(work.files(number), work.settings.as_dict())
+
+
+def _clear(work: Work, number: int) -> None:
+    files = work.files(number)
+    if not files.folder.exists():
+        files.clear()
+        return
+    lock = FileLock.acquire(files.lock)
+    if lock is None:
+        held = read_lock(files.lock)
+        who = (held and held.holder) or "another process"
+        raise DataError(f"{who} is at it, so it cannot be trained anew; stop that first", files.folder)
+    files.clear()
+    lock.release()
 
 
 def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) -> str:
@@ -121,10 +163,14 @@ def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) 
     return "reference" if name == "reference" or obstacles else "fused"
 
 
-def _chosen(regions: Sequence[int] | None, n_regions: int) -> list[int]:
-    if regions is None:
-        return list(range(1, n_regions + 1))
-    absent = [number for number in regions if not 1 <= number <= n_regions]
+def chosen_regions(options: TrainOptions, n_regions: int) -> list[int]:
+    """The regions to train: those asked for, or this task's share of them.
+
+    Raises:
+        SettingsError: if one is asked for that is not there.
+    """
+    numbers = sorted(set(options.regions or range(1, n_regions + 1)))
+    absent = [number for number in numbers if not 1 <= number <= n_regions]
     if absent:
         raise SettingsError(f"--regions names region {absent[0]}, but the list has {n_regions}")
-    return sorted(set(regions))
+    return numbers if options.task is None else options.task.of(numbers)

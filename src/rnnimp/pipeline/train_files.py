@@ -8,16 +8,15 @@ the region was begun with, and `summary.json` that it is finished.
 from __future__ import annotations
 
 import json
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnimp import __version__
-from rnnimp.bundle import Manifest, RegionEntry, sha256_of, write_manifest
+from rnnimp.bundle import sha256_of
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output
-from rnnimp.training.recipe import TrainingSettings
+
+if TYPE_CHECKING:
+    from rnnimp.training.recipe import TrainingSettings
 
 
 class RegionFiles:
@@ -30,18 +29,28 @@ class RegionFiles:
         self.model = model_prefix(prefix).parent / f"{prefix.name}_{number}"
         self.summary = self.folder / "summary.json"
         self.settings = self.folder / "settings.json"
+        self.lock = self.folder / "lock"
+        self.progress = self.folder / "progress.json"
+        self.failure = self.folder / "failure.json"
+        self.error_log = self.folder / "error.log"
 
     def ending(self, name: str) -> Path:
         """A model file of the region, as `onnx`."""
         return Path(f"{self.model}.{name}")
 
     def clear(self) -> None:
-        """Delete all that was trained, the models first."""
+        """Delete all that was trained, the models first; a lock stays."""
         for ending in ("onnx", "ort", "legend.gz"):
             self.ending(ending).unlink(missing_ok=True)
         if self.folder.exists():
             for path in sorted(self.folder.iterdir()):
-                path.unlink()
+                if path != self.lock:
+                    path.unlink()
+
+    def forget_failure(self) -> None:
+        """Delete what an earlier attempt left to say why it failed."""
+        for path in (self.failure, self.error_log):
+            path.unlink(missing_ok=True)
 
 
 def model_prefix(output_prefix: str | Path) -> Path:
@@ -73,7 +82,7 @@ def is_finished(files: RegionFiles, expected: dict[str, Any]) -> bool:
     check_settings(files, expected["settings"], expected["data"])
     if not files.summary.exists():
         return False
-    summary = json.loads(files.summary.read_text())
+    summary = read_json(files.summary)
     return all(
         path.exists() and sha256_of(path) == checksum
         for path, checksum in ((files.model.parent / name, value) for name, value in summary["files"].items())
@@ -88,7 +97,7 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
     """
     if not files.settings.exists():
         return
-    before = json.loads(files.settings.read_text())
+    before = read_json(files.settings)
     differing = [
         f"{name} was {before['settings'].get(name)}, is {value}"
         for name, value in settings.items()
@@ -104,61 +113,66 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
         )
 
 
-def write_bundle_manifest(
-    output_prefix: str | Path, n_regions: int, settings: TrainingSettings, chromosome: str | None
-) -> int:
-    """Write the manifest over all regions finished so far.
-
-    Other processes may finish regions meanwhile; so it is made again until nothing has changed.
+def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None, is_new: bool) -> None:
+    """Note how many regions there are, and the chromosome's name where it is given.
 
     Args:
         output_prefix: of the training.
-        n_regions: regions of the chromosome.
-        settings: the recipe, that of all regions.
-        chromosome: its name; None to take it from the site ids.
+        n_regions: regions of the data list.
+        chromosome: its name; None leaves what an earlier run noted.
+        is_new: replace what is there, whatever it says.
 
-    Returns:
-        How many regions are finished.
+    Raises:
+        DataError: if the training was begun with a list of another length.
     """
-    while True:
-        summaries = _summaries(output_prefix, n_regions)
-        if summaries:
-            write_manifest(model_prefix(output_prefix), _manifest(summaries, n_regions, settings, chromosome))
-        if summaries == _summaries(output_prefix, n_regions):
-            return len(summaries)
+    path = plan_path(output_prefix)
+    before = read_json(path) if path.exists() and not is_new else {"n_regions": n_regions, "chromosome": None}
+    if before["n_regions"] != n_regions:
+        raise DataError(
+            f"was begun with a data list of {before['n_regions']} regions, this one has {n_regions}; use the same, "
+            "another --output-prefix, or --no-resume to train anew",
+            path,
+        )
+    plan = {"n_regions": n_regions, "chromosome": chromosome or before["chromosome"]}
+    if not path.exists() or read_json(path) != plan:
+        write_json(path, plan)
 
 
-def _summaries(output_prefix: str | Path, n_regions: int) -> dict[int, dict[str, Any]]:
-    found = {}
-    for number in range(1, n_regions + 1):
-        path = RegionFiles(output_prefix, number).summary
-        if path.exists():
-            found[number] = json.loads(path.read_text())
-    return found
+def read_plan(output_prefix: str | Path) -> tuple[int, str | None]:
+    """How many regions a training has, and the chromosome's name where it was given.
+
+    Raises:
+        DataError: if no training was begun under the prefix.
+    """
+    path = plan_path(output_prefix)
+    if not path.exists():
+        raise DataError(
+            "expected a training's plan here, found none; give the --output-prefix of 'rnnimp train', "
+            "as results/train/chr22",
+            path,
+        )
+    plan = read_json(path)
+    return plan["n_regions"], plan["chromosome"]
 
 
-def _manifest(
-    summaries: dict[int, dict[str, Any]], n_regions: int, settings: TrainingSettings, chromosome: str | None
-) -> Manifest:
-    own = ("files", "n_markers", "n_sites", "first_position", "last_position")
-    entries = []
-    for number, summary in sorted(summaries.items()):
-        training = {name: value for name, value in summary.items() if name not in (*own, "chromosome")}
-        entries.append(RegionEntry(index=number, summary=training, **{name: summary[name] for name in own}))
-    named = {summary["chromosome"] for summary in summaries.values()}
-    if chromosome is None and len(named) == 1:
-        (chromosome,) = named
-    return Manifest(__version__, _versions(), chromosome, settings.as_dict(), settings.seed, tuple(entries), n_regions)
+def plan_path(output_prefix: str | Path) -> Path:
+    """`PREFIX_regions/plan.json`."""
+    return Path(f"{output_prefix}_regions") / "plan.json"
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in ("numpy", "torch", "onnx", "onnxruntime"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise DataError(f"cannot be read ({error}); delete it to train the region again", path) from error
+    if not isinstance(content, dict):
+        raise DataError("expected a table of values; delete it to train the region again", path)
+    return content
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

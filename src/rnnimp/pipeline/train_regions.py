@@ -1,8 +1,8 @@
 """Training some regions on one device.
 
 Regions do not know of each other: any of them can be trained alone, in any order, in a group or not, and the result is
-the same. For each: read it, train it or take it up where it was left, export it, write its summary, list it in the
-manifest.
+the same. For each: take its lock, read it, train it or take it up where it was left, export it, write its summary,
+list it in the manifest. What another process is at is left to it, and taken up at the end if that process died.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 import torch
 
 from rnnimp.bundle import sha256_of
+from rnnimp.cluster.locks import HEARTBEAT_SECONDS, STALE_SECONDS, FileLock, Holder, read_lock
+from rnnimp.cluster.slices import TaskSlice
 from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
@@ -26,11 +28,13 @@ from rnnimp.formats.hapslegend import open_panel, write_legend
 from rnnimp.network.export import as_ort, build_graph, check_graph
 from rnnimp.network.stack import ImputationNetwork
 from rnnimp.panel import known_chromosome
-from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_bundle_manifest, write_json
+from rnnimp.pipeline.bundle import library_versions, write_bundle_manifest
+from rnnimp.pipeline.region_state import ProgressWriter, write_failure
+from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_json
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, Runner, TrainedRegion, train_region
-from rnnimp.training.trainer import Forward, Progress
+from rnnimp.training.trainer import Evaluation, Forward, Progress
 
 if TYPE_CHECKING:
     from rnnimp.training.device_batches import Job
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKED_HAPLOTYPES = 20
+SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class Display(Protocol):
@@ -62,6 +67,7 @@ class TrainOptions:
         n_threads: CPU threads.
         chromosome: its name, for the manifest; else told from the site ids.
         genetic_map: file of the chromosome's genetic map.
+        task: the share of the regions that this task of an array job takes; None for all.
     """
 
     regions: tuple[int, ...] | None = None
@@ -71,6 +77,7 @@ class TrainOptions:
     n_threads: int = 1
     chromosome: str | None = None
     genetic_map: str | None = None
+    task: TaskSlice | None = None
 
 
 @dataclass(frozen=True)
@@ -105,11 +112,11 @@ def train_regions(work: Work, numbers: Sequence[int], device: torch.device, disp
     if device.type == "cuda":
         torch.cuda.set_device(device)
     training = _Training(work, device, display)
-    if training.is_grouped:
-        training.run_groups(numbers)
-    else:
-        for number in numbers:
-            training.finish(number)
+    try:
+        training.run(numbers)
+        training.take_over()
+    finally:
+        training.release_all()
     return training.failed
 
 
@@ -126,17 +133,67 @@ class _Training:
         self._work, self._device, self._display = work, device, display
         self.is_grouped = work.engine == "fused" and device.type == "cuda"
         self.failed: dict[int, str] = {}
+        self._locks: dict[int, FileLock] = {}
+        self._taken: list[int] = []
+
+    def run(self, numbers: Sequence[int]) -> None:
+        """Train regions, but for those that other processes are at."""
+        if self.is_grouped:
+            self.run_groups(numbers)
+        else:
+            for number in numbers:
+                self.finish(number)
+
+    def take_over(self) -> None:
+        """Wait until other processes finish what they are at, or turn out to be dead; leave it to them if they live."""
+        end = time.monotonic() + STALE_SECONDS + HEARTBEAT_SECONDS
+        while self._taken:
+            taken, self._taken = self._taken, []
+            free = [number for number in taken if self._is_free(number)]
+            self.run(free)
+            for number in sorted(set(taken) - set(free)):
+                held = read_lock(self._work.files(number).lock)
+                holder = held and held.holder
+                if time.monotonic() < end and not (holder and holder.is_on_this_machine):
+                    self._taken.append(number)  # it may be dead
+                else:
+                    logger.info("region %d: left to %s", number, holder or "the process that is at it")
+            if self._taken:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _is_free(self, number: int) -> bool:
+        lock = FileLock.acquire(self._work.files(number).lock)
+        if lock is not None:
+            lock.release()
+        return lock is not None
+
+    def release_all(self) -> None:
+        """Let go of all regions."""
+        for number in list(self._locks):
+            self._release(number)
 
     def finish(self, number: int, data: RegionData | None = None) -> None:
         """Train a region to its end, from wherever it is, and export it; `data` if they were read before."""
         try:
             self._train(number, data)
-            work = self._work
-            write_bundle_manifest(work.output_prefix, len(work.prefixes), work.settings, work.options.chromosome)
+            self._list_in_manifest()
         except Exception as error:
             self._fail(number, error)
         finally:
+            self._release(number)
             self._display.finish_region(number)
+
+    def _list_in_manifest(self) -> None:
+        work = self._work
+        if work.options.task is None:  # tasks list theirs at their end, lest all of them read all summaries each time
+            settings = work.settings.as_dict()
+            write_bundle_manifest(work.output_prefix, len(work.prefixes), settings, work.options.chromosome)
+
+    def _release(self, number: int) -> None:
+        lock = self._locks.pop(number, None)
+        if lock is not None:
+            self._work.files(number).progress.unlink(missing_ok=True)
+            lock.release()
 
     def run_groups(self, numbers: Sequence[int]) -> None:
         """Train as many regions at once as the device has room for, and export them group by group."""
@@ -167,6 +224,7 @@ class _Training:
         except Exception as error:
             if len(jobs) == 1:
                 self._fail(jobs[0].number, error)
+                self._release(jobs[0].number)
                 return
             kind = "the GPU's memory is too small" if isinstance(error, torch.OutOfMemoryError) else str(error)
             logger.warning("%d regions at once failed (%s); going on with half of them", len(jobs), kind)
@@ -188,26 +246,45 @@ class _Training:
             data = self._begin(number)
         except Exception as error:
             self._fail(number, error)
+            self._release(number)
             return None
         if data is None:
+            self._release(number)
             return None
         return Job(number, data, self._work.files(number).folder, self._teller(number))
 
     def _begin(self, number: int) -> RegionData | None:
-        """A region's data, its folder begun; None if it is finished."""
+        """A region's data, its folder begun and locked; None if it is finished or another process is at it."""
         work, prefix, files = self._work, self._work.prefixes[number - 1], self._work.files(number)
         expected = fingerprint(prefix, work.settings, work.options.genetic_map)
-        if is_finished(files, expected):
+        is_kept = is_finished(files, expected)
+        if not is_kept and not self._acquire(number):
+            return None
+        if is_kept or is_finished(files, expected):  # another process may have finished it just before it let go
             logger.info("region %d: finished before, kept", number)
             return None
-        write_json(files.settings, expected)
+        files.forget_failure()
         panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
-        return RegionData.of(panel, work.settings, self._genetic_map)
+        data = RegionData.of(panel, work.settings, self._genetic_map)
+        write_json(files.settings, expected)  # only now: files that could not be read may be mended
+        return data
 
     @cached_property
     def _genetic_map(self) -> GeneticMap | None:
         path = self._work.options.genetic_map
         return None if path is None else read_genetic_map(path)
+
+    def _acquire(self, number: int) -> bool:
+        """Lock a region; False, and a note to come back, if another process is at it."""
+        path = self._work.files(number).lock
+        lock = FileLock.acquire(path)
+        if lock is None:
+            held = read_lock(path)
+            logger.info("region %d: %s is at it", number, (held and held.holder) or "another process")
+            self._taken.append(number)
+            return False
+        self._locks[number] = lock
+        return True
 
     def _train(self, number: int, data: RegionData | None) -> None:
         started = time.monotonic()
@@ -217,6 +294,7 @@ class _Training:
         work, files = self._work, self._work.files(number)
         teller = self._teller(number)
         region = train_region(data, work.settings, number, files.folder, self._device, teller, self._runner())
+        self._locks[number].check()
         summary = _export(data, region, files)
         self._display.finish_region(number)
         scores = (f"{name} {row.validation_r2:.4f} at {row.iteration}" for name, row in region.evaluations.items())
@@ -240,7 +318,21 @@ class _Training:
         return Runner("fused-cpu", lambda network: CpuEngine(network, self._work.options.n_threads))
 
     def _teller(self, number: int) -> Callable[[str], Progress]:
-        return lambda name: self._display.network(number, name, self._work.settings.max_iterations)
+        """Whom a region's networks tell of their evaluations: the display, a note for others, and the lock's watch."""
+        files, lock = self._work.files(number), self._locks[number]
+        most = self._work.settings.max_iterations
+
+        def of_network(name: str) -> Progress:
+            show, note = self._display.network(number, name, most), ProgressWriter(files.progress, name, most)
+
+            def tell(evaluation: Evaluation) -> None:
+                lock.check()
+                show(evaluation)
+                note.tell(evaluation.iteration, evaluation.validation_r2)
+
+            return tell
+
+        return of_network
 
     def _fail(self, number: int, error: Exception) -> None:
         """Note a failure in one line; keep the traceback of an unforeseen one beside the region's files."""
@@ -248,7 +340,7 @@ class _Training:
         if isinstance(error, torch.OutOfMemoryError):
             reason = "it does not fit into the GPU's memory; lower --batch-size"
         elif not isinstance(error, RnnimpError):
-            log = self._work.files(number).folder / "error.log"
+            log = self._work.files(number).error_log
             reason = f"{type(error).__name__}: {error} (see {log})".replace("\n", " ")
             try:
                 with atomic_output(log) as file:
@@ -257,6 +349,10 @@ class _Training:
                 reason += f", which {unwritable}"
         logger.error("region %d failed: %s", number, reason)
         self.failed[number] = reason
+        try:
+            write_failure(self._work.files(number), reason, Holder.this_process().log)
+        except RnnimpError as unwritable:
+            logger.warning("region %d: %s", number, unwritable)
 
 
 def _refuse(network: ImputationNetwork) -> Forward:
@@ -301,4 +397,5 @@ def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dic
         "networks": {name: asdict(evaluation) for name, evaluation in region.evaluations.items()},
         "training_samples": len(data.training),
         "validation_samples": len(data.validation),
+        "versions": library_versions(),
     }

@@ -1,0 +1,1 @@
+"""Regions on many machines: slices of them for array jobs, locks between processes, submission to Slurm."""

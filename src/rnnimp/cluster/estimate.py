@@ -1,0 +1,66 @@
+"""How long a region takes to train, from rates that were measured (docs/benchmarks.md).
+
+An estimate for sizing jobs: other machines differ by a factor of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GPU_REGIONS_AT_ONCE = 33
+SECONDS_TO_START = 30.0
+"""Of a task: Python, torch, kernels that are compiled."""
+
+_SECONDS_A_REGION = 5.0
+_SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.001005, "gpu reference": 0.0677}
+"""Of one network of `_MEASURED`: CPU on one thread; fused on a GPU with `GPU_REGIONS_AT_ONCE` regions at once."""
+
+_FORWARD_SHARE = 0.29
+_GATES = {"GRU": 3, "LSTM": 4}
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What an iteration's time depends on.
+
+    Attributes:
+        cell: `GRU` or `LSTM`.
+        n_units: width of the recurrent state.
+        n_layers: of the higher- and the lower-MAF network, on the average.
+        n_markers: that a haplotype is read at.
+        n_sites: to impute.
+        batch_size: haplotypes an iteration.
+    """
+
+    cell: str
+    n_units: int
+    n_layers: float
+    n_markers: int
+    n_sites: int
+    batch_size: int
+
+    @property
+    def products(self) -> float:
+        """Multiplications of an iteration's forward pass."""
+        recurrent = self.n_markers * self.n_layers * 2 * _GATES[self.cell] * 2 * self.n_units**2
+        return self.batch_size * (recurrent + self.n_sites * 2 * self.n_units * 2)
+
+
+_MEASURED = NetworkShape("GRU", 40, 4, 300, 1000, 500)
+
+
+def region_seconds(shape: NetworkShape, iterations: int, engine: str, is_on_gpu: bool, n_threads: int = 1) -> float:
+    """Seconds that a region's three networks take.
+
+    Args:
+        shape: of the higher- and the lower-MAF network.
+        iterations: of each network.
+        engine: `reference` or `fused`.
+        is_on_gpu: on a GPU, where `fused` trains many regions at once; then this is a region's share.
+        n_threads: on a CPU.
+    """
+    pace = _SECONDS_AN_ITERATION[f"{'gpu' if is_on_gpu else 'cpu'} {engine}"] * shape.products / _MEASURED.products
+    if not is_on_gpu:
+        pace /= n_threads**0.7  # two threads were measured 1.6 times as fast as one
+    networks = 2 + 2 * _FORWARD_SHARE  # the hybrid runs both networks forward
+    return networks * iterations * pace + _SECONDS_A_REGION

@@ -1,0 +1,258 @@
+"""One process at a time on a region: a lock is a file, which works on file systems that machines share.
+
+Taking it: a file of one's own is written and given the lock's name as a hard link, which servers do in one step; the
+count of links tells whether it worked, even where the server's answer was lost. Holding it: a thread touches the file
+every `HEARTBEAT_SECONDS`. A lock is stale when its process is gone, if that was on this machine, or else when nothing
+has touched it for `STALE_SECONDS`; ages are differences of times that the file server set, so that clocks need not
+agree, and are longer than clients keep attributes for.
+
+Taking over a stale lock: whoever holds a second lock, for that moment, looks at the first again and deletes it; then
+all may take it as any other. Whoever was taken for dead and is not finds at its next heartbeat that the lock is not its
+own.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rnnimp.errors import DataError
+
+HEARTBEAT_SECONDS = 20.0
+STALE_SECONDS = 300.0
+
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    Attributes:
+        token: of this holding alone.
+        host: the machine's name.
+        machine: the kernel's run and the namespace that `pid` counts in; empty if unknown.
+        pid: of the process.
+        process_start: when it began, in the kernel's ticks: another process may get its number later.
+        job: the scheduler's number of its job; None outside of one.
+        log: the file that its messages go to; None if that is no file.
+    """
+
+    token: str
+    host: str
+    machine: str
+    pid: int
+    process_start: str
+    job: str | None = None
+    log: str | None = None
+
+    @classmethod
+    def this_process(cls) -> Holder:
+        """This process, with a new token."""
+        pid = os.getpid()
+        return cls(secrets.token_hex(8), socket.gethostname(), _machine(), pid, _process_start(pid), _job(), _log())
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether its process could be seen from here."""
+        return self.machine != "" and self.machine == _machine()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process was on this machine and has ended."""
+        return self.is_on_this_machine and _process_start(self.pid) != self.process_start
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}" + (f", job {self.job}" if self.job else "")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock as it was found.
+
+    Attributes:
+        holder: None where the file does not say.
+        touched: time of the last heartbeat, in the file server's seconds.
+    """
+
+    holder: Holder | None
+    touched: float
+
+    def is_stale(self, now: float) -> bool:
+        """Whether nobody holds it any more; `now` is the file server's time."""
+        if self.holder is not None and self.holder.is_on_this_machine:
+            return self.holder.is_gone
+        return now - self.touched > STALE_SECONDS
+
+
+def read_lock(path: Path) -> Held | None:
+    """A lock's holder and last heartbeat; None if it is not taken."""
+    try:
+        with path.open("rb") as file:  # opening asks the server for the time, which stat alone may not
+            content, touched = file.read(), os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}); check the folder and its permissions", path) from error
+    try:
+        return Held(Holder(**json.loads(content)), touched)
+    except (ValueError, TypeError):
+        return Held(None, touched)
+
+
+class FileLock:
+    """A lock that this process holds; see `acquire`."""
+
+    def __init__(self, path: Path, holder: Holder) -> None:
+        self.path = path
+        self._holder = holder
+        self._is_lost = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat of {path}", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls, path: Path) -> FileLock | None:
+        """Take a lock, also one that a dead process left behind; None if another process holds it.
+
+        Raises:
+            DataError: if the folder cannot be written.
+        """
+        holder = Holder.this_process()
+        own = path.with_name(f"{path.name}.{holder.token}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            own.write_text(json.dumps(asdict(holder)))
+            try:
+                return cls(path, holder) if _take(path, own) else None
+            finally:
+                own.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"cannot be written ({error.strerror}); check the folder, its permissions and free space", path
+            ) from error
+
+    def check(self) -> None:
+        """Make sure that the lock is still this process's own.
+
+        Raises:
+            DataError: if it was taken over, as after a long suspension.
+        """
+        if self._is_lost:
+            raise DataError("another process has taken over; this one was taken for dead and leaves it that", self.path)
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._ended.set()
+        self._thread.join()
+        if self._is_own():
+            self.path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            with suppress(OSError, DataError):  # a server that is away may come back
+                if not self._is_own():
+                    self._is_lost = True
+                    return
+                os.utime(self.path)
+
+    def _is_own(self) -> bool:
+        found = read_lock(self.path)
+        return found is not None and found.holder == self._holder
+
+
+def _take(path: Path, own: Path) -> bool:
+    """Give `own` the lock's name too, unless somebody alive has it."""
+    while not _link(own, path):
+        found = read_lock(path)
+        if found is not None and not (_is_stale(found, own) and _remove_stale(path, own)):
+            return False
+    return True
+
+
+def _is_stale(found: Held, own: Path) -> bool:
+    os.utime(own)
+    return found.is_stale(own.stat().st_mtime)
+
+
+def _remove_stale(path: Path, own: Path) -> bool:
+    """Delete a stale lock; False if another process is about to."""
+    guard = path.with_name(f"{path.name}.takeover")
+    if not _link(own, guard):
+        other = read_lock(guard)
+        if other is not None and _is_stale(other, own):  # it died over it; the next attempt will do
+            guard.unlink(missing_ok=True)
+        return False
+    try:
+        found = read_lock(path)
+        if found is not None and _is_stale(found, own):
+            path.unlink()
+    finally:
+        guard.unlink(missing_ok=True)
+    return True
+
+
+def _link(own: Path, path: Path) -> bool:
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        pass  # or so it seems: a repeated request finds what the first one made
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        return _create(own, path)
+    return own.stat().st_nlink == 2
+
+
+def _create(own: Path, path: Path) -> bool:
+    """The next best thing on file systems without hard links."""
+    try:
+        with path.open("xb") as file:
+            file.write(own.read_bytes())
+    except FileExistsError:
+        return False
+    return True
+
+
+def _machine() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _process_start(pid: int) -> str:
+    """When a process began, in ticks since the kernel did; empty if there is none of this number."""
+    try:
+        # the name stands in parentheses and may hold anything
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return "" if words[0] in "ZX" else words[19]
+
+
+def _job() -> str | None:
+    """The number of the job that this process is in, with that of the array's task."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    if array and task:
+        return f"{array}_{task}"
+    names = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID", "AWS_BATCH_JOB_ID")
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _log() -> str | None:
+    """The file that standard error goes to."""
+    try:
+        path = Path(f"/proc/self/fd/{sys.stderr.fileno()}").readlink()
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(path) if path.is_file() else None

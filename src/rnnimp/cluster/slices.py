@@ -1,0 +1,94 @@
+"""Lists of regions, and the slice of one that a task of an array job takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rnnimp.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class TaskSlice:
+    """One of several equal shares of a list.
+
+    Attributes:
+        index: which one, from 1.
+        count: how many there are.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> TaskSlice:
+        """A slice as `--task` names it.
+
+        Raises:
+            SettingsError: if it is malformed.
+
+        >>> TaskSlice.parse("3/12")
+        TaskSlice(index=3, count=12)
+        """
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            raise SettingsError(f"--task expects I/N, the I-th of N slices with I from 1 to N, found '{text}'")
+        return cls(int(index), int(count))
+
+    def of(self, numbers: Sequence[int]) -> list[int]:
+        """Its share of a list, neighbours together; shares differ by one at most, and together are the list.
+
+        >>> [TaskSlice(index, 3).of([1, 2, 3, 4, 5]) for index in (1, 2, 3)]
+        [[1], [2, 3], [4, 5]]
+        """
+        bounds = [part * len(numbers) // self.count for part in (self.index - 1, self.index)]
+        return list(numbers[bounds[0] : bounds[1]])
+
+
+def parse_regions(text: str) -> tuple[int, ...]:
+    """Region numbers of a list with ranges.
+
+    Raises:
+        SettingsError: if it is malformed.
+
+    >>> parse_regions("3,7-9")
+    (3, 7, 8, 9)
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise SettingsError(f"--regions expects numbers and ranges as 3,7-9, found '{part}' in '{text}'")
+        numbers.extend(range(int(first), int(last if dash else first) + 1))
+    return tuple(numbers)
+
+
+def format_regions(numbers: Iterable[int]) -> str:
+    """Region numbers as `parse_regions` reads them.
+
+    >>> format_regions([3, 7, 8, 9])
+    '3,7-9'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def tasks_for(n_regions: int, regions_a_task: int, most_running: int | None, most_tasks: int) -> int:
+    """How many tasks an array job should have.
+
+    Slices are as large as a task may take; smaller, if else fewer tasks would come than may run at once; and larger, if
+    the scheduler does not take as many tasks.
+
+    Args:
+        n_regions: to deal out, 1 or more.
+        regions_a_task: the most that a task may take.
+        most_running: tasks that may run at once; None if that does not bound them.
+        most_tasks: that the scheduler takes in an array.
+    """
+    fewest = -(-n_regions // regions_a_task)
+    return min(max(fewest, min(n_regions, most_running or 0)), most_tasks, n_regions)
