@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
+from rnnimp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rnnimp.pipeline.impute import ImputeSettings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -64,11 +70,9 @@ def add_parser(subparsers: Any) -> None:
         help="where models run; cuda needs PyTorch or, for models of other programs, onnxruntime-gpu "
         "(default: %(default)s)",
     )
+    add_slurm_options(parser, "impute", "parts of the chromosome and their merging")
     parser.add_argument(
-        "--python3-bin",
-        default="python3",
-        metavar="PATH",
-        help="accepted for the published program's scripts, without effect: all runs in this process",
+        "--num-tasks", type=int, metavar="N", help="parts of --slurm (default: one a region of the model)"
     )
     parser.set_defaults(run=run)
 
@@ -145,4 +149,29 @@ def run(args: argparse.Namespace) -> None:
         typed_only=args.typed_only,
         empirical_r2=args.empirical_r2,
     )
-    run_impute(settings)
+    if args.slurm:
+        _submit(args, settings)
+    else:
+        run_impute(settings)
+
+
+def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:
+    from rnnimp.pipeline.impute_jobs import submit_imputation
+
+    if args.num_tasks is not None and args.num_tasks < 2:
+        raise SettingsError(f"--num-tasks must be 2 or more, found {args.num_tasks}")
+    if args.vcf == "-":
+        raise SettingsError("--slurm needs a target that every task can read, found --vcf -; give a file")
+    submit_imputation(
+        settings, _task_arguments(args), slurm_settings(args, args.threads), args.num_tasks, args.assume_shared
+    )
+
+
+def _task_arguments(args: argparse.Namespace) -> list[str]:
+    """The arguments of a task: those given, without the region, the output and what concerns the submission."""
+    given = ("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix")
+    always = ("format_fields", "min_r2", "threads", "device", "typed_only")
+    switches = ("keep_first_duplicate", "flip", "force", "empirical_r2", "sites_only")
+    values = {name: getattr(args, name) for name in (*given, *always) if getattr(args, name) is not None}
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    return arguments + [f"--{name.replace('_', '-')}" for name in switches if getattr(args, name)]

@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
+from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 
@@ -88,40 +89,14 @@ def add_parser(subparsers: Any) -> None:
         help="keep finished regions and go on from checkpoints (default); --no-resume trains anew",
     )
     how.add_argument("--chromosome", metavar="NAME", help="its name for the manifest (default: told from the site ids)")
-    _add_slurm_options(parser)
+    add_slurm_options(parser, "train", "what is unfinished")
+    parser.add_argument(
+        "--regions-per-task",
+        type=int,
+        metavar="N",
+        help="regions of a task of --slurm (default: what fits the time limit or a GPU)",
+    )
     parser.set_defaults(run=run)
-
-
-def _add_slurm_options(parser: argparse.ArgumentParser) -> None:
-    slurm = parser.add_argument_group("cluster", "What is not asked for is as the cluster's own defaults are.")
-    slurm.add_argument(
-        "--slurm", action="store_true", help="submit what is unfinished to Slurm, as an array job, and return"
-    )
-    slurm.add_argument(
-        "--job-name-prefix", default="train", metavar="NAME", help="Slurm job name (default: %(default)s)"
-    )
-    slurm.add_argument("--memory-size", default="20GB", metavar="SIZE", help="memory of a task (default: %(default)s)")
-    slurm.add_argument(
-        "--python3-bin", default="python3", metavar="PATH", help="Python of the tasks (default: %(default)s)"
-    )
-    slurm.add_argument("--time", metavar="LIMIT", help="time limit of a task, as 90 (minutes), 12:00:00 or 2-00:00")
-    slurm.add_argument("--partition", metavar="NAME", help="partition to submit to")
-    slurm.add_argument("--account", metavar="NAME", help="account to charge")
-    slurm.add_argument("--gpus-per-task", type=int, default=0, metavar="N", help="GPUs of a task (default: none)")
-    slurm.add_argument("--max-running", type=int, metavar="N", help="tasks that may run at once")
-    slurm.add_argument(
-        "--regions-per-task", type=int, metavar="N", help="regions of a task (default: what fits the limit or a GPU)"
-    )
-    slurm.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION",
-        help="a further option of sbatch, as --sbatch qos=long; may be given several times",
-    )
-    slurm.add_argument(
-        "--assume-shared", action="store_true", help="do not check that the nodes see the folder of --output-prefix"
-    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -168,29 +143,16 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
 
 
 def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
-    from rnnimp.cluster.slurm import SlurmSettings
     from rnnimp.pipeline.train_jobs import submit_training
 
     if args.regions_per_task is not None and args.regions_per_task < 1:
         raise SettingsError(f"--regions-per-task must be 1 or more, found {args.regions_per_task}")
-    jobs = SlurmSettings(
-        job_name=args.job_name_prefix,
-        memory=args.memory_size,
-        n_threads=args.num_threads,
-        python=args.python3_bin,
-        time=args.time,
-        partition=args.partition,
-        account=args.account,
-        gpus_per_task=args.gpus_per_task,
-        most_running=args.max_running,
-        extra=tuple(args.sbatch),
-    )
     submit_training(
         args.data_list,
         args.output_prefix,
         _settings(args),
         options,
-        jobs,
+        slurm_settings(args, args.num_threads),
         lambda regions: [*_task_arguments(args), "--regions", regions],
         args.regions_per_task,
         args.assume_shared,

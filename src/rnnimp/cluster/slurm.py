@@ -227,24 +227,29 @@ def array_script(tasks: str, lines: Sequence[str], marker: Path, log_folder: Pat
 
 
 def after_script(
-    arguments: Sequence[str], after: str, log_folder: Path, settings: SlurmSettings, memory: str = "4GB"
+    arguments: Sequence[str], after: str | None, log_folder: Path, settings: SlurmSettings, memory: str = "4GB"
 ) -> str:
     """The batch script of a job that runs when all tasks of another have succeeded, and goes if one has not.
 
     Args:
         arguments: of `rnnimp`.
-        after: the other job.
+        after: the other job; None if there is nothing to wait for.
         log_folder: where its output goes, as `slurm-<job>.log`.
         settings: what was asked for that job.
         memory: of this one.
     """
+    waiting = [] if after is None else [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"]
     options = [
-        f"--dependency=afterok:{after}",
-        "--kill-on-invalid-dep=yes",
+        *waiting,
         f"--mem={memory}",
         f"--output={_log_pattern(log_folder, 'slurm-%j.log')}",
     ]
     return _script(settings, f"{settings.job_name}-after", options, [f"exec {command_line(arguments, settings)}"])
+
+
+def quoted(text: str) -> str:
+    """A word for the shell."""
+    return shlex.quote(text)
 
 
 def _script(settings: SlurmSettings, name: str, options: Sequence[str], body: Sequence[str]) -> str:
