@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rnnimp.network.stack import ImputationNetwork
 from rnnimp.network.row_layout import RowLayout, parameters_in_order
+from rnnimp.network.stack import ImputationNetwork
 from rnnimp.network.stacked import StackedNetworks, Tuning
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 from test_network import make_networks
