@@ -78,7 +78,7 @@ def test_what_runs_is_shown_while_it_runs(
 def test_the_pace_is_that_of_this_process(tmp_path: Path) -> None:
     """Taken up at iteration 500 by another process, 20 seconds ago."""
     now = 100.0
-    writer = ProgressWriter(tmp_path / "progress.json", "higher", 1000, lambda: now)
+    writer = ProgressWriter(tmp_path / "progress.json", "higher", 1000, 2, lambda: now)
     writer.tell(500, 0.5)
     now = 110.0
     writer.tell(550, 0.6)  # too soon for another note

@@ -30,6 +30,7 @@ class NetworkShape:
         n_markers: that a haplotype is read at.
         n_sites: to impute.
         batch_size: haplotypes an iteration.
+        n_mixed: width of the layer that joins both directions.
     """
 
     cell: str
@@ -38,19 +39,28 @@ class NetworkShape:
     n_markers: int
     n_sites: int
     batch_size: int
+    n_mixed: int = 0
 
     @property
     def products(self) -> float:
         """Multiplications of an iteration's forward pass."""
         recurrent = self.n_markers * self.n_layers * 2 * _GATES[self.cell] * 2 * self.n_units**2
-        return self.batch_size * (recurrent + self.n_sites * 2 * self.n_units * 2)
+        mixing = self.n_markers * 2 * self.n_units * self.n_mixed
+        return self.batch_size * (recurrent + mixing + self.n_sites * (2 * self.n_units + self.n_mixed) * 2)
 
 
 _MEASURED = NetworkShape("GRU", 40, 4, 300, 1000, 500)
 
 
-def region_seconds(shape: NetworkShape, iterations: int, engine: str, is_on_gpu: bool, n_threads: int = 1) -> float:
-    """Seconds that a region's three networks take.
+def region_seconds(
+    shape: NetworkShape,
+    iterations: int,
+    engine: str,
+    is_on_gpu: bool,
+    n_threads: int = 1,
+    trains_hybrid: bool = True,
+) -> float:
+    """Seconds that a region's networks take.
 
     Args:
         shape: of the higher- and the lower-MAF network.
@@ -58,9 +68,10 @@ def region_seconds(shape: NetworkShape, iterations: int, engine: str, is_on_gpu:
         engine: `reference` or `fused`.
         is_on_gpu: on a GPU, where `fused` trains many regions at once; then this is a region's share.
         n_threads: on a CPU.
+        trains_hybrid: whether there is a third one to train.
     """
     pace = _SECONDS_AN_ITERATION[f"{'gpu' if is_on_gpu else 'cpu'} {engine}"] * shape.products / _MEASURED.products
     if not is_on_gpu:
         pace /= n_threads**0.7  # two threads were measured 1.6 times as fast as one
-    networks = 2 + 2 * _FORWARD_SHARE  # the hybrid runs both networks forward
+    networks = 2 + 2 * _FORWARD_SHARE * trains_hybrid  # the hybrid runs both networks forward
     return networks * iterations * pace + _SECONDS_A_REGION

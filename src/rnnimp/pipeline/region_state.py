@@ -45,6 +45,7 @@ class ProgressNote:
         max_iterations: the most that it may take.
         validation_r2: mean dosage r2 on the samples held out.
         seconds_per_iteration: since this process took it up; None after one evaluation.
+        networks_to_come: how many are trained after this one.
     """
 
     network: str
@@ -52,14 +53,14 @@ class ProgressNote:
     max_iterations: int
     validation_r2: float
     seconds_per_iteration: float | None
+    networks_to_come: int
 
     @property
     def seconds_left(self) -> float | None:
         """The most that it may still take, if the networks to come are no faster; they mostly end before."""
         if self.seconds_per_iteration is None:
             return None
-        to_come = len(NETWORKS) - 1 - NETWORKS.index(self.network)
-        return self.seconds_per_iteration * (self.max_iterations * (1 + to_come) - self.iteration)
+        return self.seconds_per_iteration * (self.max_iterations * (1 + self.networks_to_come) - self.iteration)
 
 
 class ProgressWriter:
@@ -69,13 +70,20 @@ class ProgressWriter:
         path: of the note.
         network: its name.
         max_iterations: the most that it may take.
+        networks_to_come: how many are trained after it.
         clock: seconds from any start.
     """
 
     def __init__(
-        self, path: Path, network: str, max_iterations: int, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        network: str,
+        max_iterations: int,
+        networks_to_come: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path, self._network, self._max_iterations, self._clock = path, network, max_iterations, clock
+        self._networks_to_come = networks_to_come
         self._first: tuple[int, float] | None = None
         self._written: float | None = None
 
@@ -92,7 +100,7 @@ class ProgressWriter:
         self._written = now
         done = iteration - first_iteration
         pace = (now - first_time) / done if done else None
-        note = ProgressNote(self._network, iteration, self._max_iterations, validation_r2, pace)
+        note = ProgressNote(self._network, iteration, self._max_iterations, validation_r2, pace, self._networks_to_come)
         write_json(self._path, asdict(note))
 
 

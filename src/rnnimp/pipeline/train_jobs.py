@@ -109,9 +109,12 @@ def estimated_seconds(work: Work, numbers: Sequence[int], jobs: SlurmSettings) -
     n_markers = int(sites.markers().sum())
     layers = (settings.n_layers_higher + settings.n_layers_lower) / 2
     n_sites = len(sites) - n_markers
-    shape = NetworkShape(settings.cell, settings.n_units, layers, n_markers, n_sites, settings.batch_size)
+    shape = NetworkShape(
+        settings.cell, settings.n_units, layers, n_markers, n_sites, settings.batch_size, settings.n_mixed
+    )
     on_gpu = _is_on_gpu(work.options, jobs)
-    return region_seconds(shape, expected_iterations(settings), work.engine, on_gpu, work.options.n_threads)
+    iterations, threads = expected_iterations(settings), work.options.n_threads
+    return region_seconds(shape, iterations, work.engine, on_gpu, threads, settings.trains_hybrid)
 
 
 def expected_iterations(settings: TrainingSettings) -> int:

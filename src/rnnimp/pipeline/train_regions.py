@@ -33,7 +33,7 @@ from rnnimp.pipeline.region_state import ProgressWriter, write_failure
 from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_json
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, TrainedRegion, train_region
+from rnnimp.training.region import NETWORKS, PLAIN, Runner, TrainedRegion, train_region
 from rnnimp.training.trainer import Evaluation, Forward, Progress
 
 if TYPE_CHECKING:
@@ -320,10 +320,12 @@ class _Training:
     def _teller(self, number: int) -> Callable[[str], Progress]:
         """Whom a region's networks tell of their evaluations: the display, a note for others, and the lock's watch."""
         files, lock = self._work.files(number), self._locks[number]
-        most = self._work.settings.max_iterations
+        settings = self._work.settings
+        most, trained = settings.max_iterations, NETWORKS if settings.trains_hybrid else NETWORKS[:2]
 
         def of_network(name: str) -> Progress:
-            show, note = self._display.network(number, name, most), ProgressWriter(files.progress, name, most)
+            show, to_come = self._display.network(number, name, most), len(trained) - 1 - trained.index(name)
+            note = ProgressWriter(files.progress, name, most, to_come)
 
             def tell(evaluation: Evaluation) -> None:
                 lock.check()
