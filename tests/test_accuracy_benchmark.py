@@ -15,6 +15,7 @@ import pytest
 from helpers import REPOSITORY, random_panel
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf import open_panel
+from rnnimp.formats.vcf_header import VcfContent
 from rnnimp.formats.vcf_output import VcfWriter
 from rnnimp.panel import ImputedBlock, Panel
 from rnnimp.pipeline.evaluate import EvaluateSettings, GenotypeSource, evaluate
@@ -71,7 +72,7 @@ def stand_in(panel: Panel, error: float) -> Callable[[object, Path, Path], None]
         samples = np.array([panel.sample_names.index(name) for name in names])
         people = panel.take_samples(samples)
         probabilities = ((1 - error) * people.alleles + error / 2).astype(np.float32)
-        with VcfWriter(output, names, "22") as writer:
+        with VcfWriter(output, VcfContent(names, "22", ("GT", "DS", "GP"))) as writer:
             writer.write(ImputedBlock(people.sites, probabilities, panel.sites.markers()))
 
     return impute
