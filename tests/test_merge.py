@@ -118,10 +118,40 @@ def test_what_does_not_fit_together_is_refused(folder: Path, capsys: pytest.Capt
     assert "expected the sites of" in error_line(capsys)
     fourth = of_samples(folder, "d", NAMES[4:], "--format-fields", "GT,DS")
     assert merge(folder, first, fourth) == 1
-    assert "expected site, fields and kind as in" in error_line(capsys)
+    assert f"{fourth}: expected the fields GT,DS,GP as in {first}, found GT,DS; impute" in error_line(capsys)
     assert merge(folder, first, of_samples(folder, "e", NAMES[:4])) == 1
     assert "expected stretches that follow each other" in error_line(capsys)
     assert not [name for name in names(folder) if name.startswith("merged")]
+
+
+def test_stretches_with_other_fields_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first = of_region(folder, "a", 1, middle)
+    assert impute(folder, "b.vcf.gz", "--region", f"22:{middle + 1}-", "--format-fields", "GT,HDS") == 0
+    second = str(folder / "out" / "b.vcf.gz")
+    assert merge(folder, first, second) == 1
+    assert f"{second}: expected the fields GT,DS,GP as in {first}, found GT,HDS" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+
+
+def test_stretches_of_two_chromosomes_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first, second = of_region(folder, "a", 1, middle), of_region(folder, "b", middle + 1)
+    other = gzip.decompress(Path(second).read_bytes()).replace(b"\n22\t", b"\n21\t").replace(b"<ID=22>", b"<ID=21>")
+    (folder / "out" / "b.vcf").write_bytes(other)
+    assert merge(folder, first, str(folder / "out" / "b.vcf")) == 1
+    assert f"b.vcf: expected chromosome 22 as in {first}, found 21; merge each chromosome" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+
+
+def test_the_sums_of_other_samples_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As lie beside a VCF after another one was written under the same prefix with another ending."""
+    first, second = of_samples(folder, "a", NAMES[:4]), of_samples(folder, "b", NAMES[4:])
+    of_samples(folder, "other", NAMES[3:8])
+    (folder / "out" / "other.sums.tsv.gz").rename(folder / "out" / "b.sums.tsv.gz")
+    assert merge(folder, first, second) == 1
+    assert "expected the sites and allele counts of the file of sums beside it" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
 
 
 def test_missing_and_cut_files_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

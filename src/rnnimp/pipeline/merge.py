@@ -25,6 +25,7 @@ from rnnimp.panel import Sites
 from rnnimp.site_sums import SiteSums
 
 _ENDINGS = (".vcf.gz", ".vcf")
+_CONTIG, _FIELD = b"##contig=<ID=", b"##FORMAT=<ID="
 _INFO_COLUMN, _FORMAT_COLUMN = 7, 8
 _BATCH_BYTES = 1 << 22
 
@@ -63,6 +64,18 @@ class _Part:
     sites: Sites
     sums: SiteSums
 
+    @property
+    def chromosome(self) -> str:
+        """The name of the only contig in the header."""
+        line = next(line for line in self.header if line.startswith(_CONTIG))
+        return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode()
+
+    @property
+    def fields(self) -> str:
+        """The names of the FORMAT fields, between commas."""
+        lines = [line.removeprefix(_FIELD) for line in self.header if line.startswith(_FIELD)]
+        return b",".join(line.split(b",")[0] for line in lines).decode()
+
 
 def run_merge(settings: MergeSettings) -> Path:
     """Join imputed VCFs over samples or over regions.
@@ -77,6 +90,7 @@ def run_merge(settings: MergeSettings) -> Path:
         DataError: if the files do not fit together, or one is missing or damaged.
     """
     parts = [_open_part(path) for path in settings.inputs]
+    _require_one_kind(parts)
     if all(part.samples == parts[0].samples for part in parts):
         parts.sort(key=_first_position)
         _require_stretches(parts)
@@ -85,7 +99,7 @@ def run_merge(settings: MergeSettings) -> Path:
         _require_one_set_of_sites(parts)
         samples, n_sites = _joined_samples(parts), len(parts[0].sites)
     is_over_regions = samples == parts[0].samples
-    with _MergedWriter(settings.output, parts[0].header, samples) as writer:
+    with _MergedWriter(settings.output, parts[0], samples) as writer:
         if is_over_regions:
             for part in parts:
                 _copy(part, writer)
@@ -101,13 +115,12 @@ def run_merge(settings: MergeSettings) -> Path:
 class _MergedWriter(VcfWriter):
     """A VCF with the header of another one."""
 
-    def __init__(self, path: str, header: Sequence[bytes], samples: tuple[str, ...]) -> None:
-        chromosome = next(line for line in header if line.startswith(b"##contig=<ID="))[13:].rstrip(b">\n")
-        content = VcfContent(samples, chromosome.split(b",")[0].decode())
+    def __init__(self, path: str, part: _Part, samples: tuple[str, ...]) -> None:
+        content = VcfContent(samples, part.chromosome)
         super().__init__(path, content, f"{_bare(path)}.sums.tsv.gz")
         columns = [b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
         columns += [b"FORMAT", *(name.encode() for name in samples)] if samples else []
-        self._lines = [*header, b"\t".join(columns) + b"\n"]
+        self._lines = [*part.header, b"\t".join(columns) + b"\n"]
 
     def _header(self) -> bytes:
         return b"".join(self._lines)
@@ -126,7 +139,7 @@ def _open_part(path: str) -> _Part:
             header.append(line)
         else:
             line = b""
-    if not line.startswith(b"#CHROM") or not any(text.startswith(b"##contig=<ID=") for text in header):
+    if not line.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
         raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
     samples = tuple(name.decode() for name in line.rstrip(b"\n").split(b"\t")[_FORMAT_COLUMN + 1 :])
     sites, sums = read_sums(f"{_bare(path)}.sums.tsv.gz")
@@ -135,6 +148,24 @@ def _open_part(path: str) -> _Part:
 
 def _first_position(part: _Part) -> int:
     return int(part.sites.positions[0]) if len(part.sites) else 0
+
+
+def _require_one_kind(parts: Sequence[_Part]) -> None:
+    """Refuse files of other chromosomes, or with other fields: one header would not fit all their lines."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.chromosome != first.chromosome:
+            raise DataError(
+                f"expected chromosome {first.chromosome} as in {first.path}, found {part.chromosome}; merge each "
+                "chromosome for itself",
+                part.path,
+            )
+        if part.fields != first.fields:
+            raise DataError(
+                f"expected the fields {first.fields or 'of no samples'} as in {first.path}, found "
+                f"{part.fields or 'none'}; impute all parts with the same --format-fields",
+                part.path,
+            )
 
 
 def _require_stretches(parts: Sequence[_Part]) -> None:
@@ -184,16 +215,30 @@ def _lines(part: _Part, stack: ExitStack) -> Iterator[bytes]:
         file.readline()
     count = 0
     for count, line in enumerate(file, start=1):
-        if count > len(part.sites) or line.split(b"\t", 2)[1] != str(part.sites.positions[count - 1]).encode():
+        if count > len(part.sites) or not _is_of(line, part, count - 1):
             raise _other_sites(part, count)
         yield line
     if count < len(part.sites):
         raise _other_sites(part, count + 1)
 
 
+def _is_of(line: bytes, part: _Part, row: int) -> bool:
+    """Whether a line has the position and the counted alleles of a row of the sums."""
+    columns = line.split(b"\t", _FORMAT_COLUMN)
+    total = b"AN=%d" % part.sums.n_alleles[row]
+    if columns[4] != b".":
+        total = b"AC=%d;%s" % (part.sums.n_carried[row], total)
+    is_counted = (columns[_INFO_COLUMN].rstrip(b"\n") + b";").startswith(total + b";")
+    return is_counted and columns[1] == b"%d" % part.sites.positions[row]
+
+
 def _other_sites(part: _Part, count: int) -> DataError:
     line = len(part.header) + 1 + count
-    return DataError("expected the sites of the file of sums beside it, found others; impute again", part.path, line)
+    return DataError(
+        "expected the sites and allele counts of the file of sums beside it, found others; impute again",
+        part.path,
+        line,
+    )
 
 
 def _copy(part: _Part, writer: VcfWriter) -> None:
