@@ -10,6 +10,7 @@ without a heterozygous genotype may be unphased.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,10 +74,10 @@ class BgenWriter(AtomicGroup):
 
     @contextmanager
     def _blame(self) -> Iterator[None]:
-        """Name the file in what the library raises of full disks and the like."""
+        """Name the file in what the library, and the database of its index, raise of full disks and the like."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, sqlite3.Error) as error:
             raise unwritable(self._path, error) from error
 
     def write(self, block: ImputedBlock) -> None:
