@@ -170,6 +170,12 @@ def test_missing_and_cut_files_are_named(folder: Path, capsys: pytest.CaptureFix
     assert "convert BCF with 'bcftools view'" in error_line(capsys)
 
 
+def test_white_space_around_names_of_samples_is_passed_over(folder: Path) -> None:
+    plain = of_samples(folder, "plain", NAMES[:2])
+    spaced = of_samples(folder, "spaced", [f" {NAMES[0]} \t", "", f"{NAMES[1]}\r"])
+    assert records(Path(spaced)) == records(Path(plain))
+
+
 def test_unknown_samples_and_empty_regions_are_refused(
     folder: Path,
     capsys: pytest.CaptureFixture[str],

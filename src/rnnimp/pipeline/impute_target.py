@@ -128,7 +128,7 @@ def chosen_samples(target: Target, path: str | None) -> Target:
     """
     if path is None:
         return target
-    names = [name for name in read_lines(path) if name.strip()]
+    names = [name.strip() for name in read_lines(path) if name.strip()]
     unknown = set(names) - set(target.panel.sample_names)
     if unknown or not names:
         found = f"no {sorted(unknown)[0]}" if unknown else "no name"
