@@ -253,6 +253,7 @@ def test_a_ragged_row_is_named_from_any_block(tmp_path: Path, block_bytes: int) 
         ("", ": expected a header line 'id position a0 a1', found an empty file"),
         ("id position a0\na 1 A\n", ":1: expected the columns id position a0 a1, found 'id position a0'; add a1"),
         ("a 1 A C\nb 2 A C\n", ":1: expected the columns id position a0 a1, found 'a 1 A C'; add id, position, a0, a1"),
+        ("0 1 " * 999, f":1: expected the columns id position a0 a1, found '{'0 1 ' * 19}...'; add id, position, a0"),
         (f"{HEADER}\na 1 A C\nb 2 A\n", ":3: expected 4 columns as in the header, found 3"),
         (f"{HEADER}\na 1 A C\nb 2 A C G\n", ":3: expected 4 columns as in the header, found 5"),
         (f"{HEADER}\na 1 A C\nb x A C\n", ":3: expected a whole number of base pairs as position, found 'x'"),

@@ -173,6 +173,8 @@ def test_several_chromosomes(tmp_path: Path) -> None:
             open_panel(path, chromosome="20")
         with pytest.raises(DataError, match="expected sites in 21:70-80, found none"):
             open_panel(path, "21:70-80")
+    with pytest.raises(DataError, match="expected records on chromosome 22, found none at all; check"):
+        open_panel(write_vcf(tmp_path / "header.vcf", []), chromosome="22")
     with pytest.raises(SettingsError, match="only one of the two"):
         open_panel(plain, "22:1-2", "21")
 

@@ -225,9 +225,9 @@ def on_one_chromosome(records: Iterator[SiteRecord], chromosome: str | None, pat
         before = record
         yield record
     if before is None:
-        found = ", ".join(list(others)[:25]) or "an empty file"
+        found = f"only {', '.join(list(others)[:25])}" if others else "none at all"
         raise DataError(
-            f"expected sites on chromosome {chromosome}, found only {found}; check --chromosome"
+            f"expected sites on chromosome {chromosome}, found {found}; check --chromosome"
             if chromosome
             else "expected sites, found an empty file",
             path,

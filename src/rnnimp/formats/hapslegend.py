@@ -7,6 +7,7 @@ alleles coded 1 and 2 would be read wrongly.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +36,7 @@ BLOCK_BYTES = 1 << 24
 _SPACE, _NEWLINE = b" \n"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
 _REQUIRED = ("id", "position", "a0", "a1")
+_LONGEST_EXCERPT = 80
 
 
 def open_panel(
@@ -203,8 +205,9 @@ def _columns(header: list[str], path: str | Path) -> dict[str, int]:
             columns.setdefault("id", index)
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
+        found = textwrap.shorten(" ".join(header), _LONGEST_EXCERPT, placeholder=" ...")  # of a .hap, thousands
         raise DataError(
-            f"expected the columns {' '.join(_REQUIRED)}, found '{' '.join(header)}'; add {', '.join(missing)}", path, 1
+            f"expected the columns {' '.join(_REQUIRED)}, found '{found}'; add {', '.join(missing)}", path, 1
         )
     return columns
 

@@ -181,9 +181,9 @@ class RecordReader:
         )
 
     def _absent(self, interval: Interval, names: list[str]) -> DataError:
+        found = f"only {_listed(names)}" if names else "none at all"
         return DataError(
-            f"expected records on chromosome {interval.chromosome}, found only {_listed(names) or 'an empty file'}; "
-            "check --chromosome or --region",
+            f"expected records on chromosome {interval.chromosome}, found {found}; check --chromosome or --region",
             self.path,
         )
 
