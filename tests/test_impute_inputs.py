@@ -20,6 +20,7 @@ from rnnimp.formats import pgen_input, vcf
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.pgen_input import read_psam
 from rnnimp.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
+from rnnimp.pipeline.impute_target import TargetFiles, read_target
 from rnnimp.ploidy import PloidyRecorder
 from test_impute_command import Impute, error_line, impute, program, vcf_of  # noqa: F401 (a fixture)
 from tiny_model import tiny_region, write_tiny_bundle
@@ -385,3 +386,19 @@ def test_males_of_a_real_target_stay_haploid(tmp_path: Path) -> None:
     run(tmp_path, program("plink2"), "--pfile", "x", "--export", "vcf", "vcf-dosage=DS", "--out", "plink")
     exported = [line.split("\t") for line in (tmp_path / "plink.vcf").read_text().splitlines() if line[0] != "#"]
     assert len(exported) == len(table.sites)
+
+
+@pytest.mark.parametrize(("model", "is_haploid"), [("X", [False, True]), ("22", None), (None, None)])
+def test_the_model_tells_haploid_samples_where_the_target_does_not_name_its_chromosome(
+    tmp_path: Path, model: str | None, is_haploid: list[bool] | None
+) -> None:
+    (tmp_path / "x.hap").write_text("0 1 1 -\n1 1 0 -\n")
+    (tmp_path / "x.legend").write_text("id position a0 a1\nrs1 5 A C\nrs2 9 G T\n")
+    (tmp_path / "x.haps").write_text("--- rs1 5 A C 0 1 1 -\n--- rs2 9 G T 1 1 0 -\n")
+    prefix = str(tmp_path / "x")
+    for files in (TargetFiles(hap=f"{prefix}.hap", legend=f"{prefix}.legend"), TargetFiles(haps=f"{prefix}.haps")):
+        target = read_target(files, model)
+        second = [1, 0] if is_haploid else [-1, -1]
+        assert target.panel.alleles[:, 3].tolist() == second
+        assert (None if target.ploidy is None else target.ploidy.is_haploid[0].tolist()) == is_haploid
+        assert target.panel.sites.chromosome is None

@@ -45,6 +45,7 @@ def open_panel(
     sample: str | Path | None = None,
     chromosome: str | None = None,
     ploidy: PloidyRecorder | None = None,
+    model_chromosome: str | None = None,
 ) -> PanelStream:
     """Open phased haplotypes for reading block by block.
 
@@ -55,12 +56,13 @@ def open_panel(
         chromosome: the chromosome's name, which the format itself does not hold.
         ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
             columns. None takes `-` for missing.
+        model_chromosome: which chromosome it is for `ploidy`, where nothing else says it.
 
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
     """
     sites = read_legend(legend, chromosome)
-    recorder = ploidy if may_be_haploid(known_chromosome(sites)) else None
+    recorder = ploidy if may_be_haploid(known_chromosome(sites) or model_chromosome) else None
     rows = allele_blocks(hap, keep_absent=recorder is not None)
     first = next(rows, None)
     n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))

@@ -34,6 +34,7 @@ def read_haps(
     sample: str | Path | None = None,
     chromosome: str | None = None,
     ploidy: PloidyRecorder | None = None,
+    model_chromosome: str | None = None,
 ) -> Panel:
     """Read phased haplotypes with their sites.
 
@@ -43,6 +44,7 @@ def read_haps(
         chromosome: its name, where the file's first column has none.
         ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
             columns. None takes `-` for missing.
+        model_chromosome: which chromosome it is for `ploidy`, where nothing else says it.
 
     Raises:
         DataError: naming the line that is malformed, out of order or repeated, or another chromosome.
@@ -54,10 +56,7 @@ def read_haps(
         names = default_sample_names(n_columns // 2)
         if sample is not None:
             names = read_samples_of(path, sample, n_columns // 2)
-        name = (
-            chromosome if chromosome is not None else first.split(b":")[0].split(None, 1)[0].decode() if first else None
-        )
-        recorder = ploidy if may_be_haploid(name) else None
+        recorder = ploidy if may_be_haploid(chromosome or _chromosome_of(first) or model_chromosome) else None
         lines = chain([first] if first else [], file)
         panel = PanelStream(names, _blocks(lines, heads, names, path, recorder)).read()
     return replace(panel, sites=_sites(heads, chromosome, path))
@@ -82,6 +81,12 @@ def _blocks(
         if ploidy is not None:
             ploidy.add_rows(positions, alleles)
         yield Panel(Sites.build(positions, [""] * len(block), [""] * len(block)), alleles, names)
+
+
+def _chromosome_of(line: bytes) -> str | None:
+    """What the first column of a line names, if it names any."""
+    name = line.split(b":")[0].split(None, 1)[0].decode(errors="replace") if line else ""
+    return name if _CHROMOSOME.fullmatch(name) else None
 
 
 def _count_alleles(cells: list[bytes], path: str | Path) -> int:

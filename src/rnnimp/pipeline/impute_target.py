@@ -87,10 +87,12 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     chromosome = files.chromosome or model_chromosome
     recorder = PloidyRecorder()
     if files.hap is not None and files.legend is not None:
-        panel = hapslegend.open_panel(files.hap, files.legend, files.sample, files.chromosome, recorder).read()
+        panel = hapslegend.open_panel(
+            files.hap, files.legend, files.sample, files.chromosome, recorder, model_chromosome
+        ).read()
         return Target(panel, files.legend, ploidy=recorder.ploidy())
     if files.haps is not None:
-        panel = shapeit.read_haps(files.haps, files.sample, files.chromosome, recorder)
+        panel = shapeit.read_haps(files.haps, files.sample, files.chromosome, recorder, model_chromosome)
         return Target(panel, files.haps, ploidy=recorder.ploidy())
     if files.vcf is not None:
         name = files.vcf
