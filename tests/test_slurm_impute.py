@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -56,7 +57,13 @@ def test_parts_are_imputed_again_where_they_failed_and_merged(
     capsys.readouterr()
     options = ["--slurm", "--num-tasks", "3", "--python3-bin", sys.executable]
     assert impute(folder, "x.vcf.gz", *options, "--min-r2", "0.5") == 1
-    assert "parts of another command or model are there; delete the folder" in capsys.readouterr().err
+    assert "parts of another command, target or model are there; delete the folder" in capsys.readouterr().err
+
+    target = folder / "t.hap.gz"
+    os.utime(target, (target.stat().st_atime, target.stat().st_mtime + 1))
+    options += ["--memory-size", "2GB"]
+    assert impute(folder, "x.vcf.gz", *options) == 1
+    assert "parts of another command, target or model are there; delete the folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def submit_imputation(
 
     Raises:
         SettingsError: if something can be seen to go wrong in the queue.
-        DataError: as in imputing itself, or if parts of another command are there.
+        DataError: as in imputing itself, or if parts of another command, target or model are there.
         RnnimpError: if Slurm does not answer or refuses the job.
     """
     if settings.region is not None:
@@ -59,7 +59,7 @@ def submit_imputation(
     bundle = open_bundle(settings.model_prefix)
     parts = plan_parts(bundle, settings.chromosome, n_tasks, slurm.most_tasks())
     plan = folder / "plan.json"
-    _begin(plan, arguments, parts, bundle)
+    _begin(plan, arguments, parts, bundle, _target_files(settings))
     names = [folder / f"{number}.vcf.gz" for number in range(1, len(parts) + 1)]
     missing = [number for number, name in enumerate(names, start=1) if not name.exists()]
     ids = []
@@ -96,15 +96,28 @@ def plan_parts(bundle: Bundle, chromosome: str | None, n_tasks: int | None, most
     return [Interval(name, start, stop - 1) for start, stop in pairwise(borders)]
 
 
-def _begin(plan: Path, arguments: Sequence[str], parts: Sequence[Interval], bundle: Bundle) -> None:
+def _target_files(settings: ImputeSettings) -> dict[str, list[int]]:
+    """Size and time of change of the files that the target is read from: a changed target needs all parts anew."""
+    names = [getattr(settings, key) for key in ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "samples")]
+    names += [] if settings.pgen is None else [f"{settings.pgen.removesuffix('.pgen')}.pgen"]
+    states = {name: Path(name).stat() for name in names if name is not None and Path(name).is_file()}
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
+
+
+def _begin(
+    plan: Path, arguments: Sequence[str], parts: Sequence[Interval], bundle: Bundle, target: dict[str, list[int]]
+) -> None:
     path = manifest_path(bundle.prefix)
     now = {
         "arguments": list(arguments),
         "parts": list(map(str, parts)),
+        "target": target,
         "model": sha256_of(path) if bundle.manifest is not None else None,
     }
     if plan.exists() and read_json(plan) != now:
-        raise DataError("parts of another command or model are there; delete the folder or use another prefix", plan)
+        raise DataError(
+            "parts of another command, target or model are there; delete the folder or use another prefix", plan
+        )
     write_json(plan, now)
 
 
