@@ -2,7 +2,8 @@
 
     python benchmarks/engines.py [--threads 1,2] [--seconds 3] [--lstm]
 
-300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights. Engines take turns; each turn runs
+300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; and on the kernels the shape of the
+accurate recipe too. Engines take turns; each turn runs
 groups of the engine's own size on all threads for some seconds, and the best of three turns counts. Rates by CPU time
 tell what an engine does where other work takes the processor away. The peak is that of a large float32 matrix product
 in the same run, on one thread, by CPU time; a haplotype takes 93 million operations with GRU units.
@@ -14,6 +15,7 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,18 +31,19 @@ from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings
 from rnnimp.network.torch_imputation import TorchEngine
 from rnnimp.panel import Sites
 from rnnimp.region_runs import RegionEngine
+from rnnimp.training.recipe import ACCURATE
 
 N_MARKERS, N_SITES, TURNS, MATRIX = 300, 1000, 3, 2048
 MILLION_OPERATIONS = 92.9
 
 
-def make_region(folder: Path, cell: str) -> BundleRegion:
-    """A region with random weights."""
+def make_region(folder: Path, settings: NetworkSettings) -> BundleRegion:
+    """A region of two networks with random weights."""
     rng = np.random.default_rng(1)
     gaps = np.sort(rng.integers(0, N_MARKERS + 1, N_SITES))
     features = rng.normal(size=(N_MARKERS, 2, 40)).astype(np.float32)
-    networks = [ImputationNetwork(NetworkSettings(cell, 40, 4, 40), features, gaps) for _ in range(2)]
-    path = folder / "m_1.onnx"
+    networks = [ImputationNetwork(settings, features, gaps) for _ in range(2)]
+    path = folder / f"{settings.n_units}_1.onnx"
     path.write_bytes(build_graph(*networks, HybridHead(N_SITES)).SerializeToString())
     is_marker = np.arange(N_MARKERS + N_SITES) < N_MARKERS
     sites = Sites.build(
@@ -85,11 +88,15 @@ def main() -> None:
     parser.add_argument("--lstm", action="store_true", help="LSTM units in place of GRU")
     args = parser.parse_args()
     with TemporaryDirectory() as folder:
-        region = make_region(Path(folder), "LSTM" if args.lstm else "GRU")
+        cell = "LSTM" if args.lstm else "GRU"
+        region = make_region(Path(folder), NetworkSettings(cell))
         network = read_folded_network(region.model_path.read_bytes())
+        accurate = make_region(Path(folder), replace(ACCURATE.network(ACCURATE.n_layers_higher), cell=cell))
+        accurate_network = read_folded_network(accurate.model_path.read_bytes())
         engines: dict[str, Callable[[], RegionEngine]] = {
             "ONNX Runtime": lambda: load_onnx_engine(region),
             "CPU kernels": lambda: KernelEngine(network),
+            "CPU kernels, accurate": lambda: KernelEngine(accurate_network),
         }
         rates: dict[tuple[str, int], tuple[float, float]] = {}
         best_peak = 0.0
@@ -118,7 +125,7 @@ def report(rates: dict[tuple[str, int], tuple[float, float]], best_peak: float, 
     print("|---" * 7 + "|")
     for (name, threads), (wall, cpu) in rates.items():
         base = rates.get(("ONNX Runtime", threads), (wall, cpu))
-        is_counted = "GPU" not in name and not is_lstm
+        is_counted = name in ("ONNX Runtime", "CPU kernels") and not is_lstm
         share = f"{cpu * MILLION_OPERATIONS / best_peak:.0%}" if is_counted else "-"
         ratios = f"{wall / base[0]:.2f} | {cpu:,.0f} | {cpu / base[1]:.2f}"
         print(f"| {name} | {threads} | {wall:,.0f} | {ratios} | {share} |")
