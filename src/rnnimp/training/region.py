@@ -17,7 +17,7 @@ from rnnimp.network.stack import HybridHead, ImputationNetwork
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
-from rnnimp.training.loss import expected_alleles, mean_dosage_r2, site_weights, weighted_cross_entropy
+from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
@@ -88,14 +88,17 @@ def train_region(
     evaluations: dict[str, Evaluation] = {}
     draws = _Draws(data, settings, number, device)
 
-    def fit(name: str, model: nn.Module, forward: Forward, gamma: float) -> None:
-        objective = Objective(
+    def objective_of(name: str, forward: Forward, gamma: float) -> Objective:
+        return Objective(
             forward=forward,
             weights=site_weights(imputed_freq, gamma).to(device),
             batch=lambda iteration: feeder.training_tensors(draws.source(name).batch(iteration)),
             validation=validation,
             keep_by_loss=name == "higher",
         )
+
+    def fit(name: str, model: nn.Module, forward: Forward, gamma: float) -> None:
+        objective = objective_of(name, forward, gamma)
         checkpoint = CheckpointFile(folder / f"{name}.pt")
         evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name), run_by.engine).run()
         model.requires_grad_(False)
@@ -118,7 +121,8 @@ def train_region(
 
         fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
     else:
-        evaluations["hybrid"] = _evaluate(hybrid, higher, lower, validation)
+        mean = objective_of("hybrid", lambda inputs: hybrid(higher(inputs), lower(inputs)), gamma=0.0)
+        evaluations["hybrid"] = Evaluation(0, 0.0, math.nan, *mean.validate(), math.nan)
     return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
 
 
@@ -140,19 +144,6 @@ class _Draws:
         """The batches of one of the region's networks."""
         key = self._settings.seed, self._number, NETWORKS.index(name)
         return BatchSource.of(self._rows, np.flatnonzero(self._data.is_marker), self._weights, self._settings, key)
-
-
-@torch.no_grad()
-def _evaluate(
-    hybrid: HybridHead, higher: ImputationNetwork, lower: ImputationNetwork, validation: tuple[Tensor, Tensor]
-) -> Evaluation:
-    """Of a hybrid that is not trained."""
-    inputs, truth = validation
-    logits = hybrid(higher(inputs), lower(inputs))
-    weights = site_weights(np.full(len(truth), 0.5), 0.0).to(logits.device)
-    loss = float(weighted_cross_entropy(logits, expected_alleles(truth), weights))
-    r2 = mean_dosage_r2(torch.softmax(logits, dim=2)[:, :, 1], truth)
-    return Evaluation(0, 0.0, math.nan, loss, r2, math.nan)
 
 
 def draw_network(
