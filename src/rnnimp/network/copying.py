@@ -1,0 +1,166 @@
+"""A copying network in plain PyTorch: the reference for every faster way of running it.
+
+A haplotype is read as a mosaic of K learned states, as the copying model of Li & Stephens (2003) reads it as a mosaic
+of other haplotypes. What the states emit at markers and at imputed sites, and how readily they are entered and left at
+each gap between markers, are weights that training finds. With `e` what a state makes of a marker's allele, `q` how
+readily it is entered and `l` how readily it is left at a gap, a state's weight from the left, `f`, and from the right,
+`v`, follow
+
+    F_m = (f_m + q_m) * e_m,        f_m+1 = F_m / <l_m+1, F_m>,     f_0 = 0
+    V_m = (v_m+1 + l_m+1) * e_m,    v_m   = V_m / <q_m, V_m>,       v_M = 0
+
+over markers m and the gaps m (before it) and m + 1 (after it). In a gap a state is either kept, or left or entered
+half-way:
+
+    w = f * v + (l * f + q * v) / 2,
+
+and P(a1) of a site is the mean of what the states emit there, weighted by the w of its gap. This is the forward and the
+backward pass of a hidden Markov model whose transition keeps a state with weight 1 and goes from k to j with weight
+l_k q_j.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnimp.network.stack import gaps_of_sites
+
+LEAST_PROBABILITY = 1e-5
+"""Of either allele at a site, whatever the states emit."""
+ODDS_STEP, GATE_STEP = 1 / 16, 1 / 8
+"""An exported weight is a whole number of these, from -127 to 127: of log odds, and of log q and log l."""
+SHARE, SHARE_OF_MISSING = 0.4, 6.0
+"""Of the copying network in the final log odds, and what a share of missing markers adds to it."""
+
+_MOSAIC_PIECES = 5
+_FIRST_MARKER_ODDS, _FIRST_SITE_ODDS, _FIRST_LEAVING = 3.0, 4.0, -4.0
+
+
+class CopyingNetwork(nn.Module):
+    """One copying network of a region: allele probabilities at the markers in, two logits a site out.
+
+    Attributes:
+        emission: float32 (n_markers, n_states), log odds of a1.
+        enter: float32 (n_markers + 1, n_states), log of q; a row a gap, the last is not read.
+        leave: float32 (n_markers + 1, n_states), log of l; the first is not read.
+        site: float32 (n_sites, n_states), log odds of a1 at imputed sites.
+
+    Args:
+        n_states: K.
+        n_markers: of the region.
+        gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
+    """
+
+    gap: Tensor
+
+    def __init__(self, n_states: int, n_markers: int, gaps: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.emission = nn.Parameter(torch.zeros(n_markers, n_states))
+        self.enter = nn.Parameter(torch.zeros(n_markers + 1, n_states))
+        self.leave = nn.Parameter(torch.zeros(n_markers + 1, n_states))
+        self.site = nn.Parameter(torch.zeros(len(gaps), n_states))
+        self.register_buffer("gap", torch.as_tensor(gaps), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits of both alleles at every imputed site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]. An allele that is not certain is taken for
+                missing: it says nothing.
+
+        Returns:
+            float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
+        """
+        emitted = self._emitted(inputs[:, :, 1])
+        enter, leave = self.enter.exp(), self.leave.exp()
+        left = _passed(emitted, enter, leave)
+        right = _passed(emitted.flip(0), leave.flip(0), enter.flip(0)).flip(0)
+        weights = left * right + 0.5 * (leave[:, None] * left + enter[:, None] * right)
+        weights = weights / weights.sum(2, keepdim=True)
+        emits = torch.sigmoid(self.site)
+        alt = torch.bmm(weights[self.gap], emits[:, :, None])[:, :, 0]
+        alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        return torch.stack([(1 - alt).log(), alt.log()], dim=2)
+
+    def _emitted(self, alt: Tensor) -> Tensor:
+        """What each state makes of each allele: (n_markers, n_haplotypes, n_states)."""
+        observed = alt.T[:, :, None]
+        chance = torch.sigmoid(self.emission)[:, None]
+        agrees = observed * chance + (1 - observed) * (1 - chance)
+        return torch.where((observed == 0) | (observed == 1), agrees, 1.0)
+
+
+def _passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+    """The weights f of every gap, (n_markers + 1, n_haplotypes, n_states)."""
+    states = torch.zeros_like(emitted[0])
+    passed = [states]
+    for marker, here in enumerate(emitted):
+        reached = (states + enter[marker]) * here
+        states = reached / (reached @ leave[marker + 1])[:, None]
+        passed.append(states)
+    return torch.stack(passed)
+
+
+def first_states(
+    alleles: NDArray[np.int8],
+    is_marker: NDArray[np.bool_],
+    crossovers: NDArray[np.float64],
+    n_states: int,
+    seed: int,
+) -> CopyingNetwork:
+    """A network that begins with mosaics of training haplotypes, so that no state is anyone's.
+
+    Args:
+        alleles: int8 (n_rows, n_haplotypes), -1 for missing.
+        is_marker: bool (n_rows,).
+        crossovers: float64 (n_rows - 1,), relative chance that one piece of a mosaic ends between a row and the next.
+        n_states: K.
+        seed: of what is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    n_rows, n_haplotypes = alleles.shape
+    network = CopyingNetwork(n_states, int(np.count_nonzero(is_marker)), gaps_of_sites(is_marker))
+    ends = np.searchsorted(np.cumsum(crossovers) / crossovers.sum(), rng.random((_MOSAIC_PIECES - 1, n_states)))
+    piece = (np.arange(n_rows)[None, :, None] > np.sort(ends, axis=0)[:, None, :]).sum(axis=0)
+    source = rng.integers(0, n_haplotypes, (_MOSAIC_PIECES, n_states))
+    drawn = alleles[np.arange(n_rows)[:, None], source[piece, np.arange(n_states)[None, :]]]
+    side = np.where(drawn < 0, 0, 2 * drawn.astype(np.float32) - 1)
+    with torch.no_grad():
+        network.emission.copy_(torch.as_tensor(_FIRST_MARKER_ODDS * side[is_marker]))
+        network.site.copy_(torch.as_tensor(_FIRST_SITE_ODDS * side[~is_marker]))
+        network.enter.fill_(-np.log(n_states))
+        network.leave.fill_(_FIRST_LEAVING)
+    return network
+
+
+@torch.no_grad()
+def round_weights(network: CopyingNetwork) -> None:
+    """Round the weights, in place, to what an exported graph can hold."""
+    for weight, step in (
+        (network.emission, ODDS_STEP),
+        (network.site, ODDS_STEP),
+        (network.enter, GATE_STEP),
+        (network.leave, GATE_STEP),
+    ):
+        weight.copy_((weight / step).round().clamp(-127, 127) * step)
+
+
+def combined(logits: Tensor, copied: Tensor, inputs: Tensor) -> Tensor:
+    """Final logits of recurrent and copying networks: a mean, in which the copying network counts for the more the more
+    markers are missing, for it alone can leave them out.
+
+    Args:
+        logits: float32 (n_sites, n_haplotypes, 2), of the recurrent networks.
+        copied: the same of the copying network.
+        inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; other than 0 and 1 for missing.
+
+    Returns:
+        float32 (n_sites, n_haplotypes, 2).
+    """
+    alt = inputs[:, :, 1]
+    missing = ((alt != 0) & (alt != 1)).to(alt.dtype).mean(1)
+    share = (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)[:, None]
+    return (1 - share) * logits + share * copied

@@ -1,0 +1,110 @@
+"""The copying network against a hidden Markov model written out in matrices, and its kernels against the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rnnimp.network.copying import CopyingNetwork
+from rnnimp.network.stack import gaps_of_sites
+from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
+REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
+
+
+class Case:
+    """A network of random weights with haplotypes, targets and site weights."""
+
+    def __init__(self, flags: str, seed: int, n_haplotypes: int, n_states: int = 16) -> None:
+        rng = torch.Generator().manual_seed(seed)
+        is_marker = np.array([flag == "m" for flag in flags])
+        self.n_markers, self.n_sites = flags.count("m"), flags.count(".")
+        self.network = CopyingNetwork(n_states, self.n_markers, gaps_of_sites(is_marker))
+        with torch.no_grad():
+            for parameter in self.network.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=rng))
+        self.alt = torch.randint(0, 3, (n_haplotypes, self.n_markers), generator=rng).float()
+        self.alt[self.alt == 2] = 0.3  # missing
+        self.truth = torch.randint(-1, 2, (self.n_sites, n_haplotypes), generator=rng).to(torch.int8)
+        self.weights = torch.rand(self.n_sites, generator=rng)
+
+    def inputs(self) -> torch.Tensor:
+        return torch.stack([1 - self.alt, self.alt], dim=2)
+
+    def expected(self) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
+        """Loss, gradients and log odds in float64."""
+        double = self.network.double()
+        double.zero_grad()
+        logits = double(self.inputs().double())
+        loss = weighted_cross_entropy(logits, expected_alleles(self.truth), self.weights.double())
+        loss.backward()
+        gradients = {name: parameter.grad.clone() for name, parameter in double.named_parameters()}
+        return loss.item(), gradients, (logits[..., 1] - logits[..., 0]).detach()
+
+
+def by_matrices(case: Case) -> np.ndarray:
+    """P(a1), (n_sites, n_haplotypes), from whole transition matrices: kept with weight 1, from k to j with l_k q_j."""
+    network = case.network.double()
+    chance = torch.sigmoid(network.emission).detach().numpy()
+    q, leave = network.enter.exp().detach().numpy(), network.leave.exp().detach().numpy()
+    emits = torch.sigmoid(network.site).detach().numpy()
+    n_markers, n_states = chance.shape
+    found = np.empty((case.n_sites, len(case.alt)))
+    for row, alleles in enumerate(case.alt.numpy()):
+        agrees = [
+            chance[m] if a == 1 else 1 - chance[m] if a == 0 else np.ones(n_states) for m, a in enumerate(alleles)
+        ]
+        kept = [np.eye(n_states)] * (n_markers + 1)
+        moved = [np.outer(leave[gap], q[gap]) for gap in range(n_markers + 1)]
+        before = [q[0] * agrees[0]]
+        for m in range(1, n_markers):
+            before.append(before[-1] @ (kept[m] + moved[m]) * agrees[m])
+        after = [leave[n_markers] * agrees[-1]]
+        for m in range(n_markers - 1, 0, -1):
+            after.insert(0, agrees[m - 1] * ((kept[m] + moved[m]) @ after[0]))
+        for site, gap in enumerate(network.gap.tolist()):
+            if gap == 0:
+                weight = q[0] * after[0]
+            elif gap == n_markers:
+                weight = before[-1] * leave[gap]
+            else:
+                stays = before[gap - 1] * after[gap]
+                goes = before[gap - 1][:, None] * moved[gap] * after[gap][None, :]
+                weight = stays + 0.5 * (goes.sum(0) + goes.sum(1))
+            found[site, row] = weight @ emits[site] / weight.sum()
+    return found
+
+
+@pytest.mark.parametrize("flags", REGIONS)
+def test_the_network_is_a_hidden_markov_model(flags: str) -> None:
+    case = Case(flags, 7, 6)
+    expected = by_matrices(case)
+    found = torch.softmax(case.network(case.inputs().double()), dim=2)[..., 1].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_haplotypes", [1, 19])
+def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
+    stacked_copying = pytest.importorskip("rnnimp.network.stacked_copying", reason="needs triton")
+    cases = [Case(flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
+    tuning = stacked_copying.CopyingTuning(pass_values=64, head_tile=16, chunk=16)
+    markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
+    stacked = stacked_copying.StackedCopying(16, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
+    for slot, case in enumerate(cases):
+        stacked.place(slot, case.network, case.weights)
+        stacked.alt[slot, : case.n_markers] = case.alt.T
+        stacked.truth[slot, : case.n_sites] = torch.where(case.truth < 0, 100, 200 * case.truth).to(torch.uint8)
+    losses, odds = stacked.train(), stacked.log_odds(stacked.alt)
+    for slot, case in enumerate(cases):
+        loss, gradients, expected_odds = case.expected()
+        assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
+        parts = stacked._parts(stacked.gradients[slot][None])
+        for (name, expected), part in zip(gradients.items(), parts, strict=True):
+            found = part[0, : len(expected)].cpu().double()
+            assert float((found - expected).norm()) <= TOLERANCE * float(expected.norm()) + 1e-9, name
+            assert not part[0, len(expected) :].any()
+        found = odds[slot, : case.n_sites].cpu().double()
+        assert float((found - expected_odds).norm() / expected_odds.norm()) < TOLERANCE
