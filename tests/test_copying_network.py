@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnimp.network.copying import CopyingNetwork
+from rnnimp.network.copying import CopyingNetwork, combined, first_states, round_weights
+from rnnimp.network.cpu_copying_training import CpuCopyingEngine
 from rnnimp.network.stack import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
@@ -84,6 +85,77 @@ def test_the_network_is_a_hidden_markov_model(flags: str) -> None:
     expected = by_matrices(case)
     found = torch.softmax(case.network(case.inputs().double()), dim=2)[..., 1].detach().numpy()
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("flags", REGIONS)
+@pytest.mark.parametrize("n_haplotypes", [1, 19])
+def test_cpu_kernels_equal_the_reference(flags: str, n_haplotypes: int) -> None:
+    case = Case(flags, 3, n_haplotypes, n_states=21)
+    loss, expected, expected_odds = case.expected()
+    network = case.network.float()
+    network.zero_grad()
+    logits = CpuCopyingEngine(network)(case.inputs())
+    found = weighted_cross_entropy(logits, expected_alleles(case.truth), case.weights)
+    found.backward()
+    assert found.item() == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose((logits[..., 1] - logits[..., 0]).detach().numpy(), expected_odds.numpy(), atol=1e-4)
+    for name, parameter in network.named_parameters():
+        difference = float((parameter.grad.double() - expected[name]).norm())
+        assert difference <= 2e-5 * float(expected[name].norm()) + 1e-9, name
+
+
+def test_cpu_kernels_give_the_same_bits_on_any_number_of_threads() -> None:
+    case = Case("mm..m.mm.m.mmm.mmm", 5, 37, n_states=32)
+    results = []
+    for threads in (1, 3):
+        network = case.network.float()
+        network.zero_grad()
+        logits = CpuCopyingEngine(network, threads)(case.inputs())
+        logits.sum().backward()
+        results.append([logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+def test_first_states_are_pieces_of_haplotypes() -> None:
+    rng = np.random.default_rng(2)
+    alleles = rng.integers(-1, 2, (40, 9)).astype(np.int8)
+    is_marker = np.arange(40) % 3 == 0
+    network = first_states(alleles, is_marker, np.ones(39), 16, seed=1)
+    signs = np.empty((40, 16), np.int8)
+    signs[is_marker], signs[~is_marker] = np.sign(network.emission.detach()), np.sign(network.site.detach())
+    whole = np.where(alleles < 0, 0, 2 * alleles - 1)
+    pieces = [_fewest_pieces(whole, signs[:, state]) for state in range(16)]
+    assert max(pieces) <= 5
+    assert np.mean(pieces) > 2
+
+
+def _fewest_pieces(haplotypes: np.ndarray, mosaic: np.ndarray) -> int:
+    """Greedily: go on with the haplotypes that still agree, and begin anew where none does."""
+    count, agree = 1, np.ones(haplotypes.shape[1], dtype=bool)
+    for alleles, allele in zip(haplotypes, mosaic, strict=True):
+        still = agree & (alleles == allele)
+        if not still.any():
+            count, still = count + 1, alleles == allele
+        agree = still
+    return count
+
+
+def test_rounded_weights_are_whole_numbers_of_steps() -> None:
+    network = Case("m.m.m", 1, 2).network
+    with torch.no_grad():
+        network.site *= 100
+    round_weights(network)
+    steps = network.site.detach() * 16
+    assert torch.equal(steps, steps.round())
+    assert float(steps.abs().max()) == 127
+
+
+def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None:
+    alt = torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0] * 4, [0.0, 1.0, 0.2, 0.0, 1.0] + [1.0] * 15, [0.3] * 20])
+    inputs = torch.stack([1 - alt, alt], dim=2)
+    logits, copied = torch.zeros(2, 3, 2), torch.ones(2, 3, 2)
+    found = combined(logits, copied, inputs)
+    assert found[0, :, 0].tolist() == pytest.approx([0.35, 0.35 + 3 / 20, 1.0])
 
 
 @pytest.mark.parametrize("n_haplotypes", [1, 19])

@@ -180,7 +180,7 @@ def test_what_was_trained_is_taken_up_by_the_region(tmp_path: Path) -> None:
     region = train_region(one.data, SETTINGS, 1, one.folder, torch.device("cpu"), one.progress)
     states = final_states(tmp_path)
     torch.testing.assert_close(region.higher.state_dict()["left_head"], states["1/higher.pt"]["left_head"].cpu())
-    assert {name: row.iteration <= 4 for name, row in region.evaluations.items()} == dict.fromkeys(NETWORKS, True)
+    assert {name: row.iteration <= 4 for name, row in region.evaluations.items()} == dict.fromkeys(NETWORKS[:3], True)
 
 
 @pytest.mark.parametrize("stop_after", [2, 4])

@@ -32,7 +32,7 @@ LEAST_PROBABILITY = 1e-5
 """Of either allele at a site, whatever the states emit."""
 ODDS_STEP, GATE_STEP = 1 / 16, 1 / 8
 """An exported weight is a whole number of these, from -127 to 127: of log odds, and of log q and log l."""
-SHARE, SHARE_OF_MISSING = 0.4, 6.0
+SHARE, SHARE_OF_MISSING = 0.35, 3.0
 """Of the copying network in the final log odds, and what a share of missing markers adds to it."""
 
 _MOSAIC_PIECES = 5

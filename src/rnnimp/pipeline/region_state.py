@@ -22,7 +22,7 @@ from rnnimp.errors import DataError
 from rnnimp.pipeline.train_files import RegionFiles, read_json, write_json
 
 SECONDS_BETWEEN_NOTES = 15.0
-NETWORKS = ("higher", "lower", "hybrid")
+NETWORKS = ("higher", "lower", "hybrid", "copying")
 
 
 class State(Enum):
@@ -40,7 +40,7 @@ class ProgressNote:
     """How far a region's training is.
 
     Attributes:
-        network: in training: `higher`, `lower` or `hybrid`; with several regions at once the last one that told.
+        network: the one in training; with several regions at once the last one that told.
         iteration: iterations done.
         max_iterations: the most that it may take.
         validation_r2: mean dosage r2 on the samples held out.

@@ -25,6 +25,7 @@ from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.hapslegend import open_panel, write_legend
+from rnnimp.network.copying import CopyingNetwork
 from rnnimp.network.export import as_ort, build_graph, check_graph
 from rnnimp.network.stack import ImputationNetwork
 from rnnimp.panel import known_chromosome
@@ -33,7 +34,7 @@ from rnnimp.pipeline.region_state import ProgressWriter, write_failure
 from rnnimp.pipeline.train_files import RegionFiles, fingerprint, is_finished, write_json
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, PLAIN, Runner, TrainedRegion, train_region
+from rnnimp.training.region import PLAIN, Runner, TrainedRegion, train_region, trained_networks
 from rnnimp.training.trainer import Evaluation, Forward, Progress
 
 if TYPE_CHECKING:
@@ -310,20 +311,25 @@ class _Training:
     def _runner(self) -> Runner:
         """How a network is run: by the CPU kernels, as the module itself, or, after a group, not at all."""
         if self.is_grouped:
-            return Runner("fused", _refuse)
+            return Runner("fused", _refuse, _refuse)
         if self._work.engine == "reference" or self._device.type != "cpu":
             return PLAIN
+        from rnnimp.network.cpu_copying_training import CpuCopyingEngine
         from rnnimp.network.cpu_engine import CpuEngine
 
-        return Runner("fused-cpu", lambda network: CpuEngine(network, self._work.options.n_threads))
+        threads = self._work.options.n_threads
+        return Runner(
+            "fused-cpu", lambda network: CpuEngine(network, threads), lambda network: CpuCopyingEngine(network, threads)
+        )
 
     def _teller(self, number: int) -> Callable[[str], Progress]:
         """Whom a region's networks tell of their evaluations: the display, a note for others, and the lock's watch."""
         files, lock = self._work.files(number), self._locks[number]
         settings = self._work.settings
-        most, trained = settings.max_iterations, NETWORKS if settings.trains_hybrid else NETWORKS[:2]
+        trained = trained_networks(settings)
 
         def of_network(name: str) -> Progress:
+            most = settings.copying_iterations if name == "copying" else settings.max_iterations
             show, to_come = self._display.network(number, name, most), len(trained) - 1 - trained.index(name)
             note = ProgressWriter(files.progress, name, most, to_come)
 
@@ -357,7 +363,7 @@ class _Training:
             logger.warning("region %d: %s", number, unwritable)
 
 
-def _refuse(network: ImputationNetwork) -> Forward:
+def _refuse(network: ImputationNetwork | CopyingNetwork) -> Forward:
     def run(inputs: torch.Tensor) -> torch.Tensor:
         raise TrainingError("a network never got better than nothing; lower --learning-rate")
 

@@ -51,7 +51,8 @@ class BatchSource:
         batch_size: haplotypes a batch; all of them if there are fewer.
         crossovers: crossover points in each group.
         crossing_probability: of each point, that it is one.
-        hidden: each haplotype hides a share of its markers between 0 and this.
+        hidden: the most of its markers that a haplotype hides, as a share.
+        hidden_power: the share is that times a uniform number to this power.
         redraw_every: iterations between new groups.
         key: the start of every seed: (seed, region, network).
     """
@@ -63,6 +64,7 @@ class BatchSource:
     crossovers: int
     crossing_probability: float
     hidden: float
+    hidden_power: float
     redraw_every: int
     key: tuple[int, ...]
 
@@ -78,7 +80,7 @@ class BatchSource:
         """As a recipe wants it; see the attributes."""
         return cls(
             rows, markers, weights, settings.batch_size, settings.crossovers, settings.crossing_probability,
-            settings.hidden_markers, settings.redraw_every, key,
+            settings.hidden_markers, settings.hidden_power, settings.redraw_every, key,
         )  # fmt: skip
 
     def batch(self, iteration: int) -> NDArray[np.uint8]:
@@ -89,7 +91,7 @@ class BatchSource:
         order, points = self._groups(iteration // self.redraw_every)
         batch = recombine(self.rows, order, points, chosen)
         if self.hidden:
-            share = self.hidden * rng.random((len(batch), 1))
+            share = self.hidden * rng.random((len(batch), 1)) ** self.hidden_power
             is_hidden = rng.random((len(batch), len(self.markers))) < share
             batch[:, self.markers] = np.where(is_hidden, MISSING, batch[:, self.markers])
         return batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,12 +13,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnimp.network.gpu.batches import assemble
-from rnnimp.network.stacked import StackedNetworks
 from rnnimp.panel import haplotype_columns
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
 from rnnimp.training.trainer import Progress
+
+
+class Stacked(Protocol):
+    """Networks side by side, as far as batches go."""
+
+    alt: Tensor
+    truth: Tensor
+    lengths: Tensor
+    n_markers: int
+    n_sites: int
+    n_haplotypes: int
+
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
 
@@ -50,9 +61,7 @@ class Batches:
         stacked: whose `alt` and `truth` receive the batches.
     """
 
-    def __init__(
-        self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: StackedNetworks
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: Stacked) -> None:
         self._settings, self._stacked = settings, stacked
         device = stacked.alt.device
         training = [haplotype_columns(job.data.training) for job in jobs]
@@ -100,7 +109,7 @@ class Batches:
             self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
             iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
             stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
-            self._settings.crossing_probability, self._settings.hidden_markers,
+            self._settings.crossing_probability, self._settings.hidden_markers, self._settings.hidden_power,
             CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip
 

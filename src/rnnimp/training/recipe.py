@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from rnnimp.errors import SettingsError
@@ -40,7 +40,8 @@ class TrainingSettings:
         effective_size: Ne of the crossover probability.
         redraw_every: iterations between new groups and crossovers.
         crossing_probability: of each crossover point, that it is one.
-        hidden_markers: a training haplotype's markers are hidden in a share drawn between 0 and this.
+        hidden_markers: the most of a training haplotype's markers that are hidden, as a share.
+        hidden_power: the share is the most times a uniform number to this power, so that few lose many.
         n_mixed: width of the layer that joins both directions at a gap; 0 for none.
         schedule: of the rate: `halving`, as above, or `cosine`, to 0 over all iterations; then the last weights are
             kept.
@@ -52,6 +53,11 @@ class TrainingSettings:
         soft_target_share: share of the copying model's expectation in a training target; the rest is the true allele.
         copying_size: the copying model's effective population size.
         copying_error: its probability that an allele differs from the copied one.
+        n_states: of the copying network, a power of two from 16 on; 0 for no such network.
+        copying_iterations: of its training.
+        copying_rate: its highest learning rate.
+        gamma_copying: exponent of the MAF in its site weights.
+        copying_hidden: `hidden_markers` of its training; few haplotypes lose many.
         seed: of everything that is drawn.
     """
 
@@ -78,6 +84,7 @@ class TrainingSettings:
     redraw_every: int = 5
     crossing_probability: float = 1.0
     hidden_markers: float = 0.0
+    hidden_power: float = 1.0
     n_mixed: int = 0
     schedule: str = "halving"
     warm_up: int = 0
@@ -88,17 +95,24 @@ class TrainingSettings:
     soft_target_share: float = 0.0
     copying_size: float = 3e5
     copying_error: float = 1e-3
+    n_states: int = 0
+    copying_iterations: int = 1000
+    copying_rate: float = 0.1
+    gamma_copying: float = -0.5
+    copying_hidden: float = 0.5
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
         at_least_one = ("batch_size", "max_iterations", "validation_samples", "evaluate_every", "clip_window")
-        for name in (*at_least_one, "patience", "smallest_patience", "redraw_every"):
+        for name in (*at_least_one, "patience", "smallest_patience", "redraw_every", "copying_iterations"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
-        for name in ("learning_rate", "smallest_rate", "clip_factor", "copying_size"):
+        positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate", "hidden_power")
+        for name in positive:
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
-        for name in ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_error"):
+        shares = ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_error")
+        for name in (*shares, "copying_hidden"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
         for name in ("warm_up", "weight_decay", "longest_gradient"):
@@ -106,6 +120,8 @@ class TrainingSettings:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
         if self.schedule not in ("halving", "cosine"):
             raise SettingsError(f"schedule must be halving or cosine, found '{self.schedule}'")
+        if self.n_states and (self.n_states < 16 or self.n_states & (self.n_states - 1)):
+            raise SettingsError(f"n_states must be 0 or a power of two from 16 on, found {self.n_states}")
         if self.seed < 0:
             raise SettingsError(f"the seed must be 0 or more, found {self.seed}")
         self.network(self.n_layers_higher)
@@ -114,6 +130,19 @@ class TrainingSettings:
     def network(self, n_layers: int) -> NetworkSettings:
         """The shape of a network with so many layers."""
         return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size, self.n_mixed)
+
+    def of_copying(self) -> TrainingSettings:
+        """The settings that the copying network is trained by: its own rate and length, along a cosine."""
+        return replace(
+            self,
+            learning_rate=self.copying_rate,
+            max_iterations=self.copying_iterations,
+            schedule="cosine",
+            warm_up=50,
+            weight_decay=0.0,
+            hidden_markers=self.copying_hidden,
+            hidden_power=4.0,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON can hold them."""
@@ -129,16 +158,17 @@ class TrainingSettings:
 
 
 ACCURATE = TrainingSettings(
-    n_units=56,
+    n_units=48,
     gamma_higher=0.25,
     gamma_lower=-0.75,
-    max_iterations=10_000,
+    max_iterations=7_000,
     learning_rate=6e-3,
     evaluate_every=40,  # a checkpoint can follow, and on a CPU core so many iterations take a minute
     crossing_probability=0.3,
     redraw_every=1,
     hidden_markers=0.06,
-    n_mixed=128,
+    n_mixed=64,
+    n_states=1024,
     schedule="cosine",
     warm_up=200,
     weight_decay=0.05,

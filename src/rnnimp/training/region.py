@@ -1,4 +1,7 @@
-"""The networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both, trained or their mean."""
+"""The networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both, trained or their mean.
+
+A recipe may have a copying network beside them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rnnimp.network.copying import CopyingNetwork, combined, first_states, round_weights
 from rnnimp.network.stack import HybridHead, ImputationNetwork
+from rnnimp.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
@@ -21,7 +26,7 @@ from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
-NETWORKS = ("higher", "lower", "hybrid")
+NETWORKS = ("higher", "lower", "hybrid", "copying")
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,15 @@ class Runner:
     Attributes:
         engine: its name, which checkpoints keep.
         forward: makes of a network what runs it: inputs to logits, differentiable in the network's parameters.
+        copying: the same of a copying network.
     """
 
     engine: str
     forward: Callable[[ImputationNetwork], Forward]
+    copying: Callable[[CopyingNetwork], Forward]
 
 
-PLAIN = Runner("reference", lambda network: network)
+PLAIN = Runner("reference", lambda network: network, lambda network: network)
 """PyTorch runs the module itself."""
 
 
@@ -49,12 +56,14 @@ class TrainedRegion:
         higher: the higher-MAF network.
         lower: the lower-MAF network.
         hybrid: what joins them.
-        evaluations: of the weights kept, by network name.
+        copying: the copying network with its weights rounded, if the recipe has one.
+        evaluations: of the weights kept, by network name; of `hybrid` with the copying network, if there is one.
     """
 
     higher: ImputationNetwork
     lower: ImputationNetwork
     hybrid: HybridHead
+    copying: CopyingNetwork | None
     evaluations: dict[str, Evaluation]
 
 
@@ -97,10 +106,10 @@ def train_region(
             keep_by_loss=name == "higher",
         )
 
-    def fit(name: str, model: nn.Module, forward: Forward, gamma: float) -> None:
+    def fit(name: str, model: nn.Module, forward: Forward, gamma: float, by: TrainingSettings = settings) -> None:
         objective = objective_of(name, forward, gamma)
         checkpoint = CheckpointFile(folder / f"{name}.pt")
-        evaluations[name] = Trainer(model, objective, settings, checkpoint, progress(name), run_by.engine).run()
+        evaluations[name] = Trainer(model, objective, by, checkpoint, progress(name), run_by.engine).run()
         model.requires_grad_(False)
 
     higher = draw_network(data, features, settings, number, "higher").to(device)
@@ -120,10 +129,21 @@ def train_region(
             return run_higher(inputs), run_lower(inputs)
 
         fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
-    else:
-        mean = objective_of("hybrid", lambda inputs: hybrid(higher(inputs), lower(inputs)), gamma=0.0)
-        evaluations["hybrid"] = Evaluation(0, 0.0, math.nan, *mean.validate(), math.nan)
-    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), evaluations)
+
+    copying = None
+    if settings.n_states:
+        copying = draw_copying(data, settings, number).to(device)
+        fit("copying", copying, run_by.copying(copying), settings.gamma_copying, settings.of_copying())
+        round_weights(copying)
+
+    def run_all(inputs: Tensor) -> Tensor:
+        logits: Tensor = hybrid(higher(inputs), lower(inputs))
+        return logits if copying is None else combined(logits, copying(inputs), inputs)
+
+    if copying is not None or not settings.trains_hybrid:
+        evaluation = Evaluation(0, 0.0, math.nan, *objective_of("hybrid", run_all, gamma=0.0).validate(), math.nan)
+        evaluations["hybrid"] = evaluation
+    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), copying and copying.cpu(), evaluations)
 
 
 class _Draws:
@@ -154,6 +174,22 @@ def draw_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(network_seed(settings.seed, number, name))
         return ImputationNetwork(settings.network(n_layers), features, data.gaps, data.a1_freq[~data.is_marker])
+
+
+def draw_copying(data: RegionData, settings: TrainingSettings, number: int) -> CopyingNetwork:
+    """A region's copying network with its first weights, on the CPU."""
+    alleles = data.panel.alleles[:, haplotype_columns(data.training)]
+    seed = network_seed(settings.seed, number, "copying")
+    return first_states(alleles, data.is_marker, data.crossover_weights(settings), settings.n_states, seed)
+
+
+def trained_networks(settings: TrainingSettings) -> tuple[str, ...]:
+    """The names of the networks that a recipe trains, in order."""
+    return tuple(
+        name
+        for name in NETWORKS
+        if (name != "hybrid" or settings.trains_hybrid) and (name != "copying" or settings.n_states)
+    )
 
 
 def network_seed(seed: int, number: int, name: str) -> int:

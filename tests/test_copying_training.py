@@ -1,0 +1,97 @@
+"""Copying networks in training: many at once, alone, interrupted, and as a part of a region."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnimp.errors import SettingsError
+from rnnimp.network.cpu_copying_training import CpuCopyingEngine
+from rnnimp.network.cpu_engine import CpuEngine
+from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.region import PLAIN, Runner, draw_copying, train_region, trained_networks
+from rnnimp.training.stacked import CopyingGroup
+from test_stacked_training import DEVICE, SETTINGS, assert_same, final_states, job
+
+COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=2, trains_hybrid=False)
+
+
+def run_group(folder: Path, sites: dict[int, int], settings: TrainingSettings = COPYING) -> None:
+    jobs = [job(folder, number, n_sites=n_sites) for number, n_sites in sites.items()]
+    CopyingGroup(jobs, settings.of_copying(), DEVICE).run()
+
+
+def test_copying_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> None:
+    run_group(tmp_path / "both", {1: 8, 2: 10})
+    run_group(tmp_path / "alone", {1: 8})
+    run_group(tmp_path / "alone", {2: 10})
+    assert_same(final_states(tmp_path / "both"), final_states(tmp_path / "alone"))
+
+
+def test_an_interrupted_copying_group_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
+    run_group(tmp_path / "whole", {1: 8})
+    write = CheckpointFile.write
+
+    def interrupted(self: CheckpointFile, state: dict[str, object]) -> None:
+        write(self, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CheckpointFile, "write", interrupted)
+        run_group(tmp_path / "parts", {1: 8})
+    run_group(tmp_path / "parts", {1: 8})
+    assert_same(final_states(tmp_path / "whole"), final_states(tmp_path / "parts"))
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    one = job(tmp_path, 1, n_sites=12)  # alleles at random: 16 states can do no more than learn the 18 haplotypes
+    settings = replace(COPYING, copying_iterations=150, crossing_probability=0.0)
+    run = Runner("fused-cpu", CpuEngine, CpuCopyingEngine)
+    train_region(one.data, settings, 1, one.folder, torch.device("cpu"), one.progress, run)
+    state = CheckpointFile(one.folder / "copying.pt").read(torch.device("cpu"))
+    assert state is not None
+    losses = [row[2] for row in state["history"]]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_a_region_with_a_copying_network_by_any_engine(tmp_path: Path) -> None:
+    regions = []
+    for name, run in (("plain", PLAIN), ("kernels", Runner("fused-cpu", CpuEngine, CpuCopyingEngine))):
+        one = job(tmp_path / name, 1)
+        regions.append(train_region(one.data, COPYING, 1, one.folder, torch.device("cpu"), one.progress, run))
+    plain, kernels = regions
+    assert plain.copying is not None and kernels.copying is not None
+    assert list(plain.evaluations) == ["higher", "lower", "copying", "hybrid"]
+    # rounding to whole steps may take a weight that training left in the middle either way
+    difference = plain.copying.site - kernels.copying.site
+    assert float(difference.abs().max()) <= 1 / 16 + 1e-6
+    assert float((difference != 0).float().mean()) < 0.01
+    assert plain.evaluations["hybrid"].validation_r2 == pytest.approx(
+        kernels.evaluations["hybrid"].validation_r2, abs=1e-3
+    )
+
+
+def test_what_a_recipe_trains() -> None:
+    assert trained_networks(SETTINGS) == ("higher", "lower", "hybrid")
+    assert trained_networks(COPYING) == ("higher", "lower", "copying")
+
+
+@pytest.mark.parametrize("n_states", [8, 24, -16])
+def test_states_are_a_power_of_two(n_states: int) -> None:
+    with pytest.raises(SettingsError, match=f"power of two from 16 on, found {n_states}"):
+        TrainingSettings(n_states=n_states)
+
+
+def test_first_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    data = job(tmp_path, 1).data
+    one, same, other = (draw_copying(data, replace(COPYING, seed=seed), 1) for seed in (1, 1, 2))
+    assert torch.equal(one.site, same.site)
+    assert not torch.equal(one.site, other.site)
