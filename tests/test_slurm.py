@@ -21,8 +21,8 @@ from rnnimp.pipeline.status import read_status
 from slurm_cluster import SlurmCluster, missing_programs
 from test_train_command import arguments, trained_files
 
-N_REGIONS = 12
-FAILING, KILLED, TOO_LARGE, ON_A_LOST_NODE = 2, 5, 7, 10
+N_REGIONS = 7
+FAILING, KILLED, TOO_LARGE, ON_A_LOST_NODE = 2, 3, 5, 6
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def cluster() -> Iterator[SlurmCluster]:
 
 @pytest.fixture
 def data_list(tmp_path: Path) -> Path:
-    """Twelve small regions as `rnnimp split` leaves them."""
+    """Seven small regions as `rnnimp split` leaves them."""
     prefixes = [tmp_path / "split" / f"chr22_{number}" for number in range(1, 1 + N_REGIONS)]
     for seed, prefix in enumerate(prefixes):
         panel = random_panel(np.random.default_rng(seed), n_sites=30, n_samples=20)
@@ -135,7 +135,7 @@ def test_a_training_survives_what_happens_on_a_cluster(
     found = {name: content for name, content in trained_files(prefix).items() if "/logs/" not in name}
     assert found == expected
     assert main(command) == 0
-    assert "all 12 regions are finished" in capsys.readouterr().err
+    assert "all 7 regions are finished" in capsys.readouterr().err
 
 
 def test_slices_options_and_gpus_reach_slurm(
@@ -143,7 +143,7 @@ def test_slices_options_and_gpus_reach_slurm(
 ) -> None:
     """Held in the queue, looked at, and cancelled."""
     options = ["--slurm", "--time", "02:00:00", "--partition", "main", "--account", "biobank", "--max-running", "2"]
-    options += ["--gpus-per-task", "1", "--regions-per-task", "5", "--sbatch", "hold", "--sbatch=--comment=two words"]
+    options += ["--gpus-per-task", "1", "--regions-per-task", "3", "--sbatch", "hold", "--sbatch=--comment=two words"]
     options += ["--job-name-prefix", "my job", "--memory-size", "2GB", "--num-threads", "2", "--device", "cpu"]
     array, after = submit(arguments(data_list, tmp_path / "out/chr22", *options), capsys)
     told = cluster.run("scontrol", "show", "job", array)
@@ -173,7 +173,7 @@ def test_slices_options_and_gpus_reach_slurm(
         (["--sbatch", "a\nb"], 2, "options for Slurm are one line each"),
         (["--task", "1/2"], 2, "--slurm deals the regions to tasks itself"),
         (["--num-units", "0"], 2, "--num-units must be 1 or more, found 0"),
-        (["--regions", "13"], 2, "--regions names region 13, but the list has 12"),
+        (["--regions", "8"], 2, "--regions names region 8, but the list has 7"),
         (["--memory-size", "20GB"], 1, "Slurm refused the job: sbatch: error: Memory specification can not be"),
     ],
 )

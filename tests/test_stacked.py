@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rnnimp.network import stacked as stacked_networks
 from rnnimp.network.row_layout import RowLayout, parameters_in_order
 from rnnimp.network.stack import ImputationNetwork
 from rnnimp.network.stacked import StackedNetworks, Tuning
@@ -19,6 +20,12 @@ TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
 TUNING = Tuning(forward_tile=16, backward_tile=16, sum_tile=16, pass_tile=16, head_tile=16, table_tile=16)
 
 REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
+
+
+@pytest.fixture(autouse=True)
+def few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two chunks of markers for the sums of gradients: more than one marker each, and an interpreter soon done."""
+    monkeypatch.setattr(stacked_networks, "CHUNKS", 2)
 
 
 class Case:
@@ -127,6 +134,17 @@ def test_a_slot_can_be_used_again() -> None:
     assert stacked.train()[0].item() == pytest.approx(loss, rel=TOLERANCE)
     assert relative(stacked.gradients[0, : len(gradients)], gradients) < TOLERANCE
     assert not stacked.gradients[0, len(gradients) :].any()
+
+
+def test_more_chunks_than_markers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("GRU", REGIONS[0], 0, 5)
+    few = stack([case], 5)
+    few.train()
+    monkeypatch.undo()
+    assert few.n_markers < stacked_networks.CHUNKS
+    many = stack([case], 5)
+    many.train()
+    torch.testing.assert_close(many.gradients, few.gradients)
 
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])

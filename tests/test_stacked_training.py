@@ -15,11 +15,14 @@ from rnnimp.panel import haplotype_columns
 from rnnimp.training import stacked
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
-from rnnimp.training.device_batches import Job
+from rnnimp.training.device_batches import ROWS_AT_ONCE, Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, train_region
 from rnnimp.training.rows import RowAdam
 from rnnimp.training.stacked import NetworkGroup, train_group
+from test_stacked import few_chunks
+
+__all__ = ["few_chunks"]  # a fixture
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SETTINGS = TrainingSettings(
@@ -66,10 +69,13 @@ def assert_same(one: dict[str, dict[str, torch.Tensor]], other: dict[str, dict[s
             torch.testing.assert_close(other[name][key].cpu(), tensor.cpu(), msg=f"{name} {key}")
 
 
+N_DRAWN = ROWS_AT_ONCE + 6  # sites of a region whose rows two programs draw
+
+
 class TestBatches:
     def test_a_batch_is_made_of_stretches_of_training_haplotypes(self, tmp_path: Path) -> None:
         settings = replace(SETTINGS, batch_size=60)
-        one = job(tmp_path, 1, n_sites=40, missing_share=0.05)
+        one = job(tmp_path, 1, n_sites=N_DRAWN, missing_share=0.05)
         group = group_of([one], settings)
         group.batches.draw(torch.zeros(2, dtype=torch.int32, device=DEVICE))
         rows, is_marker = one.data.panel.alleles[:, haplotype_columns(one.data.training)].T, one.data.is_marker
@@ -77,7 +83,7 @@ class TestBatches:
         frequency = one.data.a1_freq[is_marker].astype(np.float32)
         mixed = 0
         for column in range(60):
-            drawn = np.zeros(40)
+            drawn = np.zeros(N_DRAWN)
             drawn[is_marker] = alt[: is_marker.sum(), column]
             drawn[~is_marker] = truth[: (~is_marker).sum(), column]
             source = np.where(rows < 0, 0.5, rows).astype(np.float32) * CERTAIN
@@ -88,7 +94,7 @@ class TestBatches:
         assert mixed > 0
 
     def test_a_batch_depends_on_seed_and_number_alone(self, tmp_path: Path) -> None:
-        alone, together = group_of([job(tmp_path, 1, 20)]), group_of([job(tmp_path, 2, 24), job(tmp_path, 1, 20)])
+        alone, together = group_of([job(tmp_path, 1, 12)]), group_of([job(tmp_path, 2, N_DRAWN), job(tmp_path, 1, 12)])
         iterations = torch.tensor([3, 3, 3, 3], dtype=torch.int32, device=DEVICE)
         alone.batches.draw(iterations[:2])
         together.batches.draw(iterations)
