@@ -5,6 +5,8 @@ PYTHON ?= python3
 DEMO_VENV := .venv-demo
 TEST_VENV := .venv-test
 TEST_REQUIREMENT := .[train,test,simulate,benchmarks,bgen,pgen]
+# a process a core, each with whole files of tests, whose fixtures are costly; one process: make test PYTEST_ARGS='-n 0'
+PYTEST_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTEST_ARGS ?=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -21,7 +23,7 @@ demo: $(DEMO_VENV)/.ready
 	$(DEMO_VENV)/bin/rnnimp demo --output-dir demo_results
 
 test: lint
-	$(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(TEST_VENV)/bin/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
 
 lint: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/ruff check .
