@@ -27,13 +27,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnimp.network.stack import gaps_of_sites
-
-LEAST_PROBABILITY = 1e-5
-"""Of either allele at a site, whatever the states emit."""
-ODDS_STEP, GATE_STEP = 1 / 16, 1 / 8
-"""An exported weight is a whole number of these, from -127 to 127: of log odds, and of log q and log l."""
-SHARE, SHARE_OF_MISSING = 0.35, 3.0
-"""Of the copying network in the final log odds, and what a share of missing markers adds to it."""
+from rnnimp.network.weights import GATE_STEP, ODDS_STEP, SHARE, SHARE_OF_MISSING
+from rnnimp.network.weights import LEAST_PROBABILITY as LEAST_PROBABILITY  # for the GPU kernels too
 
 _MOSAIC_PIECES = 5
 _FIRST_MARKER_ODDS, _FIRST_SITE_ODDS, _FIRST_LEAVING = 3.0, 4.0, -4.0
@@ -76,8 +71,8 @@ class CopyingNetwork(nn.Module):
         """
         emitted = self._emitted(inputs[:, :, 1])
         enter, leave = self.enter.exp(), self.leave.exp()
-        left = _passed(emitted, enter, leave)
-        right = _passed(emitted.flip(0), leave.flip(0), enter.flip(0)).flip(0)
+        left = passed(emitted, enter, leave)
+        right = passed(emitted.flip(0), leave.flip(0), enter.flip(0)).flip(0)
         weights = left * right + 0.5 * (leave[:, None] * left + enter[:, None] * right)
         weights = weights / weights.sum(2, keepdim=True)
         emits = torch.sigmoid(self.site)
@@ -93,15 +88,24 @@ class CopyingNetwork(nn.Module):
         return torch.where((observed == 0) | (observed == 1), agrees, 1.0)
 
 
-def _passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
-    """The weights f of every gap, (n_markers + 1, n_haplotypes, n_states)."""
+def passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+    """The weights from the left at every gap; from the right, given all of it from the last to the first.
+
+    Args:
+        emitted: float (n_markers, n_haplotypes, n_states), what each state makes of each allele.
+        enter: float (n_markers + 1, n_states), q; from the right l.
+        leave: the same the other way round.
+
+    Returns:
+        float (n_markers + 1, n_haplotypes, n_states).
+    """
     states = torch.zeros_like(emitted[0])
-    passed = [states]
+    of_gaps = [states]
     for marker, here in enumerate(emitted):
         reached = (states + enter[marker]) * here
         states = reached / (reached @ leave[marker + 1])[:, None]
-        passed.append(states)
-    return torch.stack(passed)
+        of_gaps.append(states)
+    return torch.stack(of_gaps)
 
 
 def first_states(

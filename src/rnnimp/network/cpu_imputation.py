@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnimp.network.cpu_copying import copied_odds, pack_copying
 from rnnimp.network.cpu_heads import logits_of_states
 from rnnimp.network.cpu_mixing import with_mixed
 from rnnimp.network.cpu_stack import forward, pack
 from rnnimp.network.graph import FoldedNetwork
-from rnnimp.network.weights import Floats
+from rnnimp.network.weights import Floats, copying_share
 
 
 class KernelEngine:
@@ -28,6 +29,7 @@ class KernelEngine:
         self._first_rows = np.append(first_sites, len(network.gaps))
         self._head, self._bias = network.head, network.bias
         self._mixing, self._mixing_bias = network.mixing, network.mixing_bias
+        self._copying = None if network.copying is None else pack_copying(network.copying)
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     def __call__(self, inputs: Floats) -> Floats:
@@ -39,9 +41,14 @@ class KernelEngine:
         Returns:
             float32 (n_sites, n_haplotypes).
         """
-        states = forward(self._stacks, np.ascontiguousarray(inputs[:, :, 1]), self._gaps)
+        alleles = np.ascontiguousarray(inputs[:, :, 1])
+        states = forward(self._stacks, alleles, self._gaps)
         states = with_mixed(states, self._mixing, self._mixing_bias)
-        logits = logits_of_states(self._head, self._bias, self._first_rows, states)
+        logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
+        if self._copying is not None:
+            certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)
+            share = copying_share((1 - certain / self.n_markers).astype(np.float32))
+            logits = (1 - share) * logits + share * copied_odds(self._copying, alleles)[:, : len(alleles)]
         with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
-            alt: Floats = np.reciprocal(1 + np.exp(-logits[:, : len(inputs)]))
+            alt: Floats = np.reciprocal(1 + np.exp(-logits))
         return alt

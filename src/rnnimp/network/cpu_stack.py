@@ -199,14 +199,14 @@ def forward(stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64],
         marker left of the gap, or right of it for a stack that runs from the right; 0 where there is no marker.
         Columns beyond the haplotypes mean nothing.
     """
-    return _forward(stacks, _tiles(alt), gaps, threads, None)[0]
+    return _forward(stacks, tiles(alt), gaps, threads, None)[0]
 
 
 def forward_training(
     stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int, workspace: Workspace
 ) -> tuple[Floats, Kept]:
     """The same, with what `backward` needs: 20 bytes (LSTM: 24) for each unit, layer, marker and haplotype."""
-    return _forward(stacks, _tiles(alt), gaps, threads, workspace)
+    return _forward(stacks, tiles(alt), gaps, threads, workspace)
 
 
 def _forward(
@@ -249,8 +249,8 @@ def _forward_job(
     )
 
 
-def _tiles(alt: Floats) -> Floats:
-    """(n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES), filled up with 0."""
+def tiles(alt: Floats) -> Floats:
+    """Haplotypes as the kernels read them, (n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES), and 0."""
     n_haplotypes, n_markers = alt.shape
     padded = np.zeros((padded_size(n_haplotypes), n_markers), np.float32)
     padded[:n_haplotypes] = alt

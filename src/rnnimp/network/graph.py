@@ -3,14 +3,15 @@
 The graph is walked from its output to its input, and every node must be what `export.py` writes: the sigmoid of a sum
 of a bias and, for each direction, products of a weight vector a site with the states that the site reads, and perhaps
 with those of layers that join both directions at each gap. There may be any number of stacks, each of GRU or LSTM
-layers, of any width and depth and with features of its own. Whatever differs in the least is another program's graph,
+layers, of any width and depth and with features of its own. A copying network's part must be what `copying_graph.py`
+writes of its weights. Whatever differs in the least is another program's graph,
 and is left to ONNX Runtime. Needs numpy and onnx.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rnnimp.network.weights import GAP_PADS, ONNX_GATES, Floats, LayerWeights, StackWeights
+from rnnimp.network import copying_graph
+from rnnimp.network.weights import GAP_PADS, ONNX_GATES, CopyingWeights, Floats, LayerWeights, StackWeights
 
 _DIRECTIONS = {"forward": False, "reverse": True}
 _CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
@@ -48,6 +50,7 @@ class FoldedNetwork:
         bias: float32 (n_sites,).
         mixing: float32 (units of all stacks, n_mixed); `tanh(states . mixing + mixing_bias)` at a gap are states too.
         mixing_bias: float32 (n_mixed,).
+        copying: of the region's copying network, if it has one.
     """
 
     stacks: tuple[FoldedStack, ...]
@@ -56,6 +59,7 @@ class FoldedNetwork:
     bias: Floats
     mixing: Floats
     mixing_bias: Floats
+    copying: CopyingWeights | None = None
 
 
 class ForeignGraphError(Exception):
@@ -121,7 +125,9 @@ class _Walk:
         _require(rest.input[1] == alt and self._constants[rest.input[0]].tolist() == [1], "1 - P(a1)")
         biases: list[Floats] = []
         readings: list[_Reading | _Mixed] = []
-        for term in self._terms(self._made_by("Sigmoid", alt).input[0]):
+        logits = self._made_by("Sigmoid", alt).input[0]
+        has_copying = logits == copying_graph.LOGITS
+        for term in self._terms(self._recurrent_logits() if has_copying else logits):
             if term in self._constants:
                 biases.append(self._constants[term])
             else:
@@ -129,7 +135,32 @@ class _Walk:
         _require(len(biases) == 1, "one bias")
         mixed = [reading for reading in readings if isinstance(reading, _Mixed)]
         _require(len(mixed) <= 1, "one product with joining layers")
-        return _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
+        network = _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
+        return replace(network, copying=self._copying(network)) if has_copying else network
+
+    def _recurrent_logits(self) -> str:
+        """What the copying network's log odds are joined with."""
+        product = self._made_by("Mul", self._made_by("Add", copying_graph.LOGITS).input[0])
+        result: str = product.input[1]
+        return result
+
+    def _copying(self, network: FoldedNetwork) -> CopyingWeights:
+        """The copying network's weights; written again, they must give the same nodes and constants."""
+        names = ("emission", "enter", "leave", "site")
+        arrays = {name: self._constants[copying_graph.PREFIX + name] for name in names}
+        _require(all(array.dtype == np.int8 and array.ndim == 2 for array in arrays.values()), "int8")
+        n_markers, n_states = len(network.stacks[0].features), arrays["site"].shape[1]
+        rows = {"emission": n_markers, "enter": n_markers + 1, "leave": n_markers + 1, "site": len(network.gaps)}
+        _require(all(arrays[name].shape == (rows[name], n_states) for name in names), "weights of each state")
+        weights = CopyingWeights(**arrays, gaps=network.gaps)
+        part = copying_graph.copying_part(weights, self._recurrent_logits())
+        for node in part.nodes:
+            _require(_plain(self._makers[node.output[0]]) == _plain(node), f"another {node.op_type}")
+        for name, expected in part.constants.items():
+            found = self._constants[name]
+            is_equal = found.dtype == expected.dtype and np.array_equal(found, expected)
+            _require(is_equal, f"another constant {name}")
+        return weights
 
     def _made_by(self, operator: str, name: str, **attributes: Any) -> Any:
         node = self._makers.get(name)
@@ -218,6 +249,16 @@ class _Walk:
         result: Floats = self._constants[features]
         _require(result.ndim == 3 and result.shape[1] == 2, "features of two alleles")
         return result
+
+
+def _plain(node: Any) -> tuple[Any, ...]:
+    """All that decides what a node computes."""
+    values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    for name, value in values.items():
+        if isinstance(value, onnx.GraphProto):
+            ends = [[end.name for end in part] for part in (value.input, value.output, value.initializer)]
+            values[name] = ends, [_plain(inner) for inner in value.node]
+    return node.op_type, node.domain, list(node.input), list(node.output), values
 
 
 def _in_pytorch_order(rows: Floats, cell: str) -> Floats:

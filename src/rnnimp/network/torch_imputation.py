@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnnimp.network.copying import passed
 from rnnimp.network.graph import FoldedNetwork, FoldedStack
-from rnnimp.network.weights import Floats
+from rnnimp.network.weights import SHARE, SHARE_OF_MISSING, CopyingWeights, Floats
+
+_COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
 
 
 class TorchEngine:
@@ -30,6 +33,7 @@ class TorchEngine:
         self._mixing = torch.from_numpy(network.mixing).to(device)
         self._mixing_bias = torch.from_numpy(network.mixing_bias).to(device)
         self._bias = torch.from_numpy(network.bias).to(device)[:, None]
+        self._copying = None if network.copying is None else _TorchCopying(network.copying, device)
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     @torch.inference_mode()
@@ -50,8 +54,47 @@ class TorchEngine:
             here = torch.cat([part[gap] for part in states], dim=1)
             mixed = torch.tanh(here @ self._mixing + self._mixing_bias)
             logits.append(head @ torch.cat([here, mixed], dim=1).T)
-        result: Floats = torch.sigmoid(torch.cat(logits) + self._bias).cpu().numpy()
+        odds = torch.cat(logits) + self._bias
+        if self._copying is not None:
+            odds = self._copying.joined(odds, alt)
+        result: Floats = torch.sigmoid(odds).cpu().numpy()
         return result
+
+
+class _TorchCopying:
+    """A copying network's weights on a device, and what `copying.py` makes of them."""
+
+    def __init__(self, weights: CopyingWeights, device: str) -> None:
+        self._chance, self._enter, self._leave = (
+            torch.from_numpy(table).to(device) for table in (weights.chance(), weights.entering(), weights.leaving())
+        )
+        self._gaps = np.unique(weights.gaps)
+        rows = np.searchsorted(weights.gaps, self._gaps)[1:].tolist()
+        self._emits = [torch.tensor_split(torch.from_numpy(table).to(device), rows) for table in weights.emits()]
+
+    def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
+        """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
+        known = (alt == 0) | (alt == 1)
+        missing = 1 - known.float().mean(0)[:, 0]
+        share = (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)
+        copied = torch.cat([self._odds(alt[:, rows], known[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
+        return (1 - share) * odds + share * copied
+
+    def _odds(self, alt: Tensor, known: Tensor) -> Tensor:
+        chance = self._chance[:, None]
+        emitted = torch.where(known, alt * chance + (1 - alt) * (1 - chance), 1.0)
+        left = passed(emitted, self._enter, self._leave)
+        right = passed(emitted.flip(0), self._leave.flip(0), self._enter.flip(0)).flip(0)
+        odds = []
+        for gap, refs, alts in zip(self._gaps.tolist(), *self._emits, strict=True):
+            f, v = left[gap], right[gap]
+            weights = f * v + 0.5 * (self._leave[gap] * f + self._enter[gap] * v)
+            odds.append(torch.log((alts @ weights.T) / (refs @ weights.T)))
+        return torch.cat(odds)
+
+
+def _parts(n_haplotypes: int) -> list[slice]:
+    return [slice(start, start + _COPIED_AT_ONCE) for start in range(0, n_haplotypes, _COPIED_AT_ONCE)]
 
 
 class _TorchStack:
