@@ -96,7 +96,7 @@ def test_extreme_logits_are_certain() -> None:
 def test_layers_that_join_both_directions_run_too(cell: str, flags: str) -> None:
     model = exported(cell, flags, n_mixed=7)
     network = read_folded_network(model.SerializeToString())
-    assert network.mixing.shape == (30, 14)
+    assert [[weight.shape for weight in layer.weights] for layer in network.joining] == [[(6, 7)] * 2, [(9, 7)] * 2]
     engine = KernelEngine(network)
     for n_haplotypes in (1, 70):
         inputs = random_inputs(n_haplotypes, flags.count("m"))

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from rnnimp.network.cpu_heads import gradients_of_heads, logits_of_states
 from rnnimp.network.cpu_kernel import Floats
-from rnnimp.network.cpu_mixing import with_mixed
+from rnnimp.network.cpu_mixing import join, pack_joining
 from rnnimp.network.cpu_stack import PackedStack, Workspace, backward, forward, forward_training, pack
 from rnnimp.network.stack import ImputationNetwork
-from rnnimp.network.weights import LayerWeights, StackWeights
+from rnnimp.network.weights import JoiningWeights, LayerWeights, StackWeights
 
 
 class CpuEngine:
@@ -49,8 +49,9 @@ class CpuEngine:
         if torch.is_grad_enabled():
             padded: Tensor = _TrainedNetwork.apply(self, alt, *self.parameters())  # type: ignore[no-untyped-call]
         else:
-            states = forward(self.packed(), alt, self.gaps, self.threads)
-            padded = self.logits(self.with_mixed(states))
+            states = forward(self.packed(), alt, self.gaps, self.threads, self.n_mixed())
+            self.join(states)
+            padded = self.logits(states)
         return padded[:, :, : len(alt)].transpose(1, 2)
 
     def packed(self) -> list[PackedStack]:
@@ -80,16 +81,20 @@ class CpuEngine:
         by_site = torch.cat(self._heads(), dim=1).detach()
         return by_site.transpose(1, 2).reshape(-1, by_site.shape[1]).numpy()
 
-    def with_mixed(self, states: Floats) -> Floats:
-        """The states of both stacks, (n_gaps, units, n_padded), and behind them what joins them at each gap."""
+    def n_mixed(self) -> int:
+        """Width of the layer that joins both stacks at each gap."""
+        return self._network.settings.n_mixed
+
+    def join(self, states: Floats) -> None:
+        """Fill in what joins the states of both stacks, (n_gaps, units and n_mixed, n_padded), behind them."""
         mixing = self._network.mixing
-        if mixing is None:
-            return states
-        weight = torch.cat([mixing.left, mixing.right]).detach().numpy()
-        return with_mixed(states, weight, mixing.bias.detach().numpy(), self.threads)
+        if mixing is not None:
+            weight = torch.cat([mixing.left, mixing.right]).detach().numpy()
+            layer = JoiningWeights((0,), (weight,), mixing.bias.detach().numpy())
+            join(states, pack_joining([layer], len(weight)), self.threads)
 
     def mixing_gradients(self, states: Floats, of_states: Floats) -> tuple[Floats, list[Tensor]]:
-        """Gradients of both stacks' states, and of the layer that joins them, from those of `with_mixed`."""
+        """Gradients of both stacks' states, and of the layer that joins them, from those of `join`."""
         mixing = self._network.mixing
         if mixing is None:
             return of_states, []
@@ -123,8 +128,9 @@ class _TrainedNetwork(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: CpuEngine, alt: Floats, *parameters: Tensor) -> Tensor:
         ctx.engine, ctx.stacks = engine, engine.packed()
-        states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace)
-        ctx.states = engine.with_mixed(states)
+        room = engine.n_mixed()
+        ctx.states, ctx.kept = forward_training(ctx.stacks, alt, engine.gaps, engine.threads, engine.workspace, room)
+        engine.join(ctx.states)
         return engine.logits(ctx.states)
 
     @staticmethod

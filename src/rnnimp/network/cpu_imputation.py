@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnimp.network.cpu_copying import copied_odds, pack_copying
 from rnnimp.network.cpu_heads import logits_of_states
-from rnnimp.network.cpu_mixing import with_mixed
+from rnnimp.network.cpu_mixing import join, pack_joining
 from rnnimp.network.cpu_stack import forward, pack
 from rnnimp.network.graph import FoldedNetwork
 from rnnimp.network.weights import Floats, copying_share
@@ -28,7 +28,8 @@ class KernelEngine:
         self._gaps, first_sites = np.unique(network.gaps, return_index=True)
         self._first_rows = np.append(first_sites, len(network.gaps))
         self._head, self._bias = network.head, network.bias
-        self._mixing, self._mixing_bias = network.mixing, network.mixing_bias
+        n_units = sum(stack.shape.n_units for stack in self._stacks)
+        self._joining, self._n_mixed = pack_joining(network.joining, n_units), network.head.shape[1] - n_units
         self._copying = None if network.copying is None else pack_copying(network.copying)
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
@@ -42,8 +43,8 @@ class KernelEngine:
             float32 (n_sites, n_haplotypes).
         """
         alleles = np.ascontiguousarray(inputs[:, :, 1])
-        states = forward(self._stacks, alleles, self._gaps)
-        states = with_mixed(states, self._mixing, self._mixing_bias)
+        states = forward(self._stacks, alleles, self._gaps, room=self._n_mixed)
+        join(states, self._joining)
         logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
         if self._copying is not None:
             certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)

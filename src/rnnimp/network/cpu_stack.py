@@ -185,7 +185,9 @@ def padded_size(n_haplotypes: int) -> int:
     return -(-n_haplotypes // LANES) * LANES
 
 
-def forward(stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int = 1) -> Floats:
+def forward(
+    stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int = 1, room: int = 0
+) -> Floats:
     """States that the sites of each gap between markers read.
 
     Args:
@@ -193,32 +195,43 @@ def forward(stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64],
         alt: float32 (n_haplotypes, n_markers), P(a1).
         gaps: int64 (n_gaps,), distinct; the number of markers before the gap.
         threads: how many tiles are worked on at once; no bit of the result depends on it.
+        room: rows of a gap that are left for others behind the states.
 
     Returns:
-        float32 (n_gaps, units of all stacks, n_padded): the units of the first stack, of the second and so on, at the
-        marker left of the gap, or right of it for a stack that runs from the right; 0 where there is no marker.
+        float32 (n_gaps, units of all stacks + room, n_padded): the units of the first stack, of the second and so on,
+        at the marker left of the gap, or right of it for a stack that runs from the right; 0 where there is no marker.
         Columns beyond the haplotypes mean nothing.
     """
-    return _forward(stacks, tiles(alt), gaps, threads, None)[0]
+    return _forward(stacks, tiles(alt), gaps, threads, None, room)[0]
 
 
 def forward_training(
-    stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int, workspace: Workspace
+    stacks: Sequence[PackedStack],
+    alt: Floats,
+    gaps: NDArray[np.int64],
+    threads: int,
+    workspace: Workspace,
+    room: int = 0,
 ) -> tuple[Floats, Kept]:
     """The same, with what `backward` needs: 20 bytes (LSTM: 24) for each unit, layer, marker and haplotype."""
-    return _forward(stacks, tiles(alt), gaps, threads, workspace)
+    return _forward(stacks, tiles(alt), gaps, threads, workspace, room)
 
 
 def _forward(
-    stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int, workspace: Workspace | None
+    stacks: Sequence[PackedStack],
+    alt: Floats,
+    gaps: NDArray[np.int64],
+    threads: int,
+    workspace: Workspace | None,
+    room: int,
 ) -> tuple[Floats, Kept]:
-    n_tiles, n_units = len(alt), sum(stack.shape.n_units for stack in stacks)
-    output = aligned_empty(len(gaps) * n_units * n_tiles * LANES)
-    by_gap = output.reshape(len(gaps), n_units, n_tiles * LANES)
+    n_tiles, n_rows = len(alt), sum(stack.shape.n_units for stack in stacks) + room
+    output = aligned_empty(len(gaps) * n_rows * n_tiles * LANES)
+    by_gap = output.reshape(len(gaps), n_rows, n_tiles * LANES)
     by_gap[(gaps == 0) | (gaps == stacks[0].shape.n_markers)] = 0
     kept = Kept(alt, [], [])
     jobs: list[tuple[Any, ...]] = []
-    for stack, places in zip(stacks, _places(stacks, gaps), strict=True):
+    for stack, places in zip(stacks, _places(stacks, gaps, n_rows), strict=True):
         shape = stack.shape
         n_kept = 2 if workspace is None else shape.n_markers + 1
         n_states, n_gates = _sizes(shape, n_kept)
@@ -258,15 +271,14 @@ def tiles(alt: Floats) -> Floats:
     return _aligned(by_tile).reshape(-1, n_markers * LANES)
 
 
-def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """For each stack and marker the first row of the output that its states go to, or -1."""
-    n_units = sum(stack.shape.n_units for stack in stacks)
+def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
+    """For each stack and marker the first row of the output, which has `n_rows` a gap, that its states go to, or -1."""
     result, first = [], 0
     for stack in stacks:
         markers = gaps if stack.shape.from_right else gaps - 1
         exists = (markers >= 0) & (markers < stack.shape.n_markers)
         places = np.full(stack.shape.n_markers, -1, np.int64)
-        places[markers[exists]] = np.flatnonzero(exists) * n_units + first
+        places[markers[exists]] = np.flatnonzero(exists) * n_rows + first
         result.append(places)
         first += stack.shape.n_units
     return result
@@ -301,7 +313,7 @@ def backward(
     n_tiles, output = len(kept.alt), np.ascontiguousarray(of_states).reshape(-1)
     jobs: list[tuple[Any, ...]] = []
     sums = []
-    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps), strict=True)):
+    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps, of_states.shape[1]), strict=True)):
         by_tile = np.zeros((n_tiles, sum(_gradient_sizes(stack.shape))), np.float32)
         sums.append(by_tile)
         for tile in range(n_tiles):

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rnnimp.network import copying_graph
-from rnnimp.network.weights import GAP_PADS, ONNX_GATES, CopyingWeights, Floats, LayerWeights, StackWeights
+from rnnimp.network.weights import (
+    GAP_PADS,
+    ONNX_GATES,
+    CopyingWeights,
+    Floats,
+    JoiningWeights,
+    LayerWeights,
+    StackWeights,
+)
 
 _DIRECTIONS = {"forward": False, "reverse": True}
 _CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
@@ -48,8 +56,7 @@ class FoldedNetwork:
         gaps: int64 (n_sites,), markers before each site; they do not go down.
         head: float32 (n_sites, units of all stacks, and n_mixed), 0 where a site has no marker on the stack's side.
         bias: float32 (n_sites,).
-        mixing: float32 (units of all stacks, n_mixed); `tanh(states . mixing + mixing_bias)` at a gap are states too.
-        mixing_bias: float32 (n_mixed,).
+        joining: layers over the stacks' states at a gap, whose own are states too.
         copying: of the region's copying network, if it has one.
     """
 
@@ -57,8 +64,7 @@ class FoldedNetwork:
     gaps: NDArray[np.int64]
     head: Floats
     bias: Floats
-    mixing: Floats
-    mixing_bias: Floats
+    joining: tuple[JoiningWeights, ...]
     copying: CopyingWeights | None = None
 
 
@@ -271,32 +277,29 @@ def _joined(bias: Floats, readings: list[_Reading], mixed: list[_Mixed]) -> Fold
     _require(len({len(stack.features) for stack in stacks}) == 1, "stacks over the same markers")
     head = np.concatenate([reading.weight for reading in readings], axis=1)
     _require(head.shape[1] == sum(stack.weights.layers[0].recurrent.shape[1] for stack in stacks), "a weight a state")
-    mixing, mixing_bias = _mixing(stacks, head.shape[1], mixed)
+    joining, n_units = _joining(stacks, mixed), head.shape[1]
     head = np.concatenate([head, *(reading.weight for reading in mixed)], axis=1)
-    _require(head.shape[1] == sum(mixing.shape), "a weight a joined state")
-    arrays = [bias, head, mixing, mixing_bias, *(stack.features for stack in stacks)]
+    _require(head.shape[1] == n_units + sum(len(layer.bias) for layer in joining), "a weight a joined state")
+    arrays = [bias, head, *(stack.features for stack in stacks)]
+    arrays += [array for layer in joining for array in (*layer.weights, layer.bias)]
     arrays += [array for stack in stacks for layer in stack.weights.layers for array in layer]
     _require(all(array.dtype == np.float32 for array in arrays), "float32")
     gaps = _gaps(readings, len(stacks[0].features))
     _require(all((reading.gaps == gaps).all() for reading in mixed), "the gap of each site")
-    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)), mixing, mixing_bias)
+    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)), joining)
 
 
-def _mixing(stacks: tuple[FoldedStack, ...], n_units: int, mixed: list[_Mixed]) -> tuple[Floats, Floats]:
-    """All joining layers as one, with zeros between a layer and the stacks that it does not read."""
-    layers = [layer for reading in mixed for layer in reading.layers]
+def _joining(stacks: tuple[FoldedStack, ...], mixed: list[_Mixed]) -> tuple[JoiningWeights, ...]:
     widths = [stack.weights.layers[0].recurrent.shape[1] for stack in stacks]
     starts = dict(zip(map(id, stacks), np.cumsum([0, *widths]).tolist(), strict=False))
-    mixing = np.zeros((n_units, sum(len(bias.ravel()) for *_, bias in layers)), np.float32)
-    column = 0
-    for of_layer, weights, bias in layers:
-        for stack, weight in zip(of_layer, weights, strict=True):
-            _require(id(stack) in starts and weight.dtype == np.float32, "stacks that the sites read too")
-            start = starts[id(stack)]
-            mixing[start : start + weight.shape[0], column : column + weight.shape[1]] = weight
-        column += len(bias.ravel())
-    biases = [np.empty(0, np.float32), *(bias.ravel() for *_, bias in layers)]
-    return mixing, np.concatenate(biases)
+    layers = []
+    for reading in mixed:
+        for of_layer, weights, bias in reading.layers:
+            _require(all(id(stack) in starts for stack in of_layer), "stacks that the sites read too")
+            shapes = [(widths[stacks.index(stack)], bias.size) for stack in of_layer]
+            _require([weight.shape for weight in weights] == shapes, "a weight a state of both stacks")
+            layers.append(JoiningWeights(tuple(starts[id(stack)] for stack in of_layer), weights, bias.ravel()))
+    return tuple(layers)
 
 
 def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:

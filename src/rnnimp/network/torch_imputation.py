@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rnnimp.network.copying import passed
 from rnnimp.network.graph import FoldedNetwork, FoldedStack
-from rnnimp.network.weights import SHARE, SHARE_OF_MISSING, CopyingWeights, Floats
+from rnnimp.network.weights import SHARE, SHARE_OF_MISSING, CopyingWeights, Floats, JoiningWeights
 
 _COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
 
@@ -30,8 +30,7 @@ class TorchEngine:
         self._gaps = gaps.tolist()
         head = torch.from_numpy(network.head).to(device)
         self._head = torch.tensor_split(head, first_sites[1:].tolist())
-        self._mixing = torch.from_numpy(network.mixing).to(device)
-        self._mixing_bias = torch.from_numpy(network.mixing_bias).to(device)
+        self._joining = [_TorchJoining(layer, device) for layer in network.joining]
         self._bias = torch.from_numpy(network.bias).to(device)[:, None]
         self._copying = None if network.copying is None else _TorchCopying(network.copying, device)
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
@@ -52,13 +51,28 @@ class TorchEngine:
         logits = []
         for gap, head in zip(self._gaps, self._head, strict=True):
             here = torch.cat([part[gap] for part in states], dim=1)
-            mixed = torch.tanh(here @ self._mixing + self._mixing_bias)
-            logits.append(head @ torch.cat([here, mixed], dim=1).T)
+            mixed = [layer.states(here) for layer in self._joining]
+            logits.append(head @ torch.cat([here, *mixed], dim=1).T)
         odds = torch.cat(logits) + self._bias
         if self._copying is not None:
             odds = self._copying.joined(odds, alt)
         result: Floats = torch.sigmoid(odds).cpu().numpy()
         return result
+
+
+class _TorchJoining:
+    """A layer that joins states at a gap."""
+
+    def __init__(self, layer: JoiningWeights, device: str) -> None:
+        self._read = torch.cat(
+            [torch.arange(start, start + len(part)) for start, part in zip(layer.starts, layer.weights, strict=True)]
+        ).to(device)
+        self._weight = torch.from_numpy(np.concatenate(layer.weights)).to(device)
+        self._bias = torch.from_numpy(layer.bias).to(device)
+
+    def states(self, here: Tensor) -> Tensor:
+        """Its states, float32 (n_haplotypes, n_mixed), from those of all stacks at one gap."""
+        return torch.tanh(here[:, self._read] @ self._weight + self._bias)
 
 
 class _TorchCopying:

@@ -64,6 +64,20 @@ class StackWeights:
     layers: tuple[LayerWeights, ...]
 
 
+class JoiningWeights(NamedTuple):
+    """A layer that joins states at a gap: `tanh(states . weights + bias)`.
+
+    Attributes:
+        starts: of each part of the states that it reads the first.
+        weights: of each part float32 (n_states, n_mixed).
+        bias: float32 (n_mixed,).
+    """
+
+    starts: tuple[int, ...]
+    weights: tuple[Floats, ...]
+    bias: Floats
+
+
 @dataclass(frozen=True, eq=False)
 class CopyingWeights:
     """An exported copying network (`copying.py`): whole numbers of `ODDS_STEP` and `GATE_STEP`.
