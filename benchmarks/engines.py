@@ -2,11 +2,14 @@
 
     python benchmarks/engines.py [--threads 1,2] [--seconds 3] [--lstm]
 
-300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; and on the kernels the shape of the
-accurate recipe too. Engines take turns; each turn runs
-groups of the engine's own size on all threads for some seconds, and the best of three turns counts. Rates by CPU time
-tell what an engine does where other work takes the processor away. The peak is that of a large float32 matrix product
-in the same run, on one thread, by CPU time; a haplotype takes 93 million operations with GRU units.
+300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; then the shape of the accurate
+recipe, and two networks of 4 x 48 units with layers of 64 that join both directions, by themselves and with a copying
+network of 512 states. The cost of a haplotype is by CPU time, in that of the published shape on the kernels.
+
+Engines take turns; each turn runs groups of the engine's own size on all threads for some seconds, and the best of
+three turns counts. Rates by CPU time tell what an engine does where other work takes the processor away. The peak is
+that of a large float32 matrix product in the same run, on one thread, by CPU time; a haplotype of the published shape
+takes 93 million operations with GRU units.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnnimp.bundle import BundleRegion
 from rnnimp.engines import load_onnx_engine
+from rnnimp.network.copying import CopyingNetwork, round_weights
 from rnnimp.network.cpu_imputation import KernelEngine
 from rnnimp.network.export import build_graph
 from rnnimp.network.graph import read_folded_network
@@ -35,21 +41,34 @@ from rnnimp.training.recipe import ACCURATE
 
 N_MARKERS, N_SITES, TURNS, MATRIX = 300, 1000, 3, 2048
 MILLION_OPERATIONS = 92.9
+N_UNITS, N_MIXED, N_STATES = 48, 64, 512
+PUBLISHED = "CPU kernels"
 
 
-def make_region(folder: Path, settings: NetworkSettings) -> BundleRegion:
-    """A region of two networks with random weights."""
+def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> BundleRegion:
+    """A region of two networks with random weights, and a copying network if it has states."""
     rng = np.random.default_rng(1)
     gaps = np.sort(rng.integers(0, N_MARKERS + 1, N_SITES))
     features = rng.normal(size=(N_MARKERS, 2, 40)).astype(np.float32)
     networks = [ImputationNetwork(settings, features, gaps) for _ in range(2)]
-    path = folder / f"{settings.n_units}_1.onnx"
-    path.write_bytes(build_graph(*networks, HybridHead(N_SITES)).SerializeToString())
+    copying = random_copying(gaps, n_states) if n_states else None
+    path = folder / f"{settings.n_units}_{n_states}_1.onnx"
+    path.write_bytes(build_graph(*networks, HybridHead(N_SITES), copying).SerializeToString())
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     is_marker = np.arange(N_MARKERS + N_SITES) < N_MARKERS
     sites = Sites.build(
         range(1, len(is_marker) + 1), ["A"] * len(is_marker), ["G"] * len(is_marker), is_marker=is_marker
     )
     return BundleRegion(1, path, path, sites)
+
+
+def random_copying(gaps: NDArray[np.int64], n_states: int) -> CopyingNetwork:
+    """A copying network with random weights, as they are exported."""
+    network = CopyingNetwork(n_states, N_MARKERS, gaps)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=2)
+    round_weights(network)
+    return network
 
 
 def rate(engine: RegionEngine, threads: int, seconds: float) -> tuple[float, float]:
@@ -91,13 +110,20 @@ def main() -> None:
         cell = "LSTM" if args.lstm else "GRU"
         region = make_region(Path(folder), NetworkSettings(cell))
         network = read_folded_network(region.model_path.read_bytes())
-        accurate = make_region(Path(folder), replace(ACCURATE.network(ACCURATE.n_layers_higher), cell=cell))
-        accurate_network = read_folded_network(accurate.model_path.read_bytes())
+        accurate = replace(ACCURATE.network(ACCURATE.n_layers_higher), cell=cell)
+        joined = replace(accurate, n_units=N_UNITS, n_mixed=N_MIXED)
+        shapes = {
+            "accurate": make_region(Path(folder), accurate),
+            "joined": make_region(Path(folder), joined),
+            "joined and copying": make_region(Path(folder), joined, N_STATES),
+        }
         engines: dict[str, Callable[[], RegionEngine]] = {
             "ONNX Runtime": lambda: load_onnx_engine(region),
-            "CPU kernels": lambda: KernelEngine(network),
-            "CPU kernels, accurate": lambda: KernelEngine(accurate_network),
+            PUBLISHED: lambda: KernelEngine(network),
         }
+        for name, other in shapes.items():
+            engines[f"{PUBLISHED}, {name}"] = partial(KernelEngine, read_folded_network(other.model_path.read_bytes()))
+        engines["ONNX Runtime, joined and copying"] = partial(load_onnx_engine, shapes["joined and copying"])
         rates: dict[tuple[str, int], tuple[float, float]] = {}
         best_peak = 0.0
         for _ in range(TURNS):
@@ -121,13 +147,14 @@ def keep_best(
 def report(rates: dict[tuple[str, int], tuple[float, float]], best_peak: float, is_lstm: bool) -> None:
     """Ratios are to ONNX Runtime on as many threads."""
     print(f"peak of one thread: {best_peak / 1000:.0f} GFLOP/s")
-    print("| engine | threads | haplotypes/s | ratio | haplotypes a CPU second | ratio | share of the peak |")
-    print("|---" * 7 + "|")
+    print("| engine | threads | haplotypes/s | ratio | haplotypes a CPU second | ratio | cost | share of the peak |")
+    print("|---" * 8 + "|")
     for (name, threads), (wall, cpu) in rates.items():
         base = rates.get(("ONNX Runtime", threads), (wall, cpu))
-        is_counted = name in ("ONNX Runtime", "CPU kernels") and not is_lstm
+        is_counted = name in ("ONNX Runtime", PUBLISHED) and not is_lstm
         share = f"{cpu * MILLION_OPERATIONS / best_peak:.0%}" if is_counted else "-"
-        ratios = f"{wall / base[0]:.2f} | {cpu:,.0f} | {cpu / base[1]:.2f}"
+        published = rates.get((PUBLISHED, threads), (wall, cpu))
+        ratios = f"{wall / base[0]:.2f} | {cpu:,.0f} | {cpu / base[1]:.2f} | {published[1] / cpu:.2f}"
         print(f"| {name} | {threads} | {wall:,.0f} | {ratios} | {share} |")
 
 
