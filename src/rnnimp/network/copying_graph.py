@@ -38,7 +38,7 @@ def copying_part(weights: CopyingWeights, logits: str) -> GraphWriter:
     columns = graph.add("Transpose", [INPUT], perm=[1, 0, 2])
     alt = graph.add("Gather", [columns, graph.constant("alt", np.array([1]))], axis=2)  # (n_markers, n_haplotypes, 1)
     known = _known(graph, alt, one)
-    odds = _odds(graph, weights, _weights_of_gaps(graph, weights, alt, known, one))
+    odds = _odds(graph, weights, _weights_of_gaps(graph, weights, _allele(graph, alt, known, one), one), one)
     share = _share(graph, known, one)
     recurrent = graph.add("Mul", [graph.add("Sub", [one, share]), logits])
     graph.add("Add", [recurrent, graph.add("Mul", [share, odds])], output="logits")
@@ -52,6 +52,29 @@ def _known(graph: GraphWriter, alt: str, one: str) -> str:
     return graph.add("Cast", [certain], to=TensorProto.FLOAT)
 
 
+def _allele(graph: GraphWriter, alt: str, known: str, one: str) -> str:
+    """0, 1, or 2 for missing, int64 (n_markers, n_haplotypes)."""
+    missing = graph.add("Sub", [one, known])
+    allele = graph.add("Add", [graph.add("Mul", [known, alt]), graph.add("Add", [missing, missing])])
+    column = graph.add("Cast", [allele], to=TensorProto.INT64)
+    return graph.add("Squeeze", [column, graph.constant("allele_axis", np.array([2]))])
+
+
+def _both(graph: GraphWriter, log_odds: str, one: str) -> tuple[str, str]:
+    """P(a0) and P(a1), both to all their digits; a runtime's sigmoid loses some where it is small."""
+    odds = graph.add("Exp", [log_odds])
+    ref = graph.add("Reciprocal", [graph.add("Add", [odds, one])])
+    return ref, graph.add("Mul", [odds, ref])
+
+
+def _emissions(graph: GraphWriter, weights: CopyingWeights, one: str) -> str:
+    """What states make of a0, of a1 and of a missing allele, (n_markers, 3, n_states)."""
+    axis = graph.constant("emission_axis", np.array([1]))
+    both = _both(graph, _scaled(graph, "emission", weights.emission, ODDS_STEP), one)
+    ref, alt = (graph.add("Unsqueeze", [part, axis]) for part in both)
+    return graph.add("Concat", [ref, alt, graph.add("Div", [ref, ref])], axis=1)  # 1 of a missing one
+
+
 def _share(graph: GraphWriter, known: str, one: str) -> str:
     """(n_haplotypes, 1)."""
     missing = graph.add("Sub", [one, graph.add("ReduceMean", [known], axes=[0], keepdims=0)])
@@ -62,24 +85,20 @@ def _share(graph: GraphWriter, known: str, one: str) -> str:
     return graph.add("Min", [one, graph.add("Add", [share, graph.add("Mul", [more, missing])])])
 
 
-def _weights_of_gaps(graph: GraphWriter, weights: CopyingWeights, alt: str, known: str, one: str) -> str:
+def _weights_of_gaps(graph: GraphWriter, weights: CopyingWeights, allele: str, one: str) -> str:
     """w of all gaps, (n_markers + 1, n_haplotypes, n_states), from the last gap to the first."""
     half = graph.constant("half", np.array([0.5], np.float32))
-    chance = graph.add("Sigmoid", [_scaled(graph, "emission", weights.emission, ODDS_STEP)])
     enter, leave = (
         graph.add("Exp", [_scaled(graph, name, levels, GATE_STEP)])
         for name, levels in (("enter", weights.enter), ("leave", weights.leave))
     )
     half_enter, half_leave = (graph.add("Mul", [gate, half]) for gate in (enter, leave))
-    # what a state makes of an allele is offset + slope * chance: chance of a1, 1 - chance of a0, 1 of a missing one
-    offset = graph.add("Sub", [one, graph.add("Mul", [known, alt])])
-    slope = graph.add("Mul", [known, graph.add("Sub", [graph.add("Add", [alt, alt]), one])])
     first_enter = _rows(graph, enter, _FIRST_ROWS)  # of the gap before each marker; the gap behind it is read below
     start = _nothing(graph, weights.emission.shape[1])
-    behind = [chance, offset, slope]
-    left = [first_enter, _column(graph, _rows(graph, leave, _LAST_ROWS)), *behind]
+    markers = [_emissions(graph, weights, one), allele]
+    left = [first_enter, _column(graph, _rows(graph, leave, _LAST_ROWS)), *markers]
     _, before = graph.scan(_body(with_gap=False), [start], left)
-    right = [_rows(graph, leave, _LAST_ROWS), _column(graph, first_enter), *behind]
+    right = [_rows(graph, leave, _LAST_ROWS), _column(graph, first_enter), *markers]
     gaps = [before, *(_rows(graph, gate, _LAST_ROWS) for gate in (half_leave, half_enter))]
     last, of_gaps = graph.scan(_body(with_gap=True), [start], [_turned(graph, part) for part in (*right, *gaps)])
     first_gap = graph.add("Mul", [last, _rows(graph, half_enter, (0, 1))])  # (n_haplotypes, n_states)
@@ -93,7 +112,7 @@ def _body(with_gap: bool) -> onnx.GraphProto:
     That is the weights behind the marker, or, for the pass from the right, the w of the gap that they come from.
     """
     body = GraphWriter(f"{PREFIX}marker_")  # a name inside a loop must not be one outside
-    emitted = body.add("Add", [body.add("Mul", ["slope", "chance"]), "offset"])
+    emitted = body.add("Gather", ["emissions", "allele"], axis=0)  # (n_haplotypes, n_states)
     reached = body.add("Mul", [body.add("Add", ["before", "enter"]), emitted])
     behind = body.add("Div", [reached, body.add("MatMul", [reached, "leave"])])
     if with_gap:
@@ -102,21 +121,21 @@ def _body(with_gap: bool) -> onnx.GraphProto:
     else:
         kept = body.add("Identity", [behind])
     of_gap = ["left", "half_leave", "half_enter"] if with_gap else []
-    inputs = ["before", "enter", "leave", "chance", "offset", "slope", *of_gap]
-    return body.body("over a marker", inputs, [behind, kept])
+    inputs = ["before", "enter", "leave", "emissions", "allele", *of_gap]
+    return body.body("over a marker", inputs, [behind, kept], whole="allele")
 
 
-def _odds(graph: GraphWriter, weights: CopyingWeights, of_gaps: str) -> str:
+def _odds(graph: GraphWriter, weights: CopyingWeights, of_gaps: str, one: str) -> str:
     """Log odds of a1, (n_sites, n_haplotypes, 1)."""
     gaps, sites, places = _groups(weights.gaps)
     of_groups = graph.add("Gather", [of_gaps, graph.constant("gaps", len(weights.emission) - gaps)], axis=0)
     odds = _scaled(graph, "site", weights.site, ODDS_STEP)
     rows = graph.constant("sites", sites)
     sums = []
-    for emits in (graph.add("Sigmoid", [odds]), graph.add("Sigmoid", [graph.add("Neg", [odds])])):
+    for emits in _both(graph, odds, one):
         of_sites = graph.add("Transpose", [graph.add("Gather", [emits, rows], axis=0)], perm=[0, 2, 1])
         sums.append(graph.add("MatMul", [of_groups, of_sites]))  # (n_groups, n_haplotypes, sites of a group)
-    by_group = graph.add("Transpose", [graph.add("Log", [graph.add("Div", sums)])], perm=[0, 2, 1])
+    by_group = graph.add("Transpose", [graph.add("Log", [graph.add("Div", sums[::-1])])], perm=[0, 2, 1])
     flat = graph.add("Reshape", [by_group, graph.constant("flat", np.array([sites.size, -1, 1]))])
     return graph.add("Gather", [flat, graph.constant("places", places)], axis=0)
 

@@ -49,10 +49,12 @@ class GraphWriter:
         self.nodes.append(helper.make_node("Scan", [*states, *sequences], outputs, name=name, **attributes))
         return outputs
 
-    def body(self, name: str, inputs: list[str], outputs: list[str]) -> onnx.GraphProto:
-        """What was written as the body of a loop, all of it float32."""
+    def body(self, name: str, inputs: list[str], outputs: list[str], whole: str) -> onnx.GraphProto:
+        """What was written as the body of a loop: of all inputs and outputs `whole` is int64, the rest float32."""
+        kinds = {whole: TensorProto.INT64}
         ends = (
-            [helper.make_tensor_value_info(end, TensorProto.FLOAT, None) for end in part] for part in (inputs, outputs)
+            [helper.make_tensor_value_info(end, kinds.get(end, TensorProto.FLOAT), None) for end in part]
+            for part in (inputs, outputs)
         )
         return helper.make_graph(self.nodes, name, *ends)
 
