@@ -372,10 +372,10 @@ def _refuse(network: ImputationNetwork | CopyingNetwork) -> Forward:
 
 def _export(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
     """Write a region's models, then its summary, which says that they are complete."""
-    graph = build_graph(region.higher, region.lower, region.hybrid)
+    graph = build_graph(region.higher, region.lower, region.hybrid, region.copying)
     rows = data.validation_rows()[:CHECKED_HAPLOTYPES]
     inputs, _ = Feeder(data, torch.device("cpu")).tensors(rows)
-    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs)
+    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs, region.copying)
     logger.debug("region %d: the graph differs from PyTorch by %.2g", files.number, error)
     with atomic_output(files.ending("onnx")) as file:
         file.write(graph.SerializeToString(deterministic=True))
