@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.formats.vcf import read_genotypes
-from rnnimp.panel import Panel, as_strings
+from rnnimp.panel import Panel, Sites, as_strings
 from rnnimp.pipeline import demo as demo_stage
 from rnnimp.pipeline.demo import demo
 from tiny_model import tiny_region, write_tiny_bundle
@@ -41,6 +42,7 @@ def example(tmp_path: Path, panel: Panel) -> Path:
 
 def test_every_site_is_written_and_every_imputed_one_scored(example: Path, panel: Panel, tmp_path: Path) -> None:
     result = demo(tmp_path / "new" / "results", example)
+    assert result.evaluation is not None
     table = read_genotypes(result.vcf)
     assert table.sites.keys() == panel.sites.keys()
     assert table.sample_names == panel.sample_names
@@ -86,6 +88,7 @@ def test_an_incomplete_example_is_one_clear_line(example: Path, tmp_path: Path, 
 
 def test_the_packaged_model_imputes_the_packaged_example_well(tmp_path: Path) -> None:
     result = demo(tmp_path)
+    assert result.evaluation is not None
     *bins, everything = result.evaluation.bins
     assert everything.n_sites >= 1_800
     assert everything.mean_r2 > 0.75
@@ -104,3 +107,36 @@ def test_the_packaged_result_is_complete(tmp_path: Path) -> None:
     assert len(table.sites) == len(imputed) + len(target)
     assert table.dosages.shape[1] == 50
     assert np.isfinite(table.dosages).all() and table.dosages.min() >= 0 and table.dosages.max() <= 2
+
+
+def test_the_packaged_model_of_real_people_takes_the_users_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    legends = [read_legend(path) for path in sorted(demo_stage.PACKAGED.glob("kgp3_chr22/chr22_*.legend.gz"))]
+    markers = {key: frequency for sites in legends for key, frequency in _markers(sites)}
+    rng = np.random.default_rng(8)
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=22>", '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">']
+    lines.append("\t".join(["#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".replace(" ", "\t"), "one", "two"]))
+    for (position, ref, alt), frequency in sorted(markers.items()):
+        genotypes = ["|".join(str(int(draw < frequency)) for draw in rng.random(2)) for _ in range(2)]
+        lines.append("\t".join(["22", str(position), ".", ref, alt, ".", ".", ".", "GT", *genotypes]))
+    target = tmp_path / "target.vcf"
+    target.write_text("\n".join(lines) + "\n")
+    assert main(["demo", "--vcf", str(target), "--output-dir", str(tmp_path)]) == 0
+    assert f"imputed genotypes: {tmp_path}/kgp3_chr22.vcf" in capsys.readouterr().out
+    table = read_genotypes(tmp_path / "kgp3_chr22.vcf")
+    assert len(table.sites) == sum(int((~sites.markers()).sum()) for sites in legends) + len(markers)
+    assert len(table.sites) > 6_500 and table.is_typed is not None
+    assert table.dosages.min() >= 0 and table.dosages.max() <= 2
+    assert 0.1 < table.dosages[~table.is_typed].std() < 1
+
+
+def _markers(sites: Sites) -> Iterator[tuple[tuple[int, str, str], float]]:
+    flags = sites.markers()
+    for key, frequency in zip(sites[flags].keys(), sites.a1_freq[flags], strict=True):
+        yield key[-3:], float(frequency)
+
+
+def test_a_truth_needs_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--truth", "t.vcf"]) == 2
+    assert "--truth goes with --vcf" in capsys.readouterr().err

@@ -5,6 +5,8 @@ Without a GPU the kernels run in Triton's interpreter, with float32 operands; on
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -17,7 +19,8 @@ from test_network import make_networks
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
-TUNING = Tuning(forward_tile=16, backward_tile=16, sum_tile=16, pass_tile=16, head_tile=16, table_tile=16)
+TILES = dict.fromkeys([f"{part}_tile" for part in ("forward", "backward", "sum", "pass", "head", "table")], 16)
+TUNING = Tuning(**TILES)
 
 REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
 
@@ -71,7 +74,8 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
 def stack(cases: list[Case], n_haplotypes: int) -> StackedNetworks:
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
     settings = cases[0].network.settings
-    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, TUNING)
+    tuning = replace(Tuning.of(settings), **TILES)
+    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
     for slot, case in enumerate(cases):
         case.put(stacked, slot)
     return stacked
@@ -109,8 +113,10 @@ def test_any_number_of_units(cell: str, n_units: int) -> None:
     stacked = stack([case], 9)
     stacked.train()
     _, gradients, _ = case.expected()
+    # a part that is small because large terms cancel is only as exact as those
+    least = 0.1 * float(gradients.norm())
     for found, expected in zip(stacked.gradients[0, : len(gradients)].split(97), gradients.split(97), strict=True):
-        assert relative(found, expected) < 2 * TOLERANCE or expected.norm() < 1e-3 * gradients.norm()
+        assert float((found.cpu() - expected).norm()) < TOLERANCE * (float(expected.norm()) + least)
 
 
 def test_a_network_does_not_depend_on_its_neighbours() -> None:

@@ -113,7 +113,7 @@ def test_the_accurate_recipe_with_a_genetic_map(
     assert main(command) == 0
     manifest = json.loads((output.parent / "models" / "chr22.manifest.json").read_text())
     settings = manifest["settings"]
-    assert (settings["schedule"], settings["n_mixed"], settings["soft_target_share"]) == ("cosine", 128, 0.5)
+    assert (settings["schedule"], settings["n_mixed"], settings["soft_target_share"]) == ("cosine", 64, 0.5)
     assert np.isfinite(manifest["regions"][0]["summary"]["networks"]["hybrid"]["validation_r2"])
     genetic_map.write_text("pos chr cM\n1 22 0\n1000000 22 4\n")
     assert main(command) == 1

@@ -2,6 +2,9 @@
 
 The example is simulated (`tools/simulate_demo.py` of the source): 50 people of four populations at an array's markers,
 the same people at all sites, and a model trained on 400 others.
+
+A second model, of real people, comes without data: `impute_real` imputes the user's with it. What it was trained on,
+how accurate it is and what it is not for says `demo/kgp3_chr22/model_card.md`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ PACKAGED = Path(__file__).resolve().parent.parent / "demo"
 """The folder of `target.*`, `truth.*` and `model/demo_<i>.*`."""
 
 MODEL = "model/demo"
+REAL_MODEL = "kgp3_chr22/chr22"
 _PANELS = ("target", "truth")
 _PANEL_ENDINGS = ("hap.gz", "legend.gz", "sample")
 _MODEL_FILES = (f"{MODEL}_1.onnx", f"{MODEL}_1.legend.gz")
@@ -28,15 +32,15 @@ class DemoResult:
 
     Attributes:
         vcf: the imputed genotypes.
-        bins: the table of accuracy by minor allele frequency, as TSV.
+        bins: the table of accuracy by minor allele frequency, as TSV; None without a truth, as the next two.
         sites: the accuracy of each site, as TSV.
         evaluation: the same, in memory.
     """
 
     vcf: Path
-    bins: Path
-    sites: Path
-    evaluation: Evaluation
+    bins: Path | None
+    sites: Path | None
+    evaluation: Evaluation | None
 
 
 def demo(output_dir: str | Path, data: Path | None = None) -> DemoResult:
@@ -63,8 +67,28 @@ def demo(output_dir: str | Path, data: Path | None = None) -> DemoResult:
             output_format="vcf",
         )
     )
-    truth = GenotypeSource(data / "truth.hap.gz")
-    evaluation = evaluate(GenotypeSource(vcf), truth, EvaluateSettings(), output_prefix=prefix)
+    return _scored(vcf, data / "truth.hap.gz", prefix)
+
+
+def impute_real(target: str, output_dir: str | Path, truth: str | Path | None = None) -> DemoResult:
+    """Impute the user's people on an array at 22:50.25-51.24 Mb (build 37) with the packaged model of real people.
+
+    Args:
+        target: phased VCF or BCF.
+        output_dir: where to; made if it is not there.
+        truth: the same people at all sites, to compare the result with.
+
+    Raises:
+        DataError: if the files cannot be read or written, or do not fit the model.
+    """
+    prefix = Path(output_dir) / "kgp3_chr22"
+    model = str(PACKAGED / REAL_MODEL)
+    vcf = run_impute(ImputeSettings(model_prefix=model, output_prefix=str(prefix), vcf=target, output_format="vcf"))
+    return DemoResult(vcf, None, None, None) if truth is None else _scored(vcf, Path(truth), prefix)
+
+
+def _scored(vcf: Path, truth: Path, prefix: Path) -> DemoResult:
+    evaluation = evaluate(GenotypeSource(vcf), GenotypeSource(truth), EvaluateSettings(), output_prefix=prefix)
     return DemoResult(vcf, Path(f"{prefix}.bins.tsv"), Path(f"{prefix}.sites.tsv.gz"), evaluation)
 
 
