@@ -3,8 +3,7 @@
     python benchmarks/engines.py [--threads 1,2] [--seconds 3] [--lstm]
 
 300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; then the shape of the accurate
-recipe, and two networks of 4 x 48 units with layers of 64 that join both directions, by themselves and with a copying
-network of 512 states. The cost of a haplotype is by CPU time, in that of the published shape on the kernels.
+recipe, with its copying network and without. The cost of a haplotype is by CPU time, in that of the published shape on the kernels.
 
 Engines take turns; each turn runs groups of the engine's own size on all threads for some seconds, and the best of
 three turns counts. Rates by CPU time tell what an engine does where other work takes the processor away. The peak is
@@ -41,7 +40,6 @@ from rnnimp.training.recipe import ACCURATE
 
 N_MARKERS, N_SITES, TURNS, MATRIX = 300, 1000, 3, 2048
 MILLION_OPERATIONS = 92.9
-N_UNITS, N_MIXED, N_STATES = 48, 64, 512
 PUBLISHED = "CPU kernels"
 
 
@@ -111,11 +109,9 @@ def main() -> None:
         region = make_region(Path(folder), NetworkSettings(cell))
         network = read_folded_network(region.model_path.read_bytes())
         accurate = replace(ACCURATE.network(ACCURATE.n_layers_higher), cell=cell)
-        joined = replace(accurate, n_units=N_UNITS, n_mixed=N_MIXED)
         shapes = {
-            "accurate": make_region(Path(folder), accurate),
-            "joined": make_region(Path(folder), joined),
-            "joined and copying": make_region(Path(folder), joined, N_STATES),
+            "accurate": make_region(Path(folder), accurate, ACCURATE.n_states),
+            "accurate without copying": make_region(Path(folder), accurate),
         }
         engines: dict[str, Callable[[], RegionEngine]] = {
             "ONNX Runtime": lambda: load_onnx_engine(region),
@@ -123,7 +119,7 @@ def main() -> None:
         }
         for name, other in shapes.items():
             engines[f"{PUBLISHED}, {name}"] = partial(KernelEngine, read_folded_network(other.model_path.read_bytes()))
-        engines["ONNX Runtime, joined and copying"] = partial(load_onnx_engine, shapes["joined and copying"])
+        engines["ONNX Runtime, accurate"] = partial(load_onnx_engine, shapes["accurate"])
         rates: dict[tuple[str, int], tuple[float, float]] = {}
         best_peak = 0.0
         for _ in range(TURNS):
