@@ -3,7 +3,8 @@
     python benchmarks/engines.py [--threads 1,2] [--seconds 3] [--lstm]
 
 300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; then the shape of the accurate
-recipe, with its copying network and without. The cost of a haplotype is by CPU time, in that of the published shape on the kernels.
+recipe, with its copying network and without. The cost of a haplotype is by CPU time, in that of the published shape on
+the kernels.
 
 Engines take turns; each turn runs groups of the engine's own size on all threads for some seconds, and the best of
 three turns counts. Rates by CPU time tell what an engine does where other work takes the processor away. The peak is
