@@ -15,6 +15,10 @@ _SECONDS_A_REGION = 5.0
 _SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.001005, "gpu reference": 0.0677}
 """Of one network of `_MEASURED`: CPU on one thread; fused on a GPU with `GPU_REGIONS_AT_ONCE` regions at once."""
 
+_COPYING_SECONDS = {"cpu fused": 3.0, "cpu reference": 27.0, "gpu fused": 0.0039, "gpu reference": 0.1}
+"""Of an iteration of a copying network of 1,024 states with the markers and the batch of `_MEASURED`; the last one is not
+measured but told from its 6,000 launches."""
+
 _FORWARD_SHARE = 0.29
 _GATES = {"GRU": 3, "LSTM": 4}
 
@@ -70,8 +74,35 @@ def region_seconds(
         n_threads: on a CPU.
         trains_hybrid: whether there is a third one to train.
     """
-    pace = _SECONDS_AN_ITERATION[f"{'gpu' if is_on_gpu else 'cpu'} {engine}"] * shape.products / _MEASURED.products
+    pace = _SECONDS_AN_ITERATION[_kind(engine, is_on_gpu)] * shape.products / _MEASURED.products
     if not is_on_gpu:
-        pace /= n_threads**0.7  # two threads were measured 1.6 times as fast as one
+        pace /= _gain(n_threads)
     networks = 2 + 2 * _FORWARD_SHARE * trains_hybrid  # the hybrid runs both networks forward
     return networks * iterations * pace + _SECONDS_A_REGION
+
+
+def copying_seconds(
+    shape: NetworkShape, n_states: int, iterations: int, engine: str, is_on_gpu: bool, n_threads: int = 1
+) -> float:
+    """Seconds that a region's copying network takes.
+
+    Args:
+        shape: of the region.
+        n_states: of the network; 0 for none.
+        iterations: of its training.
+        engine: and the next two: see `region_seconds`.
+        is_on_gpu: see there.
+        n_threads: see there.
+    """
+    size = n_states * shape.n_markers * shape.batch_size / (1024 * _MEASURED.n_markers * _MEASURED.batch_size)
+    pace = _COPYING_SECONDS[_kind(engine, is_on_gpu)] * size
+    return iterations * pace / (1 if is_on_gpu else _gain(n_threads))
+
+
+def _kind(engine: str, is_on_gpu: bool) -> str:
+    return f"{'gpu' if is_on_gpu else 'cpu'} {engine}"
+
+
+def _gain(n_threads: int) -> float:
+    """Of threads on a CPU: two were measured 1.6 times as fast as one."""
+    return float(n_threads**0.7)

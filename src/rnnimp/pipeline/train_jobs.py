@@ -12,7 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rnnimp.cluster import slurm
-from rnnimp.cluster.estimate import GPU_REGIONS_AT_ONCE, SECONDS_TO_START, NetworkShape, region_seconds
+from rnnimp.cluster.estimate import (
+    GPU_REGIONS_AT_ONCE,
+    SECONDS_TO_START,
+    NetworkShape,
+    region_seconds,
+)
 from rnnimp.cluster.slices import format_regions, tasks_for
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import SettingsError
