@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import subprocess
 import sys
@@ -214,14 +215,18 @@ def test_unphased_genotypes_are_refused(tmp_path: Path) -> None:
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     for ending in ("bgen", "pgen"):
-        (tmp_path / f"x.{ending}").write_bytes(b"nothing of the kind, " * 10)
+        start = b"\x6c\x1b\x10" if ending == "pgen" else bytes(16) + b"bgen"
+        (tmp_path / f"x.{ending}").write_bytes(start + b"nothing of the kind, " * 10)
+        (tmp_path / f"alone.{ending}").write_bytes(start)
     (tmp_path / "x.pvar").write_text("#CHROM\tPOS\tID\tREF\tALT\n22\t5\ta\tA\tC\n")
     (tmp_path / "x.psam").write_text("#IID\na\n")
     with pytest.raises(DataError, match=r"x.bgen: expected a BGEN file"):
         bgen_format.open_panel(tmp_path / "x.bgen")
     with pytest.raises(DataError, match=r"x.pgen: expected a PGEN of the sites and samples in"):
         pgen_input.open_panel(tmp_path / "x.pgen")
-    with pytest.raises(DataError, match=r"absent.pgen: expected .pvar or .pvar.zst or .bim beside it"):
+    with pytest.raises(DataError, match=r"alone.pgen: expected .pvar or .pvar.zst or .bim beside it"):
+        pgen_input.open_panel(tmp_path / "alone")
+    with pytest.raises(DataError, match=r"absent.pgen: cannot be read"):
         pgen_input.open_panel(tmp_path / "absent")
     with pytest.raises(DataError, match=r"absent.bgen: cannot be read"):
         bgen_format.open_panel(tmp_path / "absent.bgen")
@@ -273,6 +278,30 @@ def test_missing_library_names_the_extra(
     monkeypatch.setitem(sys.modules, module, None)
     assert impute(option, "x", hap=False) == RnnimpError.exit_code
     assert f"install rnnimp[{option[2:]}]" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "found"),
+    [
+        ("bgen", b"##fileformat=VCFv4.2\n#CHROM\tPOS\n", "a VCF"),
+        ("bgen", gzip.compress(b"##fileformat=VCFv4.2\n#CHROM\tPOS\n"), "a VCF"),
+        ("bgen", b"\x6c\x1b\x10" + bytes(30), "a PGEN"),
+        ("bgen", b"", "an empty file"),
+        ("bgen", bytes(range(200, 240)), "something else"),
+        ("pgen", b"##fileformat=VCFv4.2\n#CHROM\tPOS\n", "a VCF"),
+        ("pgen", b"BCF\2\2" + bytes(30), "a BCF"),
+        ("pgen", b"rs1 5 A G 0 1 1 1 0 0 1\n", "a text file"),
+    ],
+)
+def test_another_kind_of_file_is_told_before_the_model_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, content: bytes, found: str
+) -> None:
+    (tmp_path / "t.x").write_bytes(content)
+    command = ["impute", f"--{option}", f"{tmp_path}/t.x", "--model-prefix", f"{tmp_path}/absent"]
+    assert main([*command, "--output-prefix", f"{tmp_path}/y.vcf"]) == 1
+    assert f"t.x: expected a {option.upper()} file, found {found}; name a .{option} file" in error_line(capsys)
+    assert main([*command[:1], f"--{option}", f"{tmp_path}/no", *command[3:], "--output-prefix", "y"]) == 1
+    assert "cannot be read" in error_line(capsys)
 
 
 def chrx(folder: Path, region: str) -> Path:

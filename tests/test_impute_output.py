@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def test_a_prefix_without_a_name_is_refused(prefix: str) -> None:
         ({"min_r2": 1.5}, "--min-r2 must be from 0 to 1, found 1.5"),
         ({"sites_only": True}, "--sites-only goes with VCF and BCF"),
         ({"fields": ("XX",)}, "--format-fields must be some of GT, DS, HDS, GP, AP, found XX"),
+        ({"fields": ("GT", "DS", "GP")}, "--format-fields goes with VCF and BCF; gen has no such fields"),
+        ({"fields": ("GT",), "format": "pgen"}, "--format-fields goes with VCF and BCF; pgen has no such fields"),
+        ({"fields": ("GT",), "format": "bcf", "sites_only": True}, "--format-fields does not go with --sites-only"),
     ],
 )
 def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
@@ -107,6 +111,26 @@ def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
 def test_bad_fields_are_refused_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert impute(folder, "x.vcf", "--format-fields", "GT,QQ") == 2
     assert "found QQ" in error_line(capsys)
+    assert impute(folder, "x", "--format-fields", "GT,DS,GP") == 2
+    assert error_line(capsys).endswith("--format-fields goes with VCF and BCF; gen has no such fields")
+    assert not (folder / "out").exists()
+
+
+def test_tasks_without_slurm_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert impute(folder, "x.vcf", "--num-tasks", "4") == 2
+    assert "--num-tasks goes with --slurm" in error_line(capsys)
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "module"), [("bgen", "bgen"), ("pgen", "pgenlib")])
+def test_a_missing_library_is_told_before_anything_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for path in folder.iterdir():
+        path.unlink()
+    assert impute(folder, f"x.{name}") == 1
+    assert f"install rnnimp[{name}]" in error_line(capsys)
 
 
 def test_fields_and_sites_are_chosen(folder: Path) -> None:

@@ -56,7 +56,10 @@ def add_parser(subparsers: Any) -> None:
     )
     checks = parser.add_argument_group("checks, saved as PREFIX.checks.json before the work starts")
     checks.add_argument(
-        "--flip", action="store_true", help="bring target sites that are on the other strand to the model's"
+        "--flip",
+        action="store_true",
+        help="bring target sites that are on the other strand to the model's; A/T and C/G sites whose strand their "
+        "frequency cannot tell count as missing",
     )
     checks.add_argument(
         "--force",
@@ -94,9 +97,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--format-fields",
-        default="GT,DS,GP",
         metavar="LIST",
-        help="FORMAT fields of VCF and BCF, of GT, DS, HDS, GP and AP, which is AP1 and AP2 (default: %(default)s)",
+        help="FORMAT fields of VCF and BCF, of GT, DS, HDS, GP and AP, which is AP1 and AP2 (default: GT,DS,GP)",
     )
     output.add_argument(
         "--min-r2",
@@ -124,6 +126,8 @@ def run(args: argparse.Namespace) -> None:
     from rnnimp.formats.vcf_header import parse_fields
     from rnnimp.pipeline.impute import ImputeSettings, run_impute
 
+    if args.num_tasks is not None and not args.slurm:
+        raise SettingsError("--num-tasks goes with --slurm; without it all is imputed in this process")
     settings = ImputeSettings(
         model_prefix=args.model_prefix,
         output_prefix=args.output_prefix,
@@ -139,7 +143,7 @@ def run(args: argparse.Namespace) -> None:
         samples=args.samples,
         region=args.region,
         output_format=args.output_format,
-        format_fields=parse_fields(args.format_fields),
+        format_fields=None if args.format_fields is None else parse_fields(args.format_fields),
         min_r2=args.min_r2,
         sites_only=args.sites_only,
         threads=args.threads,
@@ -169,8 +173,11 @@ def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:
 
 def _task_arguments(args: argparse.Namespace) -> list[str]:
     """The arguments of a task: those given, without the region, the output and what concerns the submission."""
-    given = ("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix")
-    always = ("format_fields", "min_r2", "threads", "device", "typed_only")
+    given = (
+        *("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix"),
+        "format_fields",
+    )
+    always = ("min_r2", "threads", "device", "typed_only")
     switches = ("keep_first_duplicate", "flip", "force", "empirical_r2", "sites_only")
     values = {name: getattr(args, name) for name in (*given, *always) if getattr(args, name) is not None}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.alleles import ReadingRules, SiteRecord, on_one_chromosome, panel_of
-from rnnimp.formats.files import AtomicGroup, open_input, unwritable
+from rnnimp.formats.files import UNKNOWN_KIND, AtomicGroup, kind_of, open_input, unwritable
 from rnnimp.formats.hapslegend import read_samples_of
 from rnnimp.formats.optional import require
 from rnnimp.markers import UNKNOWN_ALLELES
@@ -30,6 +30,7 @@ from rnnimp.ploidy import PloidyRecorder
 
 _BITS = 16
 _CERTAIN = 0.9
+_MAGIC, _MAGIC_START = b"bgen", 16
 
 
 def library() -> Any:
@@ -106,6 +107,19 @@ def _probabilities(block: ImputedBlock, row: int) -> NDArray[np.float64]:
     return np.stack([1 - alt, alt], axis=1).reshape(-1, 4)
 
 
+def require_bgen(path: str | Path) -> None:
+    """Refuse a file of another kind, by the four bytes that tell a BGEN.
+
+    Raises:
+        DataError: if it cannot be read, or is none.
+    """
+    with open_input(path) as file:
+        start = file.read(_MAGIC_START + len(_MAGIC))
+    kind, magic = kind_of(start), start[_MAGIC_START:]
+    if magic != _MAGIC and (kind != UNKNOWN_KIND or magic != bytes(len(_MAGIC))):  # older files have zeros there
+        raise DataError(f"expected a BGEN file, found {kind}; name a .bgen file", path)
+
+
 def open_panel(
     path: str | Path,
     sample: str | Path | None = None,
@@ -130,8 +144,7 @@ def open_panel(
         RnnimpError: if the library is not installed.
     """
     bgen = library()
-    with open_input(path):  # says what is wrong with a path
-        pass
+    require_bgen(path)
     try:
         reader = bgen.BgenReader(str(path), delay_parsing=True)
         n_samples, names = reader.header.nsamples, tuple(reader.samples)

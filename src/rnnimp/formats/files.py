@@ -30,7 +30,24 @@ except ImportError:
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = b"BC"
+UNKNOWN_KIND = "something else"
+_KINDS = {b"##fileformat=VCF": "a VCF", b"BCF": "a BCF", b"\x6c\x1b\x01": "a PLINK 1 BED", b"\x6c\x1b": "a PGEN"}
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def kind_of(start: bytes) -> str:
+    """What a file is, for a message, by its first 20 bytes or so, unpacked.
+
+    >>> kind_of(b"##fileformat=VCFv4.2"), kind_of(b"BCF\\x02\\x02"), kind_of(b"rs1 5 A G"), kind_of(b"")
+    ('a VCF', 'a BCF', 'a text file', 'an empty file')
+    """
+    if not start:
+        return "an empty file"
+    for magic, name in _KINDS.items():
+        if start.startswith(magic):
+            return name
+    is_text = start.isascii() and not set(start) & set(range(9))
+    return "a text file" if is_text else UNKNOWN_KIND
 
 
 @contextmanager

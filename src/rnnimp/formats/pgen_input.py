@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.alleles import ReadingRules, SiteRecord, on_one_chromosome, panel_of
-from rnnimp.formats.files import open_input, read_lines
+from rnnimp.formats.files import kind_of, open_input, read_lines
 from rnnimp.formats.pgen import library
 from rnnimp.panel import PanelStream, plain_chromosome
 from rnnimp.ploidy import PloidyRecorder
@@ -26,6 +26,8 @@ _FAM_COLUMNS = ("#FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
 _MALE = ("1", "M", "m")
 _HAPLOID_IN_MALES = "X"
 _HAPLOID = ("Y", "MT")
+_MAGIC = b"\x6c\x1b"
+_LONGEST_MAGIC = 20  # of any kind of file that is told by name
 
 
 def open_panel(
@@ -51,12 +53,11 @@ def open_panel(
     """
     pgenlib = library()
     prefix = str(path).removesuffix(".pgen")
-    genotypes = f"{prefix}.pgen"
+    genotypes = require_pgen(path)
     sites, samples = _beside(prefix, _SITE_ENDINGS), _beside(prefix, _SAMPLE_ENDINGS)
     names, is_male = read_psam(samples)
-    for name in (genotypes, sites):
-        with open_input(name):  # says what is wrong with a path
-            pass
+    with open_input(sites):  # says what is wrong with a path
+        pass
     try:
         variants = pgenlib.PvarReader(str(sites).encode())
         offsets = variants.get_allele_idx_offsets() if variants.get_max_allele_ct() > 2 else None
@@ -71,6 +72,24 @@ def open_panel(
     calls = _Calls(genotypes, reader, names, is_male, ploidy)
     records = on_one_chromosome(_records(variants), chromosome, sites)
     return panel_of(genotypes, names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
+
+
+def require_pgen(path: str | Path) -> str:
+    """The `.pgen` file of a path or prefix, once its first bytes have told that it is one.
+
+    Raises:
+        DataError: if it cannot be read, or is of another kind.
+    """
+    name = f"{str(path).removesuffix('.pgen')}.pgen"
+    if Path(path).is_file() and not Path(name).exists():
+        name = str(path)  # a file of another kind, most likely
+    with open_input(name) as file:
+        start = file.read(_LONGEST_MAGIC)
+    if not start.startswith(_MAGIC):
+        raise DataError(f"expected a PGEN file, found {kind_of(start)}; name a .pgen file or its prefix", name)
+    if not name.endswith(".pgen"):
+        raise DataError("expected a name that ends in .pgen, as .pvar and .psam have its prefix; rename it", name)
+    return name
 
 
 def _beside(prefix: str, endings: tuple[str, ...]) -> Path:

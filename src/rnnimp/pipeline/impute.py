@@ -33,8 +33,15 @@ from rnnimp.pipeline.impute_checks import (
     without_typed_only,
 )
 from rnnimp.pipeline.impute_empirical import EmpiricalR2
-from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer
-from rnnimp.pipeline.impute_target import Target, TargetFiles, chosen_samples, read_target, with_ploidy
+from rnnimp.pipeline.impute_output import OutputSettings, accurate_sites, open_writer, require_library
+from rnnimp.pipeline.impute_target import (
+    Target,
+    TargetFiles,
+    chosen_samples,
+    read_target,
+    require_kind,
+    with_ploidy,
+)
 
 TYPED_ONLY = ("keep", "drop")
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
@@ -68,7 +75,7 @@ class ImputeSettings(TargetFiles):
     samples: str | None = None
     region: str | None = None
     output_format: str | None = None
-    format_fields: tuple[str, ...] = ("GT", "DS", "GP")
+    format_fields: tuple[str, ...] | None = None
     min_r2: float = 0.0
     sites_only: bool = False
     threads: int = 1
@@ -104,9 +111,12 @@ def run_impute(settings: ImputeSettings) -> Path:
     Raises:
         DataError: if target and model do not fit, or a file is missing or damaged.
         SettingsError: if a format is wanted that needs the chromosome, and nothing tells it.
+        RnnimpError: if a format needs a library that is not installed.
     """
     start = time.perf_counter()
     require_device(settings.device)
+    require_kind(settings)
+    require_library(settings.output)
     bundle = open_bundle(settings.model_prefix)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)

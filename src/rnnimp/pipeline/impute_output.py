@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rnnimp.errors import SettingsError
+from rnnimp.formats import bgen, pgen
 from rnnimp.formats.bcf_output import BcfWriter
-from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.gen import GenWriter
-from rnnimp.formats.pgen import PgenWriter
 from rnnimp.formats.vcf_header import VcfContent, parse_fields
 from rnnimp.formats.vcf_output import VcfWriter
 from rnnimp.panel import ImputedBlock
@@ -20,6 +19,8 @@ from rnnimp.scores import minimac_r2
 
 OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
 DEFAULT_FORMAT = "gen"
+DEFAULT_FIELDS = ("GT", "DS", "GP")
+_LIBRARIES = {"bgen": bgen.library, "pgen": pgen.library}
 _VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
 
 
@@ -37,14 +38,14 @@ class OutputSettings:
     Attributes:
         prefix: of the files; an ending that names a format chooses it and is not doubled.
         format: one of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
-        fields: FORMAT fields of VCF and BCF.
+        fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
         min_r2: imputed sites with a lower Minimac R2, or none, are left out.
         sites_only: whether VCF and BCF have no samples.
     """
 
     prefix: str
     format: str | None = None
-    fields: tuple[str, ...] = ("GT", "DS", "GP")
+    fields: tuple[str, ...] | None = None
     min_r2: float = 0.0
     sites_only: bool = False
 
@@ -58,7 +59,15 @@ class OutputSettings:
             raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
         if self.sites_only and not self.is_vcf:
             raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
-        parse_fields(",".join(self.fields))
+        if self.fields is not None:
+            parse_fields(",".join(self.fields))
+            self._require_use_of_fields()
+
+    def _require_use_of_fields(self) -> None:
+        if not self.is_vcf:
+            raise SettingsError(f"--format-fields goes with VCF and BCF; {self.chosen_format} has no such fields")
+        if self.sites_only:
+            raise SettingsError("--format-fields does not go with --sites-only, which leaves out the samples")
 
     @property
     def chosen_format(self) -> str:
@@ -89,6 +98,16 @@ class OutputSettings:
         return self.chosen_format != "gen"
 
 
+def require_library(settings: OutputSettings) -> None:
+    """Import what the chosen format needs to be written, so that nobody waits for a file that cannot be.
+
+    Raises:
+        RnnimpError: if it is not installed, naming the extra.
+    """
+    if settings.chosen_format in _LIBRARIES:
+        _LIBRARIES[settings.chosen_format]()
+
+
 def open_writer(
     settings: OutputSettings,
     sample_names: Sequence[str],
@@ -109,10 +128,10 @@ def open_writer(
         return GenWriter(settings.bare_prefix, sample_names)
     assert chromosome is not None
     if settings.chosen_format == "bgen":
-        return BgenWriter(settings.path, sample_names, chromosome)
+        return bgen.BgenWriter(settings.path, sample_names, chromosome)
     if settings.chosen_format == "pgen":
-        return PgenWriter(settings.bare_prefix, sample_names, chromosome)
-    fields = () if settings.sites_only else settings.fields
+        return pgen.PgenWriter(settings.bare_prefix, sample_names, chromosome)
+    fields = () if settings.sites_only else settings.fields or DEFAULT_FIELDS
     content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
     writer = _VCF_WRITERS[settings.chosen_format]
     return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats import bgen, hapslegend, pgen_input, shapeit, vcf
+from rnnimp.formats import bgen, hapslegend, pgen, pgen_input, shapeit, vcf
 from rnnimp.formats.alleles import REPEATED
 from rnnimp.formats.files import read_lines
 from rnnimp.panel import ImputedBlock, Panel
@@ -71,6 +71,21 @@ class Target:
     contig_length: int | None = None
     n_repeated: int = 0
     ploidy: Ploidy | None = None
+
+
+def require_kind(files: TargetFiles) -> None:
+    """Look whether a BGEN or PGEN is one, and can be read here: before the model is opened.
+
+    Raises:
+        DataError: if the file is missing or of another kind.
+        RnnimpError: if the library is not installed, naming the extra.
+    """
+    if files.bgen is not None:
+        bgen.library()
+        bgen.require_bgen(files.bgen)
+    if files.pgen is not None:
+        pgen.library()
+        pgen_input.require_pgen(files.pgen)
 
 
 def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
