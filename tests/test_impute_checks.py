@@ -80,6 +80,7 @@ def test_report_of_the_published_example(tmp_path: Path) -> None:
         "observed_markers": 44,
         "missing_markers": 0,
         "flipped_by_request": 0,
+        "undecided_taken_as_missing": 0,
         "repeated_left_out": 0,
     }
     assert content["chromosome"]["model"] == "22"
@@ -159,7 +160,7 @@ def strand_model(folder: Path) -> tuple[Panel, list[int], list[int]]:
 def test_flipped_sites_are_counted_and_mended_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target, by_alleles, by_frequency = strand_model(tmp_path)
     write_target(tmp_path / "t", target)
-    assert run(tmp_path) == 0
+    assert run(tmp_path, "--flip") == 0
     expected = (tmp_path / "x.gen").read_bytes()
     rows = [*by_alleles[:3], *by_frequency[:2]]
     write_target(tmp_path / "t", flipped(target, rows))
@@ -178,14 +179,72 @@ def test_flipped_sites_are_counted_and_mended_when_asked(tmp_path: Path, capsys:
     assert (tmp_path / "x.gen").read_bytes() == expected
 
 
+def undecided_rows(target: Panel) -> np.ndarray:
+    """A/T and C/G sites whose frequency, the same in target and model, is too near to one half, by hand."""
+    sites = target.sites
+    is_palindrome = np.array([COMPLEMENT[a0] == a1 for a0, a1 in zip(sites.a0, sites.a1, strict=True)])
+    assert sites.a1_freq is not None
+    frequency, n_alleles = sites.a1_freq, target.alleles.shape[1]
+    error = 3 * np.sqrt((frequency * (1 - frequency) + 1 / n_alleles) / n_alleles)
+    return np.flatnonzero(is_palindrome & (np.abs(frequency - 0.5) < 0.1 + error))
+
+
 def test_nothing_is_flipped_where_nothing_needs_it(tmp_path: Path) -> None:
     target, _, _ = strand_model(tmp_path)
     write_target(tmp_path / "t", target)
     assert run(tmp_path) == 0
+    assert report(tmp_path)["counts"]["undecided_taken_as_missing"] == 0
     plain = (tmp_path / "x.gen").read_bytes()
+    certain = np.delete(np.arange(len(target.sites)), undecided_rows(target))
+    write_target(tmp_path / "t", target[certain])
+    assert run(tmp_path) == 0
+    without = (tmp_path / "x.gen").read_bytes()
     assert run(tmp_path, "--flip") == 0
     assert report(tmp_path)["counts"]["flipped_by_request"] == 0
-    assert (tmp_path / "x.gen").read_bytes() == plain
+    assert (tmp_path / "x.gen").read_bytes() == without != plain
+
+
+def test_undecided_sites_are_taken_as_missing_where_sites_are_flipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, _, _ = strand_model(tmp_path)
+    undecided = undecided_rows(target)
+    assert 0 < len(undecided) < len(target.sites)
+    blank = target.alleles.copy()
+    blank[undecided] = -1
+    write_target(tmp_path / "t", replace(target, alleles=blank))
+    assert run(tmp_path) == 0
+    expected = (tmp_path / "x.gen").read_bytes()
+    write_target(tmp_path / "t", target)
+    capsys.readouterr()
+    assert run(tmp_path, "--flip") == 0
+    assert (tmp_path / "x.gen").read_bytes() == expected
+    content = report(tmp_path)
+    counts = content["counts"]
+    assert counts["undecided_taken_as_missing"] == content["strand"]["palindromic_undecided"] == len(undecided)
+    assert counts["observed_markers"] == content["regions"][0]["n_observed"] == len(target.sites) - len(undecided)
+    assert counts["missing_markers"] == len(undecided)
+    warning = f"the strand of {len(undecided)} A/T and C/G sites cannot be told from their frequency; their alleles are"
+    assert f"{warning} taken as missing" in capsys.readouterr().err
+    assert content["samples"] == []
+
+
+def test_an_undecided_site_that_the_model_imputes_is_imputed(tmp_path: Path) -> None:
+    target, _, _ = strand_model(tmp_path)
+    row = int(undecided_rows(target)[0])
+    is_marker = np.arange(len(target.sites)) != row
+    sites = replace(target.sites, is_marker=is_marker)
+    write_tiny_bundle(tmp_path / "m", [tiny_region(np.random.default_rng(6), sites)])
+    write_target(tmp_path / "t", target[is_marker])
+    assert run(tmp_path, "--flip") == 0
+    imputed = read_gen(tmp_path / "x.gen").dosages[row]
+    write_target(tmp_path / "t", target)
+    assert run(tmp_path, "--flip") == 0
+    assert report(tmp_path)["counts"]["undecided_taken_as_missing"] == len(undecided_rows(target))
+    assert np.array_equal(read_gen(tmp_path / "x.gen").dosages[row], imputed)
+    assert run(tmp_path) == 0
+    observed = target.alleles[row, ::2] + target.alleles[row, 1::2]
+    assert np.array_equal(read_gen(tmp_path / "x.gen").dosages[row], observed)
 
 
 def test_frequency_differences_are_listed_from_the_worst(tmp_path: Path) -> None:

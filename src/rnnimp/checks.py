@@ -135,6 +135,16 @@ def worst_differences(frequencies: Frequencies, n_worst: int = 20) -> NDArray[np
     return order[: min(n_worst, int(np.count_nonzero(~np.isnan(size))))]
 
 
+def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
+    """The match as if the model had not found some target sites; what kind they are stays.
+
+    >>> match = SiteMatch(np.array([4, -1, 7]), np.zeros(3, bool), np.zeros(9, np.int8))
+    >>> without_rows(match, np.array([7])).target_index.tolist()
+    [4, -1, -1]
+    """
+    return replace(match, target_index=np.where(np.isin(match.target_index, rows), -1, match.target_index))
+
+
 def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
     """The strand of sites whose alleles cannot tell it, from the frequency of one allele in target and model.
 

@@ -33,6 +33,7 @@ from rnnimp.checks import (
     rows_to_flip,
     shared_positions,
     strand_by_frequency,
+    without_rows,
     worst_differences,
 )
 from rnnimp.errors import DataError
@@ -41,7 +42,7 @@ from rnnimp.genome_build import Shift, build_of_length, find_shift, possible_bui
 from rnnimp.imputation import joined_sites, regions_in_order
 from rnnimp.interval import Interval
 from rnnimp.markers import MatchKind, SiteMatch, match_sites
-from rnnimp.panel import Panel, PanelStream, Sites
+from rnnimp.panel import MISSING, Panel, PanelStream, Sites
 
 _MAX_NAMED = 10
 _MAX_LISTED_POSITIONS = 100
@@ -84,7 +85,7 @@ class CheckedTarget:
     """A target that may be imputed.
 
     Attributes:
-        panel: the target, on the model's strand if that was asked for.
+        panel: the target; if that was asked for, on the model's strand, without alleles where the strand is not known.
         match: of its sites, all of them, and the model's.
         report: what was found.
     """
@@ -109,7 +110,8 @@ def check_target(
     Args:
         target: phased haplotypes in order of position.
         bundle: the model.
-        flip: whether to complement the alleles of sites that are on the other strand.
+        flip: whether to complement the alleles of sites that are on the other strand, and to take for missing the
+            alleles of A/T and C/G sites whose strand cannot be told.
         chromosome: its name as asked for.
         contig_length: of the chromosome, as the target's file gives it.
         n_repeated: sites of the target's file that were left out as repeated.
@@ -122,17 +124,20 @@ def check_target(
     model, rows_by_region = joined_sites(regions)
     counts = count_alleles(target.alleles)
     match, frequencies, strand = _compare(target.sites, model, counts)
-    flipped = np.empty(0, np.int64)
+    flipped, hidden = np.empty(0, np.int64), np.empty(0, np.int64)
     if flip:
         by_frequency = frequencies.rows[is_palindromic(target.sites[frequencies.rows]) & (strand == Strand.FLIPPED)]
         flipped = rows_to_flip(target.sites, match, by_frequency)
         target = replace(target, sites=flip_strand(target.sites, flipped))
         match, frequencies, strand = _compare(target.sites, model, counts)
-    coverage = _coverage(regions, model, rows_by_region, match, interval)
-    builds = _builds(target.sites, bundle, model, match, chromosome, contig_length)
-    few = _few_called(target, match, model)
+        hidden = frequencies.rows[is_palindromic(target.sites[frequencies.rows]) & (strand == Strand.UNDECIDED)]
+        target = _with_missing(target, hidden)
+    seen = without_rows(match, hidden)
+    coverage = _coverage(regions, model, rows_by_region, seen, interval)
+    builds = _builds(target.sites, bundle, model, seen, chromosome, contig_length)
+    few = _few_called(target, seen, model)
     report = TargetReport(
-        counts=_counts(match, model, len(flipped), n_repeated),
+        counts=_counts(seen, model, n_repeated=n_repeated, n_flipped=len(flipped), n_hidden=len(hidden)),
         strand=_strand_counts(target.sites, match, frequencies, strand),
         chromosome={"target": target.sites.chromosome, "model": bundle.chromosome, "asked_for": chromosome},
         genome_build=builds,
@@ -167,11 +172,26 @@ def _compare(target: Sites, model: Sites, counts: AlleleCounts) -> tuple[SiteMat
     return match, frequencies, strand_by_frequency(frequencies)
 
 
-def _counts(match: SiteMatch, model: Sites, n_flipped: int, n_repeated: int) -> dict[str, int]:
+def _with_missing(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+    """The panel with all alleles of some sites missing."""
+    if not rows.size:
+        return panel
+    is_hidden = np.zeros((len(panel.sites), 1), dtype=bool)
+    is_hidden[rows] = True
+    # block by block, as it was read: the target may be too large for memory
+    parts = (slice(start, start + _BLOCK_SITES) for start in range(0, len(is_hidden), _BLOCK_SITES))
+    blocks = (
+        replace(panel[part], alleles=np.where(is_hidden[part], np.int8(MISSING), panel.alleles[part])) for part in parts
+    )
+    return PanelStream(panel.sample_names, blocks).read()
+
+
+def _counts(match: SiteMatch, model: Sites, *, n_repeated: int, n_flipped: int, n_hidden: int) -> dict[str, int]:
     counts = asdict(match.counts(model.markers()))
     counts["missing_markers"] = counts.pop("missing")
     n_target = len(match.kinds)
-    return {"target_sites": n_target, **counts, "flipped_by_request": n_flipped, "repeated_left_out": n_repeated}
+    requested = {"flipped_by_request": n_flipped, "undecided_taken_as_missing": n_hidden}
+    return {"target_sites": n_target, **counts, **requested, "repeated_left_out": n_repeated}
 
 
 def _strand_counts(
@@ -256,7 +276,12 @@ def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bo
             f"{strand['flipped_by_alleles']} sites are on the other strand by their alleles, and "
             f"{strand['palindromic_flipped']} A/T and C/G sites by their frequency; --flip brings them to the model's"
         )
-    if (n_flipped or report.counts["flipped_by_request"]) and strand["palindromic_undecided"]:
+    if flip and strand["palindromic_undecided"]:
+        warnings.append(
+            f"the strand of {strand['palindromic_undecided']} A/T and C/G sites cannot be told from their frequency; "
+            "their alleles are taken as missing"
+        )
+    elif n_flipped and strand["palindromic_undecided"]:
         warnings.append(
             f"the strand of {strand['palindromic_undecided']} A/T and C/G sites cannot be told from their frequency; "
             "they are used as they are"
