@@ -10,12 +10,14 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "merge",
-        help="join imputed VCFs over samples or regions",
-        description="Join VCFs that rnnimp impute wrote: files with the same samples one after the other, files with "
-        "the same sites side by side. R2 and INFO of all samples come from the exact sums in PREFIX.sums.tsv.gz, which "
-        "must lie beside each file.",
+        help="join imputed VCFs and BCFs over samples or regions",
+        description="Join VCFs and BCFs that rnnimp impute wrote with one model: files with the same samples one after "
+        "the other, files with the same sites side by side. R2 and INFO of all samples come from the exact sums in "
+        "PREFIX.sums.tsv.gz, which must lie beside each file.",
     )
-    parser.add_argument("inputs", nargs="+", metavar="FILE", help=".vcf or .vcf.gz files that rnnimp impute wrote")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="FILE", help=".vcf, .vcf.gz or .bcf files that rnnimp impute wrote"
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help=".vcf or .vcf.gz to write")
     parser.set_defaults(run=run)
 

@@ -8,6 +8,9 @@ from rnnimp import __version__
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.calls import FORMAT_FIELDS
 
+IMPUTE_COMMAND, MERGE_COMMAND = "rnnimp_imputeCommand", "rnnimp_mergeCommand"
+MODEL_CHECKSUM = "rnnimp_modelManifestSHA256"
+
 INFO_FIELDS = (
     ("AC", "A", "Integer", "Alternate allele count in the most likely genotypes"),
     ("AN", "1", "Integer", "Number of alleles in the genotypes"),

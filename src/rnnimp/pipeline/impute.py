@@ -20,6 +20,7 @@ import numpy as np
 from rnnimp.bundle import Bundle, manifest_path, open_bundle, sha256_of
 from rnnimp.engines import load_engine, require_device
 from rnnimp.errors import SettingsError
+from rnnimp.formats.vcf_header import IMPUTE_COMMAND, MODEL_CHECKSUM
 from rnnimp.imputation import ImputationPlan, impute, plan_imputation, restrict
 from rnnimp.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.panel import ImputedBlock, chromosome_in_ids
@@ -168,9 +169,9 @@ def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str
         words.append(f"--{item.name.replace('_', '-')}")
         if value is not True:
             words.append(",".join(value) if isinstance(value, tuple) else str(value))
-    records = [("rnnimp_imputeCommand", shlex.join(words))]
+    records = [(IMPUTE_COMMAND, shlex.join(words))]
     if bundle.manifest is not None:
-        records.append(("rnnimp_modelManifestSHA256", sha256_of(manifest_path(bundle.prefix))))
+        records.append((MODEL_CHECKSUM, sha256_of(manifest_path(bundle.prefix))))
     return tuple(records)
 
 

@@ -1,33 +1,32 @@
-"""Merge: imputed VCFs of parts of a cohort or of a chromosome in, one VCF out.
+"""Merge: imputed VCFs and BCFs of parts of a cohort or of a chromosome in, one VCF out.
 
 Files with the same samples are stretches of a chromosome, which follow each other in the result. Files with different
 samples must have the same sites; their genotypes stand side by side, and AC, AN, AF, MAF, R2 and INFO are those of
-all samples, from the sums beside the files and not from their rounded values. Lines are read one by one.
+all samples, from the sums beside the files and not from their rounded values. Lines are read one by one
+(`merge_parts.py`).
 """
 
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.files import open_input
-from rnnimp.formats.sums import read_sums
-from rnnimp.formats.vcf_header import VcfContent
+from rnnimp.formats.vcf_header import MERGE_COMMAND, VcfContent
 from rnnimp.formats.vcf_output import VcfWriter, information_texts
 from rnnimp.panel import Sites
+from rnnimp.pipeline.merge_parts import FORMAT_COLUMN, INFO_COLUMN, INPUT_ENDINGS, Part, bare, lines_of, open_part
 from rnnimp.site_sums import SiteSums
 
-_ENDINGS = (".vcf.gz", ".vcf")
-_CONTIG, _FIELD = b"##contig=<ID=", b"##FORMAT=<ID="
-_INFO_COLUMN, _FORMAT_COLUMN = 7, 8
+_OUTPUT_ENDINGS = (".vcf.gz", ".vcf")
 _BATCH_BYTES = 1 << 22
+_AFTER_FORMAT = 1  # the line that a VCF begins with
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class MergeSettings:
     """What to join, and where to.
 
     Attributes:
-        inputs: VCFs that `impute` wrote, with their sums beside them.
+        inputs: VCFs and BCFs that `impute` wrote, with their sums beside them.
         output: `.vcf` or `.vcf.gz`.
     """
 
@@ -47,38 +46,22 @@ class MergeSettings:
     def __post_init__(self) -> None:
         if len(self.inputs) < 2:
             raise SettingsError(f"expected two files or more to merge, found {len(self.inputs)}")
-        for name in (*self.inputs, self.output):
-            if not name.endswith(_ENDINGS):
-                raise SettingsError(f"expected .vcf or .vcf.gz, found {name}; convert BCF with 'bcftools view'")
-        if len({Path(name).resolve() for name in (*self.inputs, self.output)}) <= len(self.inputs):
-            raise SettingsError("expected different files to read and to write, found one twice")
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A file: its header's lines without the last one, its samples, its sites and their sums."""
-
-    path: str
-    header: list[bytes]
-    samples: tuple[str, ...]
-    sites: Sites
-    sums: SiteSums
-
-    @property
-    def chromosome(self) -> str:
-        """The name of the only contig in the header."""
-        line = next(line for line in self.header if line.startswith(_CONTIG))
-        return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode()
-
-    @property
-    def fields(self) -> str:
-        """The names of the FORMAT fields, between commas."""
-        lines = [line.removeprefix(_FIELD) for line in self.header if line.startswith(_FIELD)]
-        return b",".join(line.split(b",")[0] for line in lines).decode()
+        for name in self.inputs:
+            if not name.endswith(INPUT_ENDINGS):
+                raise SettingsError(f"expected .vcf, .vcf.gz or .bcf to merge, found {name}")
+        if not self.output.endswith(_OUTPUT_ENDINGS):
+            raise SettingsError(
+                f"expected .vcf or .vcf.gz to write, found {self.output}; make a BCF of that with 'bcftools view -Ob'"
+            )
+        prefixes = [Path(bare(name)).resolve() for name in (*self.inputs, self.output)]
+        if len(set(prefixes)) < len(prefixes):  # the sums beside them would be those of one of the two
+            raise SettingsError(
+                "expected different files to read and to write, also without their endings, found one twice"
+            )
 
 
 def run_merge(settings: MergeSettings) -> Path:
-    """Join imputed VCFs over samples or over regions.
+    """Join imputed VCFs and BCFs over samples or over regions.
 
     Args:
         settings: what to join, and where to.
@@ -89,7 +72,7 @@ def run_merge(settings: MergeSettings) -> Path:
     Raises:
         DataError: if the files do not fit together, or one is missing or damaged.
     """
-    parts = [_open_part(path) for path in settings.inputs]
+    parts = [open_part(path) for path in settings.inputs]
     _require_one_kind(parts)
     if all(part.samples == parts[0].samples for part in parts):
         parts.sort(key=_first_position)
@@ -99,7 +82,7 @@ def run_merge(settings: MergeSettings) -> Path:
         _require_one_set_of_sites(parts)
         samples, n_sites = _joined_samples(parts), len(parts[0].sites)
     is_over_regions = samples == parts[0].samples
-    with _MergedWriter(settings.output, parts[0], samples) as writer:
+    with _MergedWriter(settings, parts, samples) as writer:
         if is_over_regions:
             for part in parts:
                 _copy(part, writer)
@@ -113,51 +96,48 @@ def run_merge(settings: MergeSettings) -> Path:
 
 
 class _MergedWriter(VcfWriter):
-    """A VCF with the header of another one."""
+    """A VCF with the header of the first part, and with the commands of all."""
 
-    def __init__(self, path: str, part: _Part, samples: tuple[str, ...]) -> None:
-        content = VcfContent(samples, part.chromosome)
-        super().__init__(path, content, f"{_bare(path)}.sums.tsv.gz")
+    def __init__(self, settings: MergeSettings, parts: Sequence[Part], samples: tuple[str, ...]) -> None:
+        path, part = settings.output, parts[0]
+        super().__init__(path, VcfContent(samples, part.chromosome), f"{bare(path)}.sums.tsv.gz")
         columns = [b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
         columns += [b"FORMAT", *(name.encode() for name in samples)] if samples else []
-        self._lines = [*part.header, b"\t".join(columns) + b"\n"]
+        self._lines = [*_joined_header(settings, parts), b"\t".join(columns) + b"\n"]
 
     def _header(self) -> bytes:
         return b"".join(self._lines)
 
 
-def _bare(path: str) -> str:
-    return path.removesuffix(".gz").removesuffix(".vcf")
+def _joined_header(settings: MergeSettings, parts: Sequence[Part]) -> list[bytes]:
+    """The first part's header; in place of its commands those of all parts, each once, and that of the merging."""
+    commands = list(dict.fromkeys(line for part in parts for line in part.commands))
+    own = shlex.join(["rnnimp", "merge", *settings.inputs, "--output", settings.output])
+    commands.append(f"##{MERGE_COMMAND}={own}\n".encode())
+    header = parts[0].header
+    place = next((row for row, line in enumerate(header) if line in parts[0].commands), _AFTER_FORMAT)
+    rest = [line for line in header if line not in parts[0].commands]
+    return [*rest[:place], *commands, *rest[place:]]
 
 
-def _open_part(path: str) -> _Part:
-    header: list[bytes] = []
-    with open_input(path) as file:
-        for line in file:
-            if not line.startswith(b"##"):
-                break
-            header.append(line)
-        else:
-            line = b""
-    if not line.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
-        raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
-    samples = tuple(name.decode() for name in line.rstrip(b"\n").split(b"\t")[_FORMAT_COLUMN + 1 :])
-    sites, sums = read_sums(f"{_bare(path)}.sums.tsv.gz")
-    return _Part(path, header, samples, sites, sums)
-
-
-def _first_position(part: _Part) -> int:
+def _first_position(part: Part) -> int:
     return int(part.sites.positions[0]) if len(part.sites) else 0
 
 
-def _require_one_kind(parts: Sequence[_Part]) -> None:
-    """Refuse files of other chromosomes, or with other fields: one header would not fit all their lines."""
+def _require_one_kind(parts: Sequence[Part]) -> None:
+    """Refuse files of other chromosomes, models or fields: one header would not fit all their lines."""
     first = parts[0]
     for part in parts[1:]:
         if part.chromosome != first.chromosome:
             raise DataError(
                 f"expected chromosome {first.chromosome} as in {first.path}, found {part.chromosome}; merge each "
                 "chromosome for itself",
+                part.path,
+            )
+        if part.model != first.model:
+            raise DataError(
+                f"expected the model of {first.path} (manifest {first.model or 'unknown'}), found another one "
+                f"(manifest {part.model or 'unknown'}); impute all parts with one model",
                 part.path,
             )
         if part.fields != first.fields:
@@ -168,8 +148,8 @@ def _require_one_kind(parts: Sequence[_Part]) -> None:
             )
 
 
-def _require_stretches(parts: Sequence[_Part]) -> None:
-    last: _Part | None = None
+def _require_stretches(parts: Sequence[Part]) -> None:
+    last: Part | None = None
     for part in parts:
         if not len(part.sites):
             continue
@@ -182,7 +162,7 @@ def _require_stretches(parts: Sequence[_Part]) -> None:
         last = part
 
 
-def _require_one_set_of_sites(parts: Sequence[_Part]) -> None:
+def _require_one_set_of_sites(parts: Sequence[Part]) -> None:
     keys = parts[0].sites.keys()
     for part in parts[1:]:
         others = part.sites.keys()
@@ -196,7 +176,7 @@ def _require_one_set_of_sites(parts: Sequence[_Part]) -> None:
             )
 
 
-def _joined_samples(parts: Sequence[_Part]) -> tuple[str, ...]:
+def _joined_samples(parts: Sequence[Part]) -> tuple[str, ...]:
     owner: dict[str, str] = {}
     for part in parts:
         for name in part.samples:
@@ -208,42 +188,9 @@ def _joined_samples(parts: Sequence[_Part]) -> tuple[str, ...]:
     return tuple(owner)
 
 
-def _lines(part: _Part, stack: ExitStack) -> Iterator[bytes]:
-    """The lines of the sites, which must be those of the sums."""
-    file: IO[bytes] = stack.enter_context(open_input(part.path))
-    for _ in range(len(part.header) + 1):
-        file.readline()
-    count = 0
-    for count, line in enumerate(file, start=1):
-        if count > len(part.sites) or not _is_of(line, part, count - 1):
-            raise _other_sites(part, count)
-        yield line
-    if count < len(part.sites):
-        raise _other_sites(part, count + 1)
-
-
-def _is_of(line: bytes, part: _Part, row: int) -> bool:
-    """Whether a line has the position and the counted alleles of a row of the sums."""
-    columns = line.split(b"\t", _FORMAT_COLUMN)
-    total = b"AN=%d" % part.sums.n_alleles[row]
-    if columns[4] != b".":
-        total = b"AC=%d;%s" % (part.sums.n_carried[row], total)
-    is_counted = (columns[_INFO_COLUMN].rstrip(b"\n") + b";").startswith(total + b";")
-    return is_counted and columns[1] == b"%d" % part.sites.positions[row]
-
-
-def _other_sites(part: _Part, count: int) -> DataError:
-    line = len(part.header) + 1 + count
-    return DataError(
-        "expected the sites and allele counts of the file of sums beside it, found others; impute again",
-        part.path,
-        line,
-    )
-
-
-def _copy(part: _Part, writer: VcfWriter) -> None:
+def _copy(part: Part, writer: VcfWriter) -> None:
     with ExitStack() as stack:
-        _append_all(_lines(part, stack), part.sites, part.sums, writer)
+        _append_all(lines_of(part, stack), part.sites, part.sums, writer)
 
 
 def _append_all(lines: Iterator[bytes], sites: Sites, sums: SiteSums, writer: VcfWriter) -> None:
@@ -261,12 +208,12 @@ def _append_all(lines: Iterator[bytes], sites: Sites, sums: SiteSums, writer: Vc
     writer.append(sites[part], batch, sums[part])
 
 
-def _paste(parts: Sequence[_Part], writer: VcfWriter) -> None:
+def _paste(parts: Sequence[Part], writer: VcfWriter) -> None:
     sums = parts[0].sums
     for part in parts[1:]:
         sums = sums + part.sums
     with ExitStack() as stack:
-        rows = zip(*(_lines(part, stack) for part in parts), strict=True)
+        rows = zip(*(lines_of(part, stack) for part in parts), strict=True)
         lines = (_joined_line(row, parts, text) for row, text in zip(rows, _informations(sums), strict=True))
         _append_all(lines, parts[0].sites, sums, writer)
 
@@ -277,13 +224,13 @@ def _informations(sums: SiteSums) -> list[bytes]:
     return [text.encode() for text in information_texts(sums, is_typed)]
 
 
-def _joined_line(row: Sequence[bytes], parts: Sequence[_Part], information: bytes) -> bytes:
-    columns = [line.rstrip(b"\n").split(b"\t", _FORMAT_COLUMN + 1) for line in row]
+def _joined_line(row: Sequence[bytes], parts: Sequence[Part], information: bytes) -> bytes:
+    columns = [line.rstrip(b"\n").split(b"\t", FORMAT_COLUMN + 1) for line in row]
     first = columns[0]
-    is_imputed = first[_INFO_COLUMN].endswith(b";IMP")
+    is_imputed = first[INFO_COLUMN].endswith(b";IMP")
     for part, other in zip(parts, columns, strict=True):
-        same = other[:5] == first[:5] and other[_FORMAT_COLUMN] == first[_FORMAT_COLUMN]
-        if not same or other[_INFO_COLUMN].endswith(b";IMP") != is_imputed:
+        same = other[:5] == first[:5] and other[FORMAT_COLUMN] == first[FORMAT_COLUMN]
+        if not same or other[INFO_COLUMN].endswith(b";IMP") != is_imputed:
             raise DataError(
                 f"expected site, fields and kind as in {parts[0].path}, found another at position {first[1].decode()}; "
                 "impute all samples from one array and with the same options",
@@ -291,13 +238,13 @@ def _joined_line(row: Sequence[bytes], parts: Sequence[_Part], information: byte
             )
     if first[4] == b".":
         total = information.split(b";")[1]  # AN alone
-        first[_INFO_COLUMN] = total
+        first[INFO_COLUMN] = total
     else:
-        n_filled = sum(_filled(other[_INFO_COLUMN]) for other in columns)
+        n_filled = sum(_filled(other[INFO_COLUMN]) for other in columns)
         rest = b";IMP" if is_imputed else b";FILLED=%d" % n_filled if n_filled else b""
-        first[_INFO_COLUMN] = information + rest
-    samples = b"\t".join(other[_FORMAT_COLUMN + 1] for other in columns)
-    return b"\t".join([*first[: _FORMAT_COLUMN + 1], samples]) + b"\n"
+        first[INFO_COLUMN] = information + rest
+    samples = b"\t".join(other[FORMAT_COLUMN + 1] for other in columns)
+    return b"\t".join([*first[: FORMAT_COLUMN + 1], samples]) + b"\n"
 
 
 def _filled(information: bytes) -> int:
