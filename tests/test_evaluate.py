@@ -13,8 +13,12 @@ from helpers import random_panel, shared_data
 from rnnimp.accuracy import compare_genotypes, non_reference_discordance
 from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.bcf_output import BcfWriter
+from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.panel import Panel
+from rnnimp.formats.vcf_header import VcfContent
+from rnnimp.formats.vcf_output import VcfWriter
+from rnnimp.panel import ImputedBlock, Panel, Sites
 from rnnimp.pipeline.evaluate import EvaluateSettings, Evaluation, GenotypeSource, evaluate, read_imputed, read_truth
 
 TRUTH = {  # site: id position a0 a1 array_marker_flag a1_freq, and the haplotypes of four samples
@@ -371,3 +375,73 @@ def test_an_unwritable_output(example: Path, capsys: pytest.CaptureFixture[str])
     out, log = capsys.readouterr()
     assert out == ""
     assert "true.hap/x.bins.tsv: cannot be written" in log
+
+
+HAPLOID_TRUTH = np.array([[0, 1, 1, 0, 1], [1, 0, 1, 1, 2]])  # copies: two males, three females
+HAPLOID_DOSAGES = np.array([[0.1, 0.7, 0.9, 0.4, 1.5], [0.8, 0.3, 1.2, 0.7, 1.9]])
+
+
+def write_chrx(path: Path, fields: str, texts: Sequence[Sequence[str]]) -> Path:
+    """A VCF of two sites of chrX and five samples."""
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=X>"]
+    for name, number, kind in (("GT", "1", "String"), ("DS", "1", "Float"), ("GP", "G", "Float")):
+        lines.append(f'##FORMAT=<ID={name},Number={number},Type={kind},Description="{name}">')
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+    lines.append("\t".join([*columns, "m1", "m2", "f1", "f2", "f3"]))
+    for position, row in zip((100, 200), texts, strict=True):
+        lines.append("\t".join(["X", str(position), f"s{position}", "A", "C", ".", ".", ".", fields, *row]))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_haploid_samples_are_scored_as_if_homozygous(tmp_path: Path) -> None:
+    pairs = {0: "0|0", 1: "0|1", 2: "1|1"}
+    called = [[str(row[0]), str(row[1]), *(pairs[copies] for copies in row[2:])] for row in HAPLOID_TRUTH.tolist()]
+    truth = write_chrx(tmp_path / "t.vcf", "GT", called)
+    dosed = [
+        [f"{text}:{dosage}" for text, dosage in zip(*row, strict=True)]
+        for row in zip(called, HAPLOID_DOSAGES, strict=True)
+    ]
+    imputed = write_chrx(tmp_path / "i.vcf", "GT:DS", dosed)
+    scale = np.array([2, 2, 1, 1, 1])
+    expected = [
+        np.corrcoef(copies, dosages)[0, 1] ** 2
+        for copies, dosages in zip(HAPLOID_TRUTH * scale, HAPLOID_DOSAGES * scale, strict=True)
+    ]
+    found = evaluate(GenotypeSource(imputed), GenotypeSource(truth), EvaluateSettings())
+    assert found.statistics.r2() == pytest.approx(expected, abs=1e-6)
+    assert found.statistics.n_pairs.tolist() == [5, 5]
+    assert found.sites.a1_freq == pytest.approx((HAPLOID_TRUTH * scale).mean(axis=1) / 2)
+    lines = [" ".join(["0 -" if text == "0" else "1 -" if text == "1" else text.replace("|", " ") for text in row])
+             for row in called]  # fmt: skip
+    (tmp_path / "h.hap").write_text("\n".join(lines) + "\n")
+    (tmp_path / "h.legend").write_text("id position a0 a1\nX:100:A:C 100 A C\nX:200:A:C 200 A C\n")
+    by_order = evaluate(GenotypeSource(imputed), GenotypeSource(tmp_path / "h.hap"), EvaluateSettings(chromosome="X"))
+    assert by_order.statistics.r2() == pytest.approx(expected, abs=1e-6)
+
+
+def test_haploid_samples_score_the_same_in_vcf_bcf_and_gen(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    probabilities = rng.random((6, 10), dtype=np.float32)
+    is_haploid = np.array([[True, False, True, False, False]] * 6)
+    probabilities[:, 1::2][is_haploid] = probabilities[:, ::2][is_haploid]
+    sites = Sites.build(range(100, 700, 100), "ACGTAC", "CAATGT", chromosome="X")
+    names = tuple("abcde")
+    block = ImputedBlock(sites, probabilities, np.zeros(6, bool), is_haploid=is_haploid)
+    for number, fields in enumerate([("GT", "DS", "GP"), ("HDS",), ("AP",), ("GT", "DS")]):
+        for ending, kind in (("vcf", VcfWriter), ("bcf", BcfWriter)):
+            with kind(tmp_path / f"{number}.{ending}", VcfContent(names, "X", fields)) as writer:
+                writer.write(block)
+    with GenWriter(tmp_path / "x", names) as writer:
+        writer.write(block)
+    truth = tmp_path / "0.vcf"  # its most likely genotypes
+    scores = [
+        evaluate(GenotypeSource(path), GenotypeSource(truth), EvaluateSettings(all_sites=True, chromosome="X"))
+        for path in sorted(tmp_path.glob("?.[vbg][ce][fn]"))
+    ]
+    assert len(scores) == 9
+    for score in scores:
+        assert score.statistics.r2() == pytest.approx(scores[0].statistics.r2(), abs=2e-3)  # 3 decimals in the files
+    for score in scores[:6] + scores[8:]:  # of diploid samples DS alone tells another guess
+        assert np.array_equal(score.statistics.guesses, scores[0].statistics.guesses)
+    assert scores[0].statistics.n_pairs.tolist() == [5] * 6

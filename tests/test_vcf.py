@@ -402,8 +402,8 @@ def test_scores_of_info(tmp_path: Path) -> None:
 
 
 def test_genotype_field_of_wrong_length(tmp_path: Path) -> None:
-    path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GP 0.5,0.5 0,1"])
-    with pytest.raises(DataError, match="expected 3 numbers a sample in FORMAT field GP at 22:100, found 2"):
+    path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GP 0.5,0.5,0,0 0,1,0,0"])
+    with pytest.raises(DataError, match="expected 3 numbers a sample in FORMAT field GP at 22:100, found 4"):
         read_genotypes(path)
 
 
@@ -427,3 +427,49 @@ def test_real_chromosome_x() -> None:
     assert panel.alleles.sum(axis=1).tolist() == carried
     with pytest.raises(DataError, match="expected diploid genotypes, found 0 at X:2699676 in sample HG00096"):
         open_panel(path).read()
+
+
+@pytest.mark.parametrize(
+    ("fields", "probabilities"),
+    [
+        ("GT:DS:GP 1:0.6:0.4,0.6 0|1:0.8:0.3,0.6,0.1", True),
+        ("GP 0.4,0.6 0.3,0.6,0.1", True),
+        ("GT:DS:HDS 1:0.6:0.6 0|1:0.8:0.2,0.6", None),
+        ("GT:DS:AP1:AP2 1:0.6:0.6:. 0|1:0.8:0.2:0.6", None),
+        ("GT:DS 1:0.6 0|1:0.8", False),
+    ],
+)
+def test_haploid_samples_stand_as_if_homozygous(tmp_path: Path, fields: str, probabilities: bool | None) -> None:
+    table = read_genotypes(write_vcf(tmp_path / "x.vcf", [f"X 100 . A C . {fields}"]))
+    assert table.dosages[0] == pytest.approx([1.2, 0.8])
+    if probabilities is False:
+        np.testing.assert_allclose(table.probabilities[0], [[0.4, 0, 0.6], [np.nan] * 3], rtol=1e-6)
+        return
+    second = [0.3, 0.6, 0.1] if probabilities else [0.8 * 0.4, 0.2 * 0.4 + 0.8 * 0.6, 0.2 * 0.6]
+    assert table.probabilities[0] == pytest.approx(np.array([[0.4, 0, 0.6], second]))
+
+
+def test_haploid_samples_of_other_kinds(tmp_path: Path) -> None:
+    records = [
+        "X 100 . A C . GT 1 0|1",
+        "X 101 . A C . GT . 0",
+        "X 102 . A C . GP 0.4,0.6 0.9,0.1",
+        "X 103 . A C . GT:GP .:. 0|1:0,1,0",
+        "X 104 . A C,G . GP 0.1,0.2,0.7 0,0,0,0,1,0",
+        "X 105 . A C . GT:HDS 0:0.25 1:0.5",
+    ]
+    dosages = read_genotypes(write_vcf(tmp_path / "x.vcf", records)).dosages
+    expected = [[2, 1], [np.nan, 0], [1.2, 0.2], [np.nan, 1], [0.4, 1], [1.4, 1], [0.5, 1]]
+    np.testing.assert_allclose(dosages, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("GT:GP 0|1:0.4,0.6 0|0:1,0,0", "found those of one allele beside two at X:100 in sample a"),
+        ("GT:DS 1:1.7 0|1:0.8", "expected dosages up to 1 of samples with one allele, found a larger one at X:100"),
+    ],
+)
+def test_haploid_values_that_do_not_fit_are_refused(tmp_path: Path, fields: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_genotypes(write_vcf(tmp_path / "x.vcf", [f"X 100 . A C . {fields}"]))

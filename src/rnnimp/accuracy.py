@@ -4,7 +4,9 @@ In this order: `align` finds the sites and samples in common; `compare` sums up 
 `SiteStatistics`, give every score of a site, and added up every score of a bin of sites.
 
 Everything is counted in the truth's alleles: an imputed site whose alleles stand the other way round is turned. A pair
-in which either genotype is missing is left out. All sums are float64.
+in which either genotype is missing is left out. All sums are float64. Haploid samples stand as if homozygous, with 0 or
+2 copies, so that where some samples are haploid and others not, as on chrX, no score counts the difference in the
+number of alleles as something explained.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class Truth:
 
     Attributes:
         sites: n_sites of them.
-        genotypes: int8 (n_sites, n_samples), copies of a1: 0, 1 or 2, and -1 for missing.
+        genotypes: int8 (n_sites, n_samples), copies of a1: 0, 1 or 2, and -1 for missing. Haploid samples stand as if
+            homozygous.
         sample_names: n_samples names; None where the source holds none.
     """
 

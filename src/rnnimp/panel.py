@@ -286,7 +286,8 @@ class GenotypeTable:
         sites: n_sites of them.
         probabilities: float32 (n_sites, n_samples, 3), P(0, 1 or 2 copies of a1); NaN where the genotype is
             missing or the source has no probabilities.
-        dosages: float32 (n_sites, n_samples), expected copies of a1 in [0, 2]; NaN for missing.
+        dosages: float32 (n_sites, n_samples), expected copies of a1 in [0, 2]; NaN for missing. Haploid samples stand
+            as if homozygous.
         sample_names: n_samples names; None where the format holds none.
         is_typed: bool (n_sites,), True where the site was observed, not imputed; None if the source does not say.
         scores: float64 (n_sites,) by name, the source's own estimates of the sites' r2; NaN where it gives none.

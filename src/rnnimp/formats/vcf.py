@@ -23,6 +23,7 @@ QUALITY_SCORES = ("R2", "INFO", "DR2")
 
 _END = -2  # cyvcf2's code for "this sample has fewer alleles"
 _MISSING_INTEGER = -(2**31)
+_DOSAGE_TOLERANCE = 0.001  # of rounded numbers
 
 
 def open_panel(
@@ -101,21 +102,30 @@ def _phased_calls(record: Record, reader: RecordReader, ploidy: PloidyRecorder |
 
 
 def _diploid_calls(
-    record: Record, reader: RecordReader, ploidy: PloidyRecorder | None = None
+    record: Record, reader: RecordReader, ploidy: PloidyRecorder | None = None, doubled: bool = False
 ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased."""
+    """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased.
+
+    Haploid samples are refused unless `ploidy` is told of them, or they are to be `doubled` all the same.
+    """
     place = f"{record.CHROM}:{record.POS}"
     if "GT" not in (record.FORMAT or ()):
         raise DataError(f"expected genotypes, found no FORMAT field GT at {place}", reader.path)
     array = record.genotype.array()
     calls, phased = array[:, :-1], array[:, -1] != 0
     if ploidy is not None:
-        is_haploid = np.count_nonzero(calls != _END, axis=1) == 1
-        ploidy.add(record.POS, is_haploid, calls.max(axis=1) >= 0)
-        calls = _doubled(calls, is_haploid)
+        ploidy.add(record.POS, np.count_nonzero(calls != _END, axis=1) == 1, calls.max(axis=1) >= 0)
+    if ploidy is not None or doubled:
+        calls = _doubled(calls, _has_one_allele(calls))
     if calls.shape != (len(reader.sample_names), 2) or calls.min() == _END:
         calls = _padded(calls, place, reader)
     return calls, phased
+
+
+def _has_one_allele(calls: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Who is haploid, bool (n_samples,), of allele numbers with `_END` where a sample has no more."""
+    one: NDArray[np.bool_] = np.count_nonzero(calls != _END, axis=1) == 1
+    return one
 
 
 def _doubled(calls: NDArray[np.int16], is_haploid: NDArray[np.bool_]) -> NDArray[np.int16]:
@@ -155,14 +165,15 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
     else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
     was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too), what it
-    is said to be worth from `QUALITY_SCORES` in INFO.
+    is said to be worth from `QUALITY_SCORES` in INFO. Haploid samples, told by the number of their values, or of the
+    alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
 
     Args:
-        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
-        chromosome: the chromosome to read, where the file has several.
+            path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
+            chromosome: the chromosome to read, where the file has several.
 
-    Raises:
-        DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
+        Raises:
+            DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
     """
     reader = RecordReader(path)
     if not reader.sample_names:
@@ -209,34 +220,86 @@ def _of_allele(value: object, number: int) -> float:
 
 
 def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (n_alts, n_samples, 3) and dosages (n_alts, n_samples)."""
+    """Probabilities (n_alts, n_samples, 3) and dosages (n_alts, n_samples); haploid samples as if homozygous."""
     fields = set(record.FORMAT or ())
     n_alts = len(record.ALT)
-    probabilities: NDArray[np.float32] | None = None
-    if "GP" in fields:
-        n_genotypes = (n_alts + 1) * (n_alts + 2) // 2
-        probabilities = _copies_from_genotypes(_values(record, "GP", n_genotypes, reader), n_alts)
-    elif "HDS" in fields and n_alts == 1:
-        haplotypes = _values(record, "HDS", 2, reader)
-        probabilities = _copies_from_haplotypes(haplotypes[:, :1], haplotypes[:, 1:])
-    elif {"AP1", "AP2"} <= fields:
-        first, second = (_values(record, name, n_alts, reader) for name in ("AP1", "AP2"))
-        probabilities = _copies_from_haplotypes(first, second)
-    elif "DS" not in fields:
-        probabilities = _copies_from_calls(_diploid_calls(record, reader)[0], n_alts)
-    if probabilities is None:
-        dosages = _values(record, "DS", n_alts, reader).T
-        return np.full((*dosages.shape, 3), np.nan, np.float32), dosages
+    probabilities, is_haploid = _record_probabilities(record, fields, n_alts, reader)
     expected = probabilities[..., 1] + 2 * probabilities[..., 2]
     if "DS" not in fields:
         return probabilities, expected
     dosages = _values(record, "DS", n_alts, reader).T
+    if (dosages[:, is_haploid] > 1 + _DOSAGE_TOLERANCE).any():
+        raise DataError(
+            f"expected dosages up to 1 of samples with one allele, found a larger one at {record.CHROM}:{record.POS}; "
+            "make the file again",
+            reader.path,
+        )
+    dosages = np.where(is_haploid, 2 * dosages, dosages)
     return probabilities, np.where(np.isnan(dosages), expected, dosages)
 
 
-def _values(record: Record, field: str, n_values: int, reader: RecordReader) -> NDArray[np.float32]:
-    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing."""
+def _record_probabilities(
+    record: Record, fields: set[str], n_alts: int, reader: RecordReader
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """P(0, 1, 2 copies), (n_alts, n_samples, 3), NaN where only dosages tell; and who is haploid, (n_samples,)."""
+    if "GP" in fields:
+        n_genotypes = (n_alts + 1) * (n_alts + 2) // 2
+        genotypes = _values(record, "GP", n_genotypes, reader, n_haploid=n_alts + 1)
+        probabilities, alleles = _copies_from_genotypes(genotypes, n_alts), genotypes[:, 1 : n_alts + 1]
+        is_haploid: NDArray[np.bool_] = np.isnan(genotypes[:, -1]) & ~np.isnan(genotypes[:, : n_alts + 1]).any(axis=1)
+    elif ("HDS" in fields and n_alts == 1) or {"AP1", "AP2"} <= fields:
+        alleles, second = _haplotype_values(record, "HDS" in fields and n_alts == 1, n_alts, reader)
+        probabilities = _copies_from_haplotypes(alleles, second)
+        is_haploid = np.isnan(second[:, 0]) & ~np.isnan(alleles).any(axis=1)
+    elif "DS" in fields:
+        probabilities = np.full((n_alts, len(reader.sample_names), 3), np.nan, np.float32)
+        alleles, is_haploid = _values(record, "DS", n_alts, reader), _haploid_by_genotype(record, fields, reader)
+    else:
+        calls, _ = _diploid_calls(record, reader, doubled=True)
+        return _copies_from_calls(calls, n_alts), np.zeros(len(calls), np.bool_)
+    if is_haploid.any():
+        _require_haploid(record, fields, is_haploid, reader)
+        probabilities[:, is_haploid] = _copies_of_haploid(alleles[is_haploid])
+    return probabilities, is_haploid
+
+
+def _haploid_by_genotype(record: Record, fields: set[str], reader: RecordReader) -> NDArray[np.bool_]:
+    if "GT" not in fields:
+        return np.zeros(len(reader.sample_names), np.bool_)
+    return _has_one_allele(record.genotype.array()[:, :-1])
+
+
+def _require_haploid(record: Record, fields: set[str], is_haploid: NDArray[np.bool_], reader: RecordReader) -> None:
+    """Refuse diploid genotypes with as many values as a haploid one has."""
+    if "GT" not in fields:
+        return
+    wrong = np.flatnonzero(is_haploid & ~_haploid_by_genotype(record, fields, reader))
+    if wrong.size:
+        raise DataError(
+            f"expected as many values as the genotype has, found those of one allele beside two at "
+            f"{record.CHROM}:{record.POS} in sample {reader.sample_names[wrong[0]]}; make the file again",
+            reader.path,
+        )
+
+
+def _haplotype_values(
+    record: Record, has_hds: bool, n_alts: int, reader: RecordReader
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """P(alternative) on both haplotypes, each (n_samples, n_alts)."""
+    if has_hds:
+        haplotypes = _values(record, "HDS", 2, reader, n_haploid=1)
+        return haplotypes[:, :1], haplotypes[:, 1:]
+    first, second = (_values(record, name, n_alts, reader) for name in ("AP1", "AP2"))
+    return first, second
+
+
+def _values(
+    record: Record, field: str, n_values: int, reader: RecordReader, n_haploid: int | None = None
+) -> NDArray[np.float32]:
+    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples."""
     raw = record.format(field)
+    if raw is not None and raw.dtype.kind in "fi" and raw.shape[1:] == (n_haploid,):  # nobody has more
+        raw = np.pad(raw.astype(np.float32), ((0, 0), (0, n_values - raw.shape[1])), constant_values=np.nan)
     if raw is None or raw.dtype.kind not in "fi" or raw.shape != (len(reader.sample_names), n_values):
         raise DataError(
             f"expected {n_values} numbers a sample in FORMAT field {field} at {record.CHROM}:{record.POS}, found "
@@ -263,6 +326,12 @@ def _copies_from_haplotypes(first: NDArray[np.float32], second: NDArray[np.float
     """P(0, 1, 2 copies) from two independent haplotypes' probabilities, each (n_samples, n_alts)."""
     a, b = first.T, second.T
     return np.stack([(1 - a) * (1 - b), a * (1 - b) + (1 - a) * b, a * b], axis=-1)
+
+
+def _copies_of_haploid(alleles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) from each alternative's probability on the only haplotype, (n_samples, n_alts)."""
+    alt = alleles.T
+    return np.stack([1 - alt, np.zeros_like(alt), alt], axis=-1)
 
 
 def _copies_from_calls(calls: NDArray[np.int16], n_alts: int) -> NDArray[np.float32]:

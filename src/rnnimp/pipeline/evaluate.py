@@ -40,6 +40,7 @@ from rnnimp.formats.vcf import read_genotypes, read_sites
 from rnnimp.markers import match_sites
 from rnnimp.panel import GenotypeTable, Sites
 from rnnimp.pipeline.calibration import Calibration, calibrate, write_calibration
+from rnnimp.ploidy import PloidyRecorder
 
 _log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
             "expected its legend beside it, as .legend.gz or .legend, found none; name the legend", source.path
         )
     sample = source.sample or source.beside(".sample", ".samples")
-    stream = open_panel(source.path, legend, sample, chromosome)
+    stream = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
     blocks = [(block.sites, _copies(block.alleles)) for block in stream.blocks]
     if not blocks:
         raise DataError("expected sites, found none", source.path)
