@@ -285,3 +285,58 @@ def test_model_that_diverged_is_refused(chromosome: Chromosome, bundle_of: Calla
     write_tiny_model(bundle.regions[0].model_path, weights)
     with pytest.raises(DataError, match="predicts what is no number"):
         run(markers_of(panel), bundle)
+
+
+def test_regions_that_meet_at_a_position(bundle_of: Callable[..., Bundle]) -> None:
+    """As between the alleles of a multi-allelic site: what is typed there is filled and compared by either region."""
+    rng = np.random.default_rng(4)
+    n_sites, border = 24, 1200
+    positions = 100 * np.arange(1, n_sites + 1)
+    positions[10:15] = border
+    a1 = np.where(np.arange(n_sites) % 2, "C", "G").astype(object)
+    a1[10:15] = ["C", "G", "T", "CA", "CC"]
+    is_marker = np.zeros(n_sites, dtype=bool)
+    is_marker[[0, 3, 6, 8, 17, 19, 22]] = True
+    alleles = rng.integers(0, 2, (n_sites, 12)).astype(np.int8)
+    sites = Sites.build(positions, ["A"] * n_sites, a1.tolist(), is_marker=is_marker, a1_freq=np.full(n_sites, 0.4))
+    bodies = [np.arange(12), np.arange(12, 13), np.arange(13, n_sites)]  # the second lies at the position as a whole
+    flanks = [(np.empty(0, int), [17]), ([6, 8], [17, 19]), ([8], np.empty(0, int))]
+    regions = [
+        tiny_region(rng, sites[np.concatenate([left, body, right]).astype(int)])
+        for (left, right), body in zip(flanks, bodies, strict=True)
+    ]
+    typed = np.flatnonzero(is_marker | np.isin(np.arange(n_sites), [4, 10, 12, 13, 20]))
+    alleles[10, 2] = alleles[12, 3] = alleles[13, 7] = alleles[20, 1] = -1
+    swapped = sites.a0.copy(), sites.a1.copy()
+    swapped[0][12], swapped[1][12] = swapped[1][12], swapped[0][12]  # the target has this one the other way round
+    own = replace(sites, a0=swapped[0], a1=swapped[1], is_marker=None, a1_freq=None)
+    target = Panel(own, alleles, tuple(f"s{i}" for i in range(6)))[typed]
+    plan = plan_imputation(target, bundle_of(regions))
+    blocks = list(impute(plan, load_onnx_engine, 5, threads=2, keep_own=True))
+    found = [key for block in blocks for key in block.sites.keys()]
+    keys = own.keys()
+    at_border = [keys[row] for row in (10, 12, 13, 11, 14)]  # typed ones first
+    assert found == [*keys[:10], *at_border, *keys[15:]]
+    expected = {key: np.array(values) for region in regions for key, values in by_hand(target, region).items()}
+    n_compared = 0
+    for block in blocks:
+        assert block.own_probabilities is not None
+        for row, key in enumerate(block.sites.keys()):
+            original = keys.index(key)
+            by_model = expected.get(sites.keys()[original])
+            if original == 12:
+                assert by_model is not None
+                by_model = 1 - by_model
+            if not block.is_typed[row]:
+                np.testing.assert_allclose(block.alt_probabilities[row], by_model, atol=1e-6)
+            elif by_model is None:
+                assert np.isnan(block.own_probabilities[row]).all()
+            else:
+                n_compared += 1
+                np.testing.assert_allclose(block.own_probabilities[row], by_model, atol=1e-6)
+                is_filled = alleles[original] < 0
+                assert block.is_missing is None or not block.is_missing[row].any()
+                assert is_filled.any() == (original != 4)
+                known = np.where(is_filled, by_model, alleles[original])
+                np.testing.assert_allclose(block.alt_probabilities[row], known, atol=1e-6)
+    assert n_compared == 5

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from rnnimp.bundle import Bundle, BundleRegion
 from rnnimp.errors import DataError
+from rnnimp.imputed_sites import ImputedRows, KeptSites, typed_block, with_own
 from rnnimp.interval import Interval
 from rnnimp.markers import MatchCounts, SiteMatch, complete_alleles, match_sites
 from rnnimp.panel import MISSING, ImputedBlock, Panel, Sites
-from rnnimp.region_runs import RegionEngine, RegionResult, RegionTask, run_regions
+from rnnimp.region_runs import RegionEngine, RegionTask, run_regions
 
 EngineLoader = Callable[[BundleRegion], RegionEngine]
 """Loads the engine of a region when its turn comes."""
@@ -221,58 +222,78 @@ def impute(
         Blocks of bounded size, a region's after those of the one before; the first region's have the typed sites before
         it too, the last region's those behind it. No bit of them depends on the two numbers.
     """
-    ends = [_span(region_plan.region)[1] for region_plan in plan.regions]
-    rows = plan.typed_rows
-    stops = np.searchsorted(plan.target.sites.positions, ends, side="right").clip(rows.start, rows.stop).tolist()
-    stops[-1] = rows.stop
-    starts = [rows.start, *stops[:-1]]
-    stretches = [_stretch(*ends, plan.target, keep_own) for ends in zip(plan.regions, starts, stops, strict=True)]
-    tasks = [_task(stretch, plan.target, load_engine) for stretch in stretches]
+    wanted = [part.is_written | _is_needed(part, plan, keep_own) for part in plan.regions]
+    tasks = [_task(*part, plan.target, load_engine) for part in zip(plan.regions, wanted, strict=True)]
     results = run_regions(tasks, threads, haplotypes_per_run)
     with closing(results):
-        for stretch in stretches:
-            yield from _merge(stretch, plan.target, next(results), keep_own)
+        late = np.empty((0, plan.target.alleles.shape[1]), dtype=np.float32)
+        for stretch in _stretches(plan, wanted):
+            source = ImputedRows(late, next(results))
+            late = source.rows(np.flatnonzero(stretch.is_late))
+            yield from _merge(stretch, plan.target, source, keep_own)
+            del source  # the next region's result comes before this one's would go
 
 
 @dataclass(frozen=True, eq=False)
 class _Stretch:
     """A region and the typed sites that are written with it.
 
+    Where the region ends at the position at which the next one begins, as regions do between the alleles of a
+    multi-allelic site, all that stands there is written with the next one.
+
     Attributes:
-        plan: of the region.
         typed: rows of the target.
-        is_wanted: bool (n_imputed_sites,), what is kept of the model's output.
-        own_rows: int64 (n_typed_sites,), the rows of that which are the model's at typed sites; -1 for none.
-        own_is_swapped: bool (n_typed_sites,), True where a0 of the typed site is the model's a1.
+        kept: what is late of the region before, then what is kept of this one.
+        is_late: bool (n_kept,), what of it is written with the next region.
     """
 
-    plan: RegionPlan
     typed: slice
-    is_wanted: NDArray[np.bool_]
-    own_rows: NDArray[np.int64]
-    own_is_swapped: NDArray[np.bool_]
+    kept: KeptSites
+    is_late: NDArray[np.bool_]
 
 
-def _stretch(plan: RegionPlan, start: int, stop: int, target: Panel, keep_own: bool) -> _Stretch:
-    """What is needed of a region; of typed sites, those that are asked for or miss an allele."""
-    is_needed = (plan.typed_sources >= start) & (plan.typed_sources < stop)
+def _stretches(plan: ImputationPlan, wanted: list[NDArray[np.bool_]]) -> Iterator[_Stretch]:
+    """The stretches of a chromosome, which together have each typed site that is written."""
+    spans = [_span(region_plan.region) for region_plan in plan.regions]
+    is_shared = [last == first for (_, last), (first, _) in pairwise(spans)] + [False]
+    rows, positions = plan.typed_rows, plan.target.sites.positions
+    start, late = rows.start, KeptSites(Sites.build([], [], []), np.empty(0, np.int64), np.empty(0, np.bool_))
+    for number, (region_plan, is_wanted) in enumerate(zip(plan.regions, wanted, strict=True)):
+        _, last = spans[number]
+        stop = int(np.searchsorted(positions, last, side="left" if is_shared[number] else "right"))
+        stop = rows.stop if number == len(spans) - 1 else min(max(stop, rows.start), rows.stop)
+        kept = late + _kept(region_plan, is_wanted)
+        is_late = (kept.sites.positions == last) & is_shared[number]
+        yield _Stretch(slice(start, stop), kept, is_late)
+        start, late = stop, kept[is_late]
+
+
+def _is_needed(region_plan: RegionPlan, plan: ImputationPlan, keep_own: bool) -> NDArray[np.bool_]:
+    """Of typed sites that are written, those of which what the model imputes is asked for, or that miss an allele."""
+    sources = region_plan.typed_sources
+    is_needed = (sources >= plan.typed_rows.start) & (sources < plan.typed_rows.stop)
     if not keep_own:
         needed = np.flatnonzero(is_needed)
-        is_needed[needed] = [MISSING in target.alleles[row] for row in plan.typed_sources[needed].tolist()]
-    is_wanted = plan.is_written | is_needed
-    rows = plan.typed_sources[is_needed] - start
-    own_rows, own_is_swapped = np.full(stop - start, -1, dtype=np.int64), np.zeros(stop - start, dtype=bool)
-    own_rows[rows] = np.cumsum(is_wanted)[is_needed] - 1
-    own_is_swapped[rows] = plan.typed_is_swapped[is_needed]
-    return _Stretch(plan, slice(start, stop), is_wanted, own_rows, own_is_swapped)
+        is_needed[needed] = [MISSING in plan.target.alleles[row] for row in sources[needed].tolist()]
+    return is_needed
 
 
-def _task(stretch: _Stretch, target: Panel, load_engine: EngineLoader) -> RegionTask:
-    plan = stretch.plan
+def _kept(plan: RegionPlan, is_wanted: NDArray[np.bool_]) -> KeptSites:
+    sites = _plain(plan.region.sites[plan.region.imputed_rows[is_wanted]])
+    typed_rows = np.where(plan.is_written, -1, plan.typed_sources)[is_wanted]
+    return KeptSites(sites, typed_rows, plan.typed_is_swapped[is_wanted])
+
+
+def _plain(sites: Sites) -> Sites:
+    """Without what is a model's."""
+    return replace(sites, is_marker=None, a1_freq=None, swapped=None, chromosome=None)
+
+
+def _task(plan: RegionPlan, is_wanted: NDArray[np.bool_], target: Panel, load_engine: EngineLoader) -> RegionTask:
     sites = plan.region.sites[plan.region.marker_rows]
     a1_freq = np.full(len(sites), np.nan) if sites.a1_freq is None else sites.a1_freq
     return RegionTask(
-        lambda: load_engine(plan.region), lambda: marker_alleles(plan, target.alleles), a1_freq, stretch.is_wanted
+        lambda: load_engine(plan.region), lambda: marker_alleles(plan, target.alleles), a1_freq, is_wanted
     )
 
 
@@ -293,68 +314,23 @@ def marker_alleles(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.in
     return np.where(is_exchanged, 1 - result, result).astype(np.int8, copy=False)
 
 
-def _merge(stretch: _Stretch, target: Panel, result: RegionResult, keep_own: bool) -> Iterator[ImputedBlock]:
+def _merge(stretch: _Stretch, target: Panel, source: ImputedRows, keep_own: bool) -> Iterator[ImputedBlock]:
     """Typed and imputed sites in order of position; the order is stable, typed ones first."""
-    plan, typed = stretch.plan, target[stretch.typed]
-    imputed = plan.region.sites[plan.region.imputed_rows[plan.is_written]]
-    written_rows = np.cumsum(stretch.is_wanted)[plan.is_written] - 1
-    plain = [replace(sites, is_marker=None, a1_freq=None, swapped=None) for sites in (typed.sites, imputed)]
-    sites = replace(Sites.concatenate(plain), chromosome=typed.sites.chromosome)
+    typed, kept = target[stretch.typed], stretch.kept
+    written = np.flatnonzero((kept.typed_rows < 0) & ~stretch.is_late)
+    own = np.flatnonzero((kept.typed_rows >= 0) & ~stretch.is_late)
+    own_of_typed = np.full(len(typed.sites), -1, dtype=np.int64)
+    own_of_typed[kept.typed_rows[own] - stretch.typed.start] = own
+    sites = Sites.concatenate([_plain(typed.sites), kept.sites[written]])
+    sites = replace(sites, chromosome=typed.sites.chromosome)
     order = np.argsort(sites.positions, kind="stable")
-    n_rows = max(1, _BLOCK_BYTES // max(1, 4 * len(result.columns)))
+    n_rows = max(1, _BLOCK_BYTES // max(1, 4 * typed.alleles.shape[1]))
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         is_typed = rows < len(typed.sites)
-        block = _typed_block(sites[rows], is_typed, typed.alleles[rows[is_typed]])
-        block.alt_probabilities[~is_typed] = result.rows(written_rows[rows[~is_typed] - len(typed.sites)])
+        block = typed_block(sites[rows], is_typed, typed.alleles[rows[is_typed]])
+        block.alt_probabilities[~is_typed] = source.rows(written[rows[~is_typed] - len(typed.sites)])
         own_rows = np.full(len(rows), -1, dtype=np.int64)
-        own_rows[is_typed] = stretch.own_rows[rows[is_typed]]
-        is_swapped = stretch.own_is_swapped[rows[own_rows >= 0]]
-        yield _with_own(block, own_rows, is_swapped, result, keep_own)
-
-
-def _typed_block(sites: Sites, is_typed: NDArray[np.bool_], alleles: NDArray[np.int8]) -> ImputedBlock:
-    """A block with the alleles of its typed sites; the other probabilities are yet to be filled in."""
-    probabilities = np.empty((len(sites), alleles.shape[1]), dtype=np.float32)
-    probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
-    is_missing = np.zeros(probabilities.shape, dtype=bool)
-    is_missing[is_typed] = alleles == MISSING
-    return ImputedBlock(sites, probabilities, is_typed, is_missing if is_missing.any() else None)
-
-
-def _with_own(
-    block: ImputedBlock,
-    own_rows: NDArray[np.int64],
-    is_swapped: NDArray[np.bool_],
-    result: RegionResult,
-    keep_own: bool,
-) -> ImputedBlock:
-    """The block with what the model imputes at typed sites: for missing alleles and, if that is kept, as a whole.
-
-    Args:
-        block: complete but for that.
-        own_rows: int64 (n_sites,), rows of the result; -1 for none.
-        is_swapped: bool, whether a0 is the model's a1, for each of the others.
-        result: of the region.
-        keep_own: whether to keep it.
-    """
-    found = np.flatnonzero(own_rows >= 0)
-    if not found.size and not keep_own:
-        return block
-    own = result.rows(own_rows[found])
-    own[is_swapped] = 1 - own[is_swapped]
-    if keep_own:
-        whole = np.full(block.alt_probabilities.shape, np.nan, dtype=np.float32)
-        whole[found] = own
-        block = replace(block, own_probabilities=whole)
-    if block.is_missing is None:
-        return block
-    is_filled, is_missing = np.zeros(block.is_missing.shape, dtype=bool), block.is_missing.copy()
-    is_filled[found] = is_missing[found]
-    is_missing[found] = False
-    block.alt_probabilities[found] = np.where(is_filled[found], own, block.alt_probabilities[found])
-    return replace(
-        block,
-        is_missing=is_missing if is_missing.any() else None,
-        is_filled=is_filled if is_filled.any() else None,
-    )
+        own_rows[is_typed] = own_of_typed[rows[is_typed]]
+        is_swapped = kept.is_swapped[own_rows[own_rows >= 0]]
+        yield with_own(block, own_rows, is_swapped, source, keep_own)
