@@ -156,3 +156,9 @@ def test_no_room_for_a_large_panel_is_one_line(monkeypatch: pytest.MonkeyPatch, 
     panel = random_panel(np.random.default_rng(1), n_sites=5)
     with pytest.raises(DataError, match=r"absent: cannot be written .* name another folder in TMPDIR"):
         PanelStream(panel.sample_names, iter([panel])).read()
+
+
+def test_equal_strings_are_held_once() -> None:
+    strings = as_strings("".join(letters) for letters in ["AC", "CA", "AC"])
+    assert strings.tolist() == ["AC", "CA", "AC"]
+    assert strings[0] is strings[2]

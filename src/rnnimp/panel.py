@@ -117,8 +117,9 @@ class Sites:
 
 
 def as_strings(values: Iterable[str]) -> NDArray[np.object_]:
-    """Strings as an object array, without numpy's padding of each to the longest."""
-    listed = list(values)
+    """Strings as an object array, without numpy's padding of each to the longest; equal ones are held once."""
+    held: dict[str, str] = {}
+    listed = [held.setdefault(value, value) for value in values]
     array = np.empty(len(listed), dtype=object)
     array[:] = listed
     return array
@@ -209,10 +210,16 @@ class _JoinedAlleles:
         del self._parts[1:]
 
     def joined(self) -> NDArray[np.int8]:
-        """All rows."""
-        if self._file is None:
-            return np.concatenate(self._parts)
-        return np.memmap(self._file, np.int8, mode="r", shape=(self._n_rows, self._parts[0].shape[1]))
+        """All rows; can be asked for once."""
+        shape = (self._n_rows, self._parts[0].shape[1])
+        if self._file is not None:
+            return np.memmap(self._file, np.int8, mode="r", shape=shape)
+        rows, stop = np.empty(shape, np.int8), self._n_rows
+        while self._parts:  # each goes when it is copied, so that no more than all is held
+            part = self._parts.pop()
+            rows[stop - len(part) : stop] = part
+            stop -= len(part)
+        return rows
 
 
 def haplotype_columns(sample_indices: NDArray[np.intp]) -> NDArray[np.intp]:
