@@ -28,8 +28,10 @@ END_MARK = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 """The empty block that ends a file."""
 
 _LEVEL = 1
+_RAW = -15  # without header and checksum, with the largest window
 _HEAD = struct.Struct("<4BI2BH2B2H")
 _TAIL = struct.Struct("<2I")
+_STORED = struct.Struct("<B2H")
 
 
 class BgzfWriter:
@@ -50,19 +52,20 @@ class BgzfWriter:
         self._pending += data
         self.n_bytes += len(data)
         n_whole = len(self._pending) // BLOCK_BYTES * BLOCK_BYTES
+        whole = bytes(self._pending[:n_whole])
+        del self._pending[:n_whole]  # first: when writing fails, less than a block is left for `close`
         for start in range(0, n_whole, BLOCK_BYTES):
-            self._write_block(self._pending[start : start + BLOCK_BYTES])
-        del self._pending[:n_whole]
+            self._write_block(whole[start : start + BLOCK_BYTES])
 
     def close(self) -> None:
         """Write what is left, and the end mark."""
         if self._pending:
-            self._write_block(self._pending)
+            self._write_block(bytes(self._pending))
             self._pending = bytearray()
         self._file.write(END_MARK)
 
-    def _write_block(self, data: bytes | bytearray) -> None:
-        block = packed_block(bytes(data))
+    def _write_block(self, data: bytes) -> None:
+        block = packed_block(data)
         self._file.write(block)
         self._starts.append(self._starts[-1] + len(block))
 
@@ -78,14 +81,23 @@ class BgzfWriter:
         return result
 
 
+def _deflated(data: bytes) -> bytes:
+    if _ZLIB is zlib:
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
+        return packer.compress(data) + packer.flush()
+    # in one call: what isal's streams give depends in one block of thousands on what lay in their memory before
+    packed: bytes = _ZLIB.compress(data, _LEVEL, _RAW)
+    stored = _STORED.pack(1, len(data), len(data) ^ 0xFFFF)  # as it is, where packing makes it longer
+    return packed if len(packed) <= len(stored) + len(data) else stored + data
+
+
 def packed_block(data: bytes) -> bytes:
     """One block.
 
     Args:
         data: at most `BLOCK_BYTES`.
     """
-    packer = _ZLIB.compressobj(_LEVEL, zlib.DEFLATED, -15)
-    packed: bytes = packer.compress(data) + packer.flush()
+    packed = _deflated(data)
     size = _HEAD.size + len(packed) + _TAIL.size
     head = _HEAD.pack(0x1F, 0x8B, 8, 4, 0, 0, 0xFF, 6, ord("B"), ord("C"), 2, size - 1)
     return head + packed + _TAIL.pack(_ZLIB.crc32(data), len(data))

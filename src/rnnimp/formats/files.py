@@ -15,17 +15,16 @@ from types import TracebackType
 from typing import IO, Any, TypeVar, cast
 
 from rnnimp.errors import DataError
+from rnnimp.formats.bgzf import BgzfWriter
 
 try:  # several times faster; the standard library reads and writes the same files
     from isal import igzip
     from isal.isal_zlib import error as IsalError
 
     _GZIP: Any = igzip
-    _GZIP_LEVEL = 2
     _BROKEN: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error, cast(type[Exception], IsalError))
 except ImportError:
     _GZIP = gzip
-    _GZIP_LEVEL = 4
     _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -189,7 +188,7 @@ class AtomicGroup:
         """Write what is left; called on leaving without an exception."""
 
     def open(self, path: str | Path, packed: bool | None = None) -> IO[bytes]:
-        """Open a file, compressed by gzip if its name ends in `.gz`, unless `packed` says so or not.
+        """Open a file, compressed as by bgzip if its name ends in `.gz`, unless `packed` says so or not.
 
         Folders are made. A pipe or a device is written straight into.
 
@@ -276,9 +275,9 @@ def unwritable(path: str | Path, error: Exception) -> DataError:
 
 @contextmanager
 def _compressed(raw: IO[bytes]) -> Iterator[IO[bytes]]:
-    # no file name and no time in the header: the same content gives the same bytes
-    with _GZIP.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=_GZIP_LEVEL, mtime=0) as packed:
-        yield cast(IO[bytes], packed)
+    packed = BgzfWriter(raw)
+    yield cast(IO[bytes], packed)
+    packed.close()
 
 
 def _umask() -> int:
