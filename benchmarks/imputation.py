@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test-samples", required=True, metavar="FILE", help="samples that are imputed")
     parser.add_argument("--work-dir", required=True, type=Path, metavar="DIR", help="what is made once is kept here")
     parser.add_argument(
-        "--samples", default="100,1000", metavar="LIST", help="numbers of samples (default: %(default)s)"
+        "--samples", default="100,1000,10000", metavar="LIST", help="numbers of samples (default: %(default)s)"
     )
     parser.add_argument("--panels", default="full,half", metavar="LIST", help="of full, half (default: %(default)s)")
     parser.add_argument("--panel-sites", default="all", choices=("all", "model"), help="default: %(default)s")
@@ -105,17 +105,23 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
     return build_graph(*networks, HybridHead(len(gaps))).SerializeToString(deterministic=True)
 
 
-def make_targets(args: argparse.Namespace, n_samples: int) -> Path:
-    """A bgzipped VCF of the typed sites."""
+def make_target(args: argparse.Namespace, n_samples: int) -> Path:
+    """A bgzipped VCF of the typed sites; made in another process, as memory is measured from this one's on."""
     path: Path = args.work_dir / f"target_{n_samples}.vcf.gz"
     if not path.exists():
-        test, train = (read_panel(args.work_dir / "data" / name / "x") for name in ("test", "train"))
-        train = train[train.sites.markers()]
-        is_typed = np.isin(train.sites.positions, test.sites.positions)
-        test = test[np.isin(test.sites.positions, train.sites.positions)]
-        panel = test if n_samples <= len(test.sample_names) else mosaics(test, train[is_typed], n_samples)
-        write_target(path, panel.take_samples(np.arange(n_samples)))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            pool.apply(write_samples, (path, args.work_dir / "data", n_samples))
     return path
+
+
+def write_samples(path: Path, data: Path, n_samples: int) -> None:
+    """The first test samples, or mosaics where there are not as many."""
+    test, train = (read_panel(data / name / "x") for name in ("test", "train"))
+    train = train[train.sites.markers()]
+    is_typed = np.isin(train.sites.positions, test.sites.positions)
+    test = test[np.isin(test.sites.positions, train.sites.positions)]
+    panel = test if n_samples <= len(test.sample_names) else mosaics(test, train[is_typed], n_samples)
+    write_target(path, panel.take_samples(np.arange(n_samples)))
 
 
 def read_panel(prefix: Path) -> Panel:
@@ -129,12 +135,12 @@ def mosaics(test: Panel, train: Panel, n_samples: int) -> Panel:
     is_swapped = (test.sites.a0 != train.sites.a0)[:, None] & (train.alleles != MISSING)
     alleles = np.concatenate([test.alleles, np.where(is_swapped, 1 - train.alleles, train.alleles)], axis=1)
     distances = np.diff(test.sites.positions, prepend=test.sites.positions[0] - 10**9)
-    columns = []
-    for _ in range(2 * n_samples):
+    mixed = np.empty((len(distances), 2 * n_samples), dtype=np.int8)
+    for column in range(2 * n_samples):
         starts = np.flatnonzero(rng.random(len(distances)) < -np.expm1(-distances / CROSSOVER_BASES))
         sources = rng.integers(0, alleles.shape[1], len(starts))
-        columns.append(np.repeat(sources, np.diff(starts, append=len(distances))))
-    mixed = np.take_along_axis(alleles, np.array(columns).T, axis=1).astype(np.int8)
+        origin = np.repeat(sources, np.diff(starts, append=len(distances)))
+        mixed[:, column] = alleles[np.arange(len(distances)), origin]
     return Panel(test.sites, mixed, default_sample_names(n_samples))
 
 
@@ -224,7 +230,7 @@ def main() -> None:
     tools = [tool for tool in args.tools.split(",") if tool == "rnnimp" or shutil.which(tool)]
     print(f"| samples | panel | program | wall, s | CPU, s | memory, MB | rnnimp is faster by |\n|{'---|' * 7}")
     for n_samples in map(int, args.samples.split(",")):
-        target = make_targets(args, n_samples)
+        target = make_target(args, n_samples)
         for size in args.panels.split(","):
             bref, msav = make_panel(args, size)
             chosen = commands(args, target, model, bref, msav)
