@@ -457,9 +457,10 @@ def test_haploid_samples_of_other_kinds(tmp_path: Path) -> None:
         "X 103 . A C . GT:GP .:. 0|1:0,1,0",
         "X 104 . A C,G . GP 0.1,0.2,0.7 0,0,0,0,1,0",
         "X 105 . A C . GT:HDS 0:0.25 1:0.5",
+        "X 106 . A C . GT:DS .:0.4 0|1:0.8",
     ]
     dosages = read_genotypes(write_vcf(tmp_path / "x.vcf", records)).dosages
-    expected = [[2, 1], [np.nan, 0], [1.2, 0.2], [np.nan, 1], [0.4, 1], [1.4, 1], [0.5, 1]]
+    expected = [[2, 1], [np.nan, 0], [1.2, 0.2], [np.nan, 1], [0.4, 1], [1.4, 1], [0.5, 1], [0.4, 0.8]]
     np.testing.assert_allclose(dosages, expected, rtol=1e-6)
 
 

@@ -266,14 +266,17 @@ def _record_probabilities(
 def _haploid_by_genotype(record: Record, fields: set[str], reader: RecordReader) -> NDArray[np.bool_]:
     if "GT" not in fields:
         return np.zeros(len(reader.sample_names), np.bool_)
-    return _has_one_allele(record.genotype.array()[:, :-1])
+    calls = record.genotype.array()[:, :-1]
+    # a lone dot may stand for a diploid genotype too
+    is_haploid: NDArray[np.bool_] = _has_one_allele(calls) & (calls.max(axis=1) >= 0)
+    return is_haploid
 
 
 def _require_haploid(record: Record, fields: set[str], is_haploid: NDArray[np.bool_], reader: RecordReader) -> None:
     """Refuse diploid genotypes with as many values as a haploid one has."""
     if "GT" not in fields:
         return
-    wrong = np.flatnonzero(is_haploid & ~_haploid_by_genotype(record, fields, reader))
+    wrong = np.flatnonzero(is_haploid & ~_has_one_allele(record.genotype.array()[:, :-1]))
     if wrong.size:
         raise DataError(
             f"expected as many values as the genotype has, found those of one allele beside two at "

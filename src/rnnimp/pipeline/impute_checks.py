@@ -42,7 +42,8 @@ from rnnimp.genome_build import Shift, build_of_length, find_shift, possible_bui
 from rnnimp.imputation import joined_sites, regions_in_order
 from rnnimp.interval import Interval
 from rnnimp.markers import MatchKind, SiteMatch, match_sites
-from rnnimp.panel import MISSING, Panel, PanelStream, Sites
+from rnnimp.panel import Panel, PanelStream, Sites
+from rnnimp.pipeline.impute_target import with_missing
 
 _MAX_NAMED = 10
 _MAX_LISTED_POSITIONS = 100
@@ -131,7 +132,7 @@ def check_target(
         target = replace(target, sites=flip_strand(target.sites, flipped))
         match, frequencies, strand = _compare(target.sites, model, counts)
         hidden = frequencies.rows[is_palindromic(target.sites[frequencies.rows]) & (strand == Strand.UNDECIDED)]
-        target = _with_missing(target, hidden)
+        target = with_missing(target, hidden)
     seen = without_rows(match, hidden)
     coverage = _coverage(regions, model, rows_by_region, seen, interval)
     builds = _builds(target.sites, bundle, model, seen, chromosome, contig_length)
@@ -170,20 +171,6 @@ def _compare(target: Sites, model: Sites, counts: AlleleCounts) -> tuple[SiteMat
     match = match_sites(target, model)
     frequencies = compare_frequencies(counts, model, match)
     return match, frequencies, strand_by_frequency(frequencies)
-
-
-def _with_missing(panel: Panel, rows: NDArray[np.int64]) -> Panel:
-    """The panel with all alleles of some sites missing."""
-    if not rows.size:
-        return panel
-    is_hidden = np.zeros((len(panel.sites), 1), dtype=bool)
-    is_hidden[rows] = True
-    # block by block, as it was read: the target may be too large for memory
-    parts = (slice(start, start + _BLOCK_SITES) for start in range(0, len(is_hidden), _BLOCK_SITES))
-    blocks = (
-        replace(panel[part], alleles=np.where(is_hidden[part], np.int8(MISSING), panel.alleles[part])) for part in parts
-    )
-    return PanelStream(panel.sample_names, blocks).read()
 
 
 def _counts(match: SiteMatch, model: Sites, *, n_repeated: int, n_flipped: int, n_hidden: int) -> dict[str, int]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen, hapslegend, pgen, pgen_input, shapeit, vcf
 from rnnimp.formats.alleles import REPEATED
 from rnnimp.formats.files import read_lines
-from rnnimp.panel import ImputedBlock, Panel
+from rnnimp.panel import MISSING, ImputedBlock, Panel, PanelStream
 from rnnimp.ploidy import Ploidy, PloidyRecorder
+
+_BLOCK_SITES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,3 +157,17 @@ def chosen_samples(target: Target, path: str | None) -> Target:
     rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
     ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)
     return replace(target, panel=target.panel.take_samples(rows), ploidy=ploidy)
+
+
+def with_missing(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+    """The panel with all alleles of some sites, int64 (n_rows,), missing."""
+    if not rows.size:
+        return panel
+    is_hidden = np.zeros((len(panel.sites), 1), dtype=bool)
+    is_hidden[rows] = True
+    # block by block, as it was read: the target may be too large for memory
+    parts = (slice(start, start + _BLOCK_SITES) for start in range(0, len(is_hidden), _BLOCK_SITES))
+    blocks = (
+        replace(panel[part], alleles=np.where(is_hidden[part], np.int8(MISSING), panel.alleles[part])) for part in parts
+    )
+    return PanelStream(panel.sample_names, blocks).read()
