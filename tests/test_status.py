@@ -98,7 +98,7 @@ def test_a_failure_is_shown_with_its_reason_until_it_is_mended(
     assert main(arguments(data_list, prefix)) == 1
     line = shown(prefix, capsys, 1)[1]
     assert line.split()[:2] == ["1", "failed"]
-    assert "chr22_1.hap.gz: the gzip data are truncated" in line
+    assert "chr22_1.hap.gz: the bgzip data have no end mark, so they are truncated" in line
     data.write_bytes(whole)
     assert main(arguments(data_list, prefix)) == 0
     shown(prefix, capsys, 0)
