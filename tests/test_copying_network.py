@@ -88,7 +88,7 @@ def test_the_network_is_a_hidden_markov_model(flags: str) -> None:
 
 
 @pytest.mark.parametrize("flags", REGIONS)
-@pytest.mark.parametrize("n_haplotypes", [1, 19])
+@pytest.mark.parametrize("n_haplotypes", [1, 19, 70])
 def test_cpu_kernels_equal_the_reference(flags: str, n_haplotypes: int) -> None:
     case = Case(flags, 3, n_haplotypes, n_states=21)
     loss, expected, expected_odds = case.expected()
@@ -104,16 +104,27 @@ def test_cpu_kernels_equal_the_reference(flags: str, n_haplotypes: int) -> None:
         assert difference <= 2e-5 * float(expected[name].norm()) + 1e-9, name
 
 
-def test_cpu_kernels_give_the_same_bits_on_any_number_of_threads() -> None:
-    case = Case("mm..m.mm.m.mmm.mmm", 5, 37, n_states=32)
+def test_cpu_kernels_give_the_same_bits_on_any_number_of_threads_and_again() -> None:
+    case = Case("mm..m.mm.m.mmm.mmm", 5, 149, n_states=32)
+    network = case.network.float()
     results = []
-    for threads in (1, 3):
-        network = case.network.float()
-        network.zero_grad()
-        logits = CpuCopyingEngine(network, threads)(case.inputs())
-        logits.sum().backward()
-        results.append([logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
-    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+    for engine in (CpuCopyingEngine(network), CpuCopyingEngine(network, 3)):
+        for _ in range(2):
+            network.zero_grad()
+            logits = engine(case.inputs())
+            logits.sum().backward()
+            results.append([logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    for other in results[1:]:
+        assert all(torch.equal(one, another) for one, another in zip(results[0], other, strict=True))
+
+
+def test_cpu_kernels_run_without_gradients() -> None:
+    case = Case("mm..m.mm.m.mmm.mmm", 5, 70, n_states=32)
+    engine = CpuCopyingEngine(case.network.float())
+    with torch.no_grad():
+        logits = engine(case.inputs())
+    assert not logits.requires_grad
+    assert torch.equal(logits, engine(case.inputs()).detach())
 
 
 def test_first_states_are_pieces_of_haplotypes() -> None:
