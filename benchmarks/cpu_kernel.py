@@ -1,11 +1,12 @@
 """How fast the CPU kernels run and train a network, beside PyTorch's own recurrent layers.
 
-    python benchmarks/cpu_kernel.py [--threads 1] [--cell GRU] [--units 40] [--repeats 7]
+    python benchmarks/cpu_kernel.py [--threads 1] [--cell GRU] [--units 40] [--repeats 7] [--states 1024]
 
 A whole iteration is: forward pass, heads, loss, backward pass, Adam. All ways take turns, and the best time of each
 counts, so that other work on the machine disturbs all alike. The peak is that of a large float32 matrix product on the
 same number of threads. Operations are those of the recurrent layers' matrix products alone, so that a share of
-the peak has all the rest in it; a backward pass has twice those of a forward pass.
+the peak has all the rest in it; a backward pass has twice those of a forward pass. With `--states` a copying network
+is timed instead, beside its reference in PyTorch; it has next to no matrix products.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnimp.network.copying import CopyingNetwork
+from rnnimp.network.cpu_copying_training import CpuCopyingEngine
 from rnnimp.network.cpu_engine import CpuEngine
 from rnnimp.network.simd import LANES
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
@@ -40,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
         ("units", 40, "units of a layer"),
         ("threads", 1, "threads of every way"),
         ("repeats", 7, "turns, of which the best counts"),
+        ("states", 0, "of a copying network to time instead"),
     ):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default: {default})")
     return parser.parse_args()
@@ -54,8 +58,17 @@ def make_network(args: argparse.Namespace) -> ImputationNetwork:
     return ImputationNetwork(NetworkSettings(args.cell, args.units, args.layers, 40), features, gaps)
 
 
+def make_copying(args: argparse.Namespace) -> CopyingNetwork:
+    """A copying network of random weights, in the same gaps."""
+    torch.manual_seed(1)
+    network = CopyingNetwork(args.states, args.markers, make_network(args).gap.numpy())
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    return network
+
+
 def iteration(
-    network: ImputationNetwork, run: Callable[[Tensor], Tensor], inputs: Tensor, truth: Tensor
+    network: torch.nn.Module, run: Callable[[Tensor], Tensor], inputs: Tensor, truth: Tensor
 ) -> Callable[[], None]:
     """One step of training, with an optimiser of its own."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
@@ -90,17 +103,24 @@ def main() -> None:
     """Take turns, print the table."""
     args = parse_arguments()
     torch.set_num_threads(args.threads)
-    network, matrix = make_network(args), torch.randn(MATRIX, MATRIX)
-    engine = CpuEngine(network, args.threads)
+    network: torch.nn.Module
+    engine: Callable[[Tensor], Tensor]
+    if args.states:
+        network = copying = make_copying(args)
+        engine, reference, forward = CpuCopyingEngine(copying, args.threads), "PyTorch", 0.0
+    else:
+        network = recurrent = make_network(args)
+        engine, reference = CpuEngine(recurrent, args.threads), f"nn.{args.cell}"
+        forward = billion_operations(args)
+    matrix = torch.randn(MATRIX, MATRIX)
     alt = torch.rand(args.batch, args.markers).round()
     inputs = torch.stack([1 - alt, alt], dim=2)
     truth = torch.randint(0, 2, (args.sites, args.batch)).float()
-    forward = billion_operations(args)
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "peak: matrix product": (lambda: matrix @ matrix, 2e-9 * MATRIX**3),
-        f"forward, nn.{args.cell}": (without_gradients(network, inputs), forward),
+        f"forward, {reference}": (without_gradients(network, inputs), forward),
         "forward, kernels": (without_gradients(engine, inputs), forward),
-        f"iteration, nn.{args.cell}": (iteration(network, network, inputs, truth), 3 * forward),
+        f"iteration, {reference}": (iteration(network, network, inputs, truth), 3 * forward),
         "iteration, kernels": (iteration(network, engine, inputs, truth), 3 * forward),
     }
     seconds = {name: float("inf") for name in ways}
@@ -111,15 +131,17 @@ def main() -> None:
             if turn:  # the first warms up, and compiles
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
     rates = {name: operations / seconds[name] for name, (_, operations) in ways.items()}
-    shape = f"{args.markers} markers, {args.sites} sites, batch {args.batch}, {args.layers} layers, {args.units} units"
-    print(f"{args.cell}, {shape}; {args.threads} of {os.cpu_count()} threads, tiles of {LANES} haplotypes")
+    of_network = f"{args.states} states" if args.states else f"{args.cell}, {args.layers} layers, {args.units} units"
+    of_region = f"{args.markers} markers, {args.sites} sites, batch {args.batch}"
+    print(f"{of_network}, {of_region}; {args.threads} of {os.cpu_count()} threads, tiles of {LANES} haplotypes")
     print(f"{'':<24}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'gain':>7}")
     slow = 0.0
     for name in ways:
-        slow = seconds[name] if "nn." in name else slow
+        slow = seconds[name] if reference in name else slow
         gain = f"{slow / seconds[name]:>6.1f}x" if slow else ""
         share = rates[name] / rates["peak: matrix product"]
-        print(f"{name:<24}{seconds[name]:>9.3f}{rates[name]:>9.1f}{share:>9.0%}{gain}")
+        counted = f"{rates[name]:>9.1f}{share:>9.0%}" if rates[name] else f"{'':18}"
+        print(f"{name:<24}{seconds[name]:>9.3f}{counted}{gain}")
     print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
 
 
