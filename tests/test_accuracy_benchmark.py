@@ -28,6 +28,7 @@ needs_tabix = pytest.mark.skipif(
 TRAINING = (
     *("--num-units=4", "--num-layers-higher=1", "--num-layers-lower=1", "--feature-size=4", "--batch-size=20"),
     *("--max-iteration-count=60", "--patience=20", "--validation-sample-size=15", "--engine=reference", "--seed=5"),
+    "--num-states=16",
 )
 N_TEST, N_SAMPLES = 10, 60
 

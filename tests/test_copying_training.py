@@ -18,7 +18,7 @@ from rnnimp.training.region import PLAIN, Runner, draw_copying, train_region, tr
 from rnnimp.training.stacked import CopyingGroup
 from test_stacked_training import DEVICE, SETTINGS, assert_same, final_states, job
 
-COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=2, trains_hybrid=False)
+COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)
 
 
 def run_group(folder: Path, sites: dict[int, int], settings: TrainingSettings = COPYING) -> None:
@@ -53,7 +53,7 @@ def test_an_interrupted_copying_group_ends_with_the_same_weights(
 
 def test_the_loss_falls(tmp_path: Path) -> None:
     one = job(tmp_path, 1, n_sites=12)  # alleles at random: 16 states can do no more than learn the 18 haplotypes
-    settings = replace(COPYING, copying_iterations=150, crossing_probability=0.0)
+    settings = replace(COPYING, max_iterations=150, copying_iterations=150, crossing_probability=0.0)
     run = Runner("fused-cpu", CpuEngine, CpuCopyingEngine)
     train_region(one.data, settings, 1, one.folder, torch.device("cpu"), one.progress, run)
     state = CheckpointFile(one.folder / "copying.pt").read(torch.device("cpu"))
@@ -77,6 +77,11 @@ def test_a_region_with_a_copying_network_by_any_engine(tmp_path: Path) -> None:
     assert plain.evaluations["hybrid"].validation_r2 == pytest.approx(
         kernels.evaluations["hybrid"].validation_r2, abs=1e-3
     )
+
+
+def test_a_short_training_is_short_for_all_networks() -> None:
+    assert replace(COPYING, max_iterations=3).of_copying().max_iterations == 3
+    assert replace(COPYING, max_iterations=9).of_copying().max_iterations == 4
 
 
 def test_what_a_recipe_trains() -> None:

@@ -16,6 +16,7 @@ from rnnimp.cluster.estimate import (
     GPU_REGIONS_AT_ONCE,
     SECONDS_TO_START,
     NetworkShape,
+    copying_seconds,
     region_seconds,
 )
 from rnnimp.cluster.slices import format_regions, tasks_for
@@ -119,7 +120,10 @@ def estimated_seconds(work: Work, numbers: Sequence[int], jobs: SlurmSettings) -
     )
     on_gpu = _is_on_gpu(work.options, jobs)
     iterations, threads = expected_iterations(settings), work.options.n_threads
-    return region_seconds(shape, iterations, work.engine, on_gpu, threads, settings.trains_hybrid)
+    copying = settings.of_copying().max_iterations
+    return region_seconds(shape, iterations, work.engine, on_gpu, threads, settings.trains_hybrid) + copying_seconds(
+        shape, settings.n_states, copying, work.engine, on_gpu, threads
+    )
 
 
 def expected_iterations(settings: TrainingSettings) -> int:

@@ -329,7 +329,7 @@ class _Training:
         trained = trained_networks(settings)
 
         def of_network(name: str) -> Progress:
-            most = settings.copying_iterations if name == "copying" else settings.max_iterations
+            most = (settings.of_copying() if name == "copying" else settings).max_iterations
             show, to_come = self._display.network(number, name, most), len(trained) - 1 - trained.index(name)
             note = ProgressWriter(files.progress, name, most, to_come)
 

@@ -54,7 +54,7 @@ class TrainingSettings:
         copying_size: the copying model's effective population size.
         copying_error: its probability that an allele differs from the copied one.
         n_states: of the copying network, a power of two from 16 on; 0 for no such network.
-        copying_iterations: of its training.
+        copying_iterations: of its training, but no more than of the others'.
         copying_rate: its highest learning rate.
         gamma_copying: exponent of the MAF in its site weights.
         copying_hidden: `hidden_markers` of its training; few haplotypes lose many.
@@ -136,7 +136,7 @@ class TrainingSettings:
         return replace(
             self,
             learning_rate=self.copying_rate,
-            max_iterations=self.copying_iterations,
+            max_iterations=min(self.copying_iterations, self.max_iterations),
             schedule="cosine",
             warm_up=50,
             weight_decay=0.0,
