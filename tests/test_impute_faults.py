@@ -122,6 +122,11 @@ def test_a_truncated_legend_of_the_model(folder: Path) -> None:
     assert not names(folder)
 
 
+def heed_interrupts() -> None:
+    """A shell's background jobs ignore SIGINT, and pass that on to what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, name: signal.Signals) -> None:
     """It writes into a pipe that nobody empties, so that it is in the midst of its work when the signal comes."""
@@ -129,7 +134,12 @@ def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, nam
     older = folder / "out" / "x.sample"
     os.mkfifo(pipe)
     older.write_text("older\n")
-    process = subprocess.Popen(command(folder, folder / "out" / "x"), stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command(folder, folder / "out" / "x"),
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        preexec_fn=heed_interrupts,
+    )
     with pipe.open("rb") as reader:
         assert reader.read(1) == b"-"
         time.sleep(0.2)
