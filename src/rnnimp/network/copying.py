@@ -69,7 +69,7 @@ class CopyingNetwork(nn.Module):
         Returns:
             float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
         """
-        emitted = self._emitted(inputs[:, :, 1])
+        emitted = emission(inputs[:, :, 1].T[:, :, None], torch.sigmoid(self.emission)[:, None])
         enter, leave = self.enter.exp(), self.leave.exp()
         left = passed(emitted, enter, leave)
         right = passed(emitted.flip(0), leave.flip(0), enter.flip(0)).flip(0)
@@ -80,12 +80,24 @@ class CopyingNetwork(nn.Module):
         alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return torch.stack([(1 - alt).log(), alt.log()], dim=2)
 
-    def _emitted(self, alt: Tensor) -> Tensor:
-        """What each state makes of each allele: (n_markers, n_haplotypes, n_states)."""
-        observed = alt.T[:, :, None]
-        chance = torch.sigmoid(self.emission)[:, None]
-        agrees = observed * chance + (1 - observed) * (1 - chance)
-        return torch.where((observed == 0) | (observed == 1), agrees, 1.0)
+
+def is_certain(alt: Tensor) -> Tensor:
+    """Where an allele, given as P(a1), is not missing."""
+    return (alt == 0) | (alt == 1)
+
+
+def emission(alt: Tensor, chance: Tensor) -> Tensor:
+    """What each state makes of each allele.
+
+    Args:
+        alt: float (n_markers, n_haplotypes, 1), P(a1); other than 0 and 1 for missing.
+        chance: float (n_markers, 1, n_states), P(a1) that a state emits.
+
+    Returns:
+        float (n_markers, n_haplotypes, n_states).
+    """
+    agrees = alt * chance + (1 - alt) * (1 - chance)
+    return torch.where(is_certain(alt), agrees, 1.0)
 
 
 def passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
@@ -165,6 +177,10 @@ def combined(logits: Tensor, copied: Tensor, inputs: Tensor) -> Tensor:
         float32 (n_sites, n_haplotypes, 2).
     """
     alt = inputs[:, :, 1]
-    missing = ((alt != 0) & (alt != 1)).to(alt.dtype).mean(1)
-    share = (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)[:, None]
+    share = share_of(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
     return (1 - share) * logits + share * copied
+
+
+def share_of(missing: Tensor) -> Tensor:
+    """The copying network's share in the final log odds, from the share of missing markers."""
+    return (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)

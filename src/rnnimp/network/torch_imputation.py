@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnnimp.network.copying import passed
+from rnnimp.network.copying import emission, is_certain, passed, share_of
 from rnnimp.network.graph import FoldedNetwork, FoldedStack
-from rnnimp.network.weights import SHARE, SHARE_OF_MISSING, CopyingWeights, Floats, JoiningWeights
+from rnnimp.network.weights import CopyingWeights, Floats, JoiningWeights
 
 _COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
 
@@ -88,15 +88,12 @@ class _TorchCopying:
 
     def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
         """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
-        known = (alt == 0) | (alt == 1)
-        missing = 1 - known.float().mean(0)[:, 0]
-        share = (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)
-        copied = torch.cat([self._odds(alt[:, rows], known[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
+        share = share_of(1 - is_certain(alt).float().mean(0)[:, 0])
+        copied = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
         return (1 - share) * odds + share * copied
 
-    def _odds(self, alt: Tensor, known: Tensor) -> Tensor:
-        chance = self._chance[:, None]
-        emitted = torch.where(known, alt * chance + (1 - alt) * (1 - chance), 1.0)
+    def _odds(self, alt: Tensor) -> Tensor:
+        emitted = emission(alt, self._chance[:, None])
         left = passed(emitted, self._enter, self._leave)
         right = passed(emitted.flip(0), self._leave.flip(0), self._enter.flip(0)).flip(0)
         odds = []
