@@ -61,7 +61,8 @@ def make_network(args: argparse.Namespace) -> ImputationNetwork:
 def make_copying(args: argparse.Namespace) -> CopyingNetwork:
     """A copying network of random weights, in the same gaps."""
     torch.manual_seed(1)
-    network = CopyingNetwork(args.states, args.markers, make_network(args).gap.numpy())
+    emission, site = (torch.randn(count, args.states) for count in (args.markers, args.sites))
+    network = CopyingNetwork(emission, site, make_network(args).gap.numpy())
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     return network

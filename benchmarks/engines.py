@@ -63,7 +63,8 @@ def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> B
 
 def random_copying(gaps: NDArray[np.int64], n_states: int) -> CopyingNetwork:
     """A copying network with random weights, as they are exported."""
-    network = CopyingNetwork(n_states, N_MARKERS, gaps)
+    emission, site = (2 * torch.randn(count, n_states) for count in (N_MARKERS, N_SITES))
+    network = CopyingNetwork(emission, site, gaps)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=2)
     round_weights(network)

@@ -35,7 +35,8 @@ def networks(flags: str, n_states: int = 20, spread: float = 2.0) -> Networks:
     gaps = gaps_of_sites(np.array([flag == "m" for flag in flags]))
     features = torch.randn(flags.count("m"), 2, 5).numpy()
     higher, lower = (ImputationNetwork(NetworkSettings("GRU", 6, 2, 5, 3), features, gaps) for _ in range(2))
-    copying = CopyingNetwork(n_states, flags.count("m"), gaps)
+    emission, site = (spread * torch.randn(flags.count(kind), n_states) for kind in "m.")
+    copying = CopyingNetwork(emission, site, gaps)
     for parameter in copying.parameters():
         torch.nn.init.normal_(parameter, std=spread)
     round_weights(copying)
@@ -130,7 +131,7 @@ def test_weights_come_back_from_the_graph(flags: str) -> None:
 
 def test_weights_that_are_not_rounded_are_refused() -> None:
     higher, lower, hybrid, copying = networks("m.m")
-    rough = CopyingNetwork(20, 2, copying.gap.numpy())
+    rough = deepcopy(copying)
     torch.nn.init.constant_(rough.leave, 0.3)
     with pytest.raises(ValueError, match="'leave' must be rounded"):
         export.build_graph(higher, lower, hybrid, rough)
@@ -139,7 +140,8 @@ def test_weights_that_are_not_rounded_are_refused() -> None:
 def test_a_copying_network_that_differs_is_refused() -> None:
     flags = REGIONS[0]
     *recurrent, copying = networks(flags)
-    other = CopyingNetwork(20, flags.count("m"), copying.gap.numpy())
+    other = deepcopy(copying)
+    torch.nn.init.constant_(other.enter, -1)
     with pytest.raises(TrainingError, match="differs from the networks"):
         export.check_graph(
             exported(flags), *recurrent, torch.from_numpy(inputs_with_missing(5, flags.count("m"))), other
@@ -171,7 +173,7 @@ def swap_inputs(model: onnx.ModelProto) -> None:
 
 
 CHANGES: dict[str, Callable[[onnx.ModelProto], None]] = {
-    "another share": set_constant("copying_share", lambda array: array + 0.1),
+    "a share below 0": set_constant("copying_share", lambda array: -array),
     "another step": set_constant("copying_site_step", lambda array: array * 2),
     "another gap": set_constant("copying_gaps", lambda array: np.maximum(array - 1, 0)),
     "another site": set_constant("copying_places", lambda array: array[::-1].copy()),
@@ -195,13 +197,15 @@ def test_a_graph_that_differs_is_foreign(name: str) -> None:
         read_folded_network(model.SerializeToString())
 
 
-def test_other_weights_are_read_as_they_are() -> None:
-    """Weights are no form: a graph with others is ours too, and runs as ONNX Runtime runs it."""
+@pytest.mark.parametrize("name", ["copying_site", "copying_share", "copying_share_of_missing"])
+def test_other_weights_are_read_as_they_are(name: str) -> None:
+    """Weights and shares are no form: a graph with others is ours too, and runs as ONNX Runtime runs it."""
     model = exported(REGIONS[0])
-    set_constant("copying_site", lambda array: -array)(model)
+    set_constant(name, lambda array: (array / 2).astype(array.dtype))(model)
     inputs = inputs_with_missing(9, 4)
-    engine = KernelEngine(read_folded_network(model.SerializeToString()))
-    np.testing.assert_allclose(engine(inputs), by_onnx_runtime(model, inputs), rtol=0, atol=1e-5)
+    network = read_folded_network(model.SerializeToString())
+    for engine in (KernelEngine(network), TorchEngine(network, "cpu")):
+        np.testing.assert_allclose(engine(inputs), by_onnx_runtime(model, inputs), rtol=0, atol=1e-5)
 
 
 def test_a_node_of_another_domain_is_foreign() -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from rnnimp.network.copying import CopyingNetwork, combined, first_states, round_weights
+from rnnimp.network.copying import CopyingNetwork, combined, round_weights
 from rnnimp.network.cpu_copying_training import CpuCopyingEngine
 from rnnimp.network.stack import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
+TOLERANCE = 0.04 if DEVICE.type == "cuda" else 2e-5  # a gradient there is a small difference of bfloat16 numbers
 REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
 
 
@@ -23,7 +23,8 @@ class Case:
         rng = torch.Generator().manual_seed(seed)
         is_marker = np.array([flag == "m" for flag in flags])
         self.n_markers, self.n_sites = flags.count("m"), flags.count(".")
-        self.network = CopyingNetwork(n_states, self.n_markers, gaps_of_sites(is_marker))
+        emission, site = (torch.randn(count, n_states, generator=rng) for count in (self.n_markers, self.n_sites))
+        self.network = CopyingNetwork(emission, site, gaps_of_sites(is_marker))
         with torch.no_grad():
             for parameter in self.network.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=rng))
@@ -127,30 +128,6 @@ def test_cpu_kernels_run_without_gradients() -> None:
     assert torch.equal(logits, engine(case.inputs()).detach())
 
 
-def test_first_states_are_pieces_of_haplotypes() -> None:
-    rng = np.random.default_rng(2)
-    alleles = rng.integers(-1, 2, (40, 9)).astype(np.int8)
-    is_marker = np.arange(40) % 3 == 0
-    network = first_states(alleles, is_marker, np.ones(39), 16, seed=1)
-    signs = np.empty((40, 16), np.int8)
-    signs[is_marker], signs[~is_marker] = np.sign(network.emission.detach()), np.sign(network.site.detach())
-    whole = np.where(alleles < 0, 0, 2 * alleles - 1)
-    pieces = [_fewest_pieces(whole, signs[:, state]) for state in range(16)]
-    assert max(pieces) <= 5
-    assert np.mean(pieces) > 2
-
-
-def _fewest_pieces(haplotypes: np.ndarray, mosaic: np.ndarray) -> int:
-    """Greedily: go on with the haplotypes that still agree, and begin anew where none does."""
-    count, agree = 1, np.ones(haplotypes.shape[1], dtype=bool)
-    for alleles, allele in zip(haplotypes, mosaic, strict=True):
-        still = agree & (alleles == allele)
-        if not still.any():
-            count, still = count + 1, alleles == allele
-        agree = still
-    return count
-
-
 def test_rounded_weights_are_whole_numbers_of_steps() -> None:
     network = Case("m.m.m", 1, 2).network
     with torch.no_grad():
@@ -166,7 +143,7 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
     inputs = torch.stack([1 - alt, alt], dim=2)
     logits, copied = torch.zeros(2, 3, 2), torch.ones(2, 3, 2)
     found = combined(logits, copied, inputs)
-    assert found[0, :, 0].tolist() == pytest.approx([0.35, 0.35 + 3 / 20, 1.0])
+    assert found[0, :, 0].tolist() == pytest.approx([0.4, 0.4 + 1.5 / 20, 1.0])
 
 
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
@@ -184,10 +161,10 @@ def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
     for slot, case in enumerate(cases):
         loss, gradients, expected_odds = case.expected()
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        parts = stacked._parts(stacked.gradients[slot][None])
-        for (name, expected), part in zip(gradients.items(), parts, strict=True):
-            found = part[0, : len(expected)].cpu().double()
-            assert float((found - expected).norm()) <= TOLERANCE * float(expected.norm()) + 1e-9, name
-            assert not part[0, len(expected) :].any()
+        of_gates = stacked.gates(stacked.gradients)[:, slot].cpu()
+        expected_gates = torch.stack(list(gradients.values()))
+        found = of_gates[:, : case.n_markers + 1].double()
+        assert float((found - expected_gates).norm()) <= TOLERANCE * float(expected_gates.norm()) + 1e-9
+        assert not of_gates[:, case.n_markers + 1 :].any()
         found = odds[slot, : case.n_sites].cpu().double()
         assert float((found - expected_odds).norm() / expected_odds.norm()) < TOLERANCE

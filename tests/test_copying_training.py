@@ -52,14 +52,15 @@ def test_an_interrupted_copying_group_ends_with_the_same_weights(
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    one = job(tmp_path, 1, n_sites=12)  # alleles at random: 16 states can do no more than learn the 18 haplotypes
-    settings = replace(COPYING, max_iterations=150, copying_iterations=150, crossing_probability=0.0)
+    one = job(tmp_path, 1, n_sites=12)  # alleles at random: the gates can do no more than find where the mosaics join
+    length = {"max_iterations": 150, "copying_iterations": 150}
+    settings = replace(COPYING, **length, crossing_probability=0.0, copying_rate=0.1, state_pieces=4)
     run = Runner("fused-cpu", CpuEngine, CpuCopyingEngine)
     train_region(one.data, settings, 1, one.folder, torch.device("cpu"), one.progress, run)
     state = CheckpointFile(one.folder / "copying.pt").read(torch.device("cpu"))
     assert state is not None
     losses = [row[2] for row in state["history"]]
-    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
 
 
 def test_a_region_with_a_copying_network_by_any_engine(tmp_path: Path) -> None:

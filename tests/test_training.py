@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -238,6 +239,15 @@ class TestRegionData:
             found[~data.is_marker] / CERTAIN, 0.75 * truth + 0.25 * expected.numpy(), atol=0.0026
         )
         assert np.array_equal(found[data.is_marker], np.where(alleles < 0, 2, alleles)[data.is_marker])
+
+    def test_training_haplotypes_are_coded_once_for_each_recipe(self) -> None:
+        settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
+        data = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20), settings)
+        first = data.training_bytes(settings, torch.device("cpu"))
+        assert data.training_bytes(replace(settings, learning_rate=1.0), torch.device("cpu")) is first
+        assert not np.array_equal(
+            data.training_bytes(replace(settings, soft_target_share=0.5), torch.device("cpu")), first
+        )
 
     def test_a_map_moves_the_crossovers(self) -> None:
         panel = random_panel(np.random.default_rng(0), n_samples=20)

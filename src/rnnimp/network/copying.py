@@ -1,10 +1,10 @@
 """A copying network in plain PyTorch: the reference for every faster way of running it.
 
-A haplotype is read as a mosaic of K learned states, as the copying model of Li & Stephens (2003) reads it as a mosaic
-of other haplotypes. What the states emit at markers and at imputed sites, and how readily they are entered and left at
-each gap between markers, are weights that training finds. With `e` what a state makes of a marker's allele, `q` how
-readily it is entered and `l` how readily it is left at a gap, a state's weight from the left, `f`, and from the right,
-`v`, follow
+A haplotype is read as a mosaic of K states, as the copying model of Li & Stephens (2003) reads it as a mosaic of other
+haplotypes. What the states emit at markers and at imputed sites is given (`training/states.py`); how readily they are
+entered and left at each gap between markers are weights that training finds. With `e` what a state makes of a marker's
+allele, `q` how readily it is entered and `l` how readily it is left at a gap, a state's weight from the left, `f`, and
+from the right, `v`, follow
 
     F_m = (f_m + q_m) * e_m,        f_m+1 = F_m / <l_m+1, F_m>,     f_0 = 0
     V_m = (v_m+1 + l_m+1) * e_m,    v_m   = V_m / <q_m, V_m>,       v_M = 0
@@ -21,42 +21,45 @@ l_k q_j.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.stack import gaps_of_sites
-from rnnimp.network.weights import GATE_STEP, ODDS_STEP, SHARE, SHARE_OF_MISSING
+from rnnimp.network.weights import GATE_STEP, ODDS_STEP, SHARE, Share
 from rnnimp.network.weights import LEAST_PROBABILITY as LEAST_PROBABILITY  # for the GPU kernels too
 
-_MOSAIC_PIECES = 5
-_FIRST_MARKER_ODDS, _FIRST_SITE_ODDS, _FIRST_LEAVING = 3.0, 4.0, -4.0
+_FIRST_LEAVING = -4.0
 
 
 class CopyingNetwork(nn.Module):
     """One copying network of a region: allele probabilities at the markers in, two logits a site out.
 
     Attributes:
-        emission: float32 (n_markers, n_states), log odds of a1.
+        emission: float32 (n_markers, n_states), log odds of a1; not trained.
+        site: float32 (n_sites, n_states), log odds of a1 at imputed sites; not trained.
         enter: float32 (n_markers + 1, n_states), log of q; a row a gap, the last is not read.
         leave: float32 (n_markers + 1, n_states), log of l; the first is not read.
-        site: float32 (n_sites, n_states), log odds of a1 at imputed sites.
 
     Args:
-        n_states: K.
-        n_markers: of the region.
+        emission: as above.
+        site: as above.
         gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
     """
 
+    emission: Tensor
+    site: Tensor
     gap: Tensor
 
-    def __init__(self, n_states: int, n_markers: int, gaps: NDArray[np.int64]) -> None:
+    def __init__(self, emission: Tensor, site: Tensor, gaps: NDArray[np.int64]) -> None:
         super().__init__()
-        self.emission = nn.Parameter(torch.zeros(n_markers, n_states))
-        self.enter = nn.Parameter(torch.zeros(n_markers + 1, n_states))
-        self.leave = nn.Parameter(torch.zeros(n_markers + 1, n_states))
-        self.site = nn.Parameter(torch.zeros(len(gaps), n_states))
+        n_markers, n_states = emission.shape
+        self.register_buffer("emission", emission)
+        self.register_buffer("site", site)
+        self.enter = nn.Parameter(torch.full((n_markers + 1, n_states), -math.log(n_states)))
+        self.leave = nn.Parameter(torch.full((n_markers + 1, n_states), _FIRST_LEAVING))
         self.register_buffer("gap", torch.as_tensor(gaps), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -120,38 +123,6 @@ def passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
     return torch.stack(of_gaps)
 
 
-def first_states(
-    alleles: NDArray[np.int8],
-    is_marker: NDArray[np.bool_],
-    crossovers: NDArray[np.float64],
-    n_states: int,
-    seed: int,
-) -> CopyingNetwork:
-    """A network that begins with mosaics of training haplotypes, so that no state is anyone's.
-
-    Args:
-        alleles: int8 (n_rows, n_haplotypes), -1 for missing.
-        is_marker: bool (n_rows,).
-        crossovers: float64 (n_rows - 1,), relative chance that one piece of a mosaic ends between a row and the next.
-        n_states: K.
-        seed: of what is drawn.
-    """
-    rng = np.random.default_rng(seed)
-    n_rows, n_haplotypes = alleles.shape
-    network = CopyingNetwork(n_states, int(np.count_nonzero(is_marker)), gaps_of_sites(is_marker))
-    ends = np.searchsorted(np.cumsum(crossovers) / crossovers.sum(), rng.random((_MOSAIC_PIECES - 1, n_states)))
-    piece = (np.arange(n_rows)[None, :, None] > np.sort(ends, axis=0)[:, None, :]).sum(axis=0)
-    source = rng.integers(0, n_haplotypes, (_MOSAIC_PIECES, n_states))
-    drawn = alleles[np.arange(n_rows)[:, None], source[piece, np.arange(n_states)[None, :]]]
-    side = np.where(drawn < 0, 0, 2 * drawn.astype(np.float32) - 1)
-    with torch.no_grad():
-        network.emission.copy_(torch.as_tensor(_FIRST_MARKER_ODDS * side[is_marker]))
-        network.site.copy_(torch.as_tensor(_FIRST_SITE_ODDS * side[~is_marker]))
-        network.enter.fill_(-np.log(n_states))
-        network.leave.fill_(_FIRST_LEAVING)
-    return network
-
-
 @torch.no_grad()
 def round_weights(network: CopyingNetwork) -> None:
     """Round the weights, in place, to what an exported graph can hold."""
@@ -181,6 +152,6 @@ def combined(logits: Tensor, copied: Tensor, inputs: Tensor) -> Tensor:
     return (1 - share) * logits + share * copied
 
 
-def share_of(missing: Tensor) -> Tensor:
+def share_of(missing: Tensor, share: Share = SHARE) -> Tensor:
     """The copying network's share in the final log odds, from the share of missing markers."""
-    return (SHARE + SHARE_OF_MISSING * missing).clamp(max=1)
+    return (share.with_all + share.of_missing * missing).clamp(max=1)

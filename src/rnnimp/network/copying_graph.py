@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from rnnimp.network.graph_writer import INPUT, GraphWriter
-from rnnimp.network.weights import GATE_STEP, ODDS_STEP, SHARE, SHARE_OF_MISSING, CopyingWeights
+from rnnimp.network.weights import GATE_STEP, ODDS_STEP, CopyingWeights, Share
 
 PREFIX = "copying_"
 LOGITS = PREFIX + "logits"
 """The last node's output: an `Add` of a product of a share and the recurrent networks' log odds, and of another."""
+SHARE_CONSTANTS = "share", "share_of_missing"
 
 _SITES_AT_ONCE = 8
 _FIRST_ROWS, _LAST_ROWS = (0, -1), (1, np.iinfo(np.int64).max)  # of the gaps, as a slice
@@ -39,7 +40,7 @@ def copying_part(weights: CopyingWeights, logits: str) -> GraphWriter:
     alt = graph.add("Gather", [columns, graph.constant("alt", np.array([1]))], axis=2)  # (n_markers, n_haplotypes, 1)
     known = _known(graph, alt, one)
     odds = _odds(graph, weights, _weights_of_gaps(graph, weights, _allele(graph, alt, known, one), one), one)
-    share = _share(graph, known, one)
+    share = _share(graph, weights.share, known, one)
     recurrent = graph.add("Mul", [graph.add("Sub", [one, share]), logits])
     graph.add("Add", [recurrent, graph.add("Mul", [share, odds])], output="logits")
     return graph
@@ -75,14 +76,13 @@ def _emissions(graph: GraphWriter, weights: CopyingWeights, one: str) -> str:
     return graph.add("Concat", [ref, alt, graph.add("Div", [ref, ref])], axis=1)  # 1 of a missing one
 
 
-def _share(graph: GraphWriter, known: str, one: str) -> str:
+def _share(graph: GraphWriter, share: Share, known: str, one: str) -> str:
     """(n_haplotypes, 1)."""
     missing = graph.add("Sub", [one, graph.add("ReduceMean", [known], axes=[0], keepdims=0)])
-    share, more = (
-        graph.constant(name, np.array([value], np.float32))
-        for name, value in (("share", SHARE), ("share_of_missing", SHARE_OF_MISSING))
+    least, more = (
+        graph.constant(name, np.array([value], np.float32)) for name, value in zip(SHARE_CONSTANTS, share, strict=True)
     )
-    return graph.add("Min", [one, graph.add("Add", [share, graph.add("Mul", [more, missing])])])
+    return graph.add("Min", [one, graph.add("Add", [least, graph.add("Mul", [more, missing])])])
 
 
 def _weights_of_gaps(graph: GraphWriter, weights: CopyingWeights, allele: str, one: str) -> str:

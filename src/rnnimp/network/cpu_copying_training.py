@@ -35,8 +35,15 @@ class _Shape(NamedTuple):
     n_haplotypes: int
 
 
+class _Gates(NamedTuple):
+    """Flat `[gap][state]`: the gradients of a network's gates."""
+
+    enter: Floats
+    leave: Floats
+
+
 class _Tables(NamedTuple):
-    """Flat `[marker, gap or site][state]`: a network's weights, or their gradients."""
+    """Flat `[marker, gap or site][state]`."""
 
     chance: Floats  # of a1, at markers
     enter: Floats  # q
@@ -135,11 +142,9 @@ def _run_tile(shape, first, n_rows, scratch, tables, alleles, first_sites, mean)
 
 
 @kernel
-def _back_from_sites(  # type: ignore
-    shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean, of_emits
-):  # fmt: skip
-    """Gradients of a gap's w, and of what the states emit at its sites."""
-    size, met, shares, slopes = shape.n_states, scratch.met, scratch.shares, scratch.slopes
+def _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean):  # type: ignore
+    """The gradient of a gap's w."""
+    size, met, shares = shape.n_states, scratch.met, scratch.shares
     for row in range(n_rows):
         inner = np.float32(0)
         for site in range(first_site, last_site):
@@ -150,13 +155,7 @@ def _back_from_sites(  # type: ignore
             slope = splat(-inner)
             for site in range(first_site, last_site):
                 slope = fma(load(tables.emits, site * size + state), shares[site * _ROWS + row], slope)
-            store(slopes, (gap * _ROWS + row) * size + state, slope)
-    for site in range(first_site, last_site):
-        for state in range(0, size, LANES):
-            emits = load(of_emits, site * size + state)
-            for row in range(n_rows):
-                emits = fma(load(met.weights, row * size + state), shares[site * _ROWS + row], emits)
-            store(of_emits, site * size + state, emits)
+            store(scratch.slopes, (gap * _ROWS + row) * size + state, slope)
 
 
 @kernel
@@ -177,37 +176,29 @@ def _join(shape, leave, gap, n_rows, side, other, scratch):  # type: ignore
 
 @kernel
 def _cross_back(  # type: ignore
-    shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_chance, of_enter, of_leave
+    shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
 ):  # fmt: skip
-    """From the gradient of f behind a marker to that before it, and to those of the weights on the way."""
+    """From the gradient of f behind a marker to that before it, and to those of the gates on the way."""
     size, half, carried, slopes = shape.n_states, np.float32(0.5), scratch.carried, scratch.slopes
     for state in range(0, size, LANES):
-        chances, enters, leaves = (
-            load(chance, marker * size + state), load(enter, near * size + state), load(leave, far * size + state)
-        )  # fmt: skip
-        sum_chance, sum_enter, sum_leave = (
-            load(of_chance, marker * size + state), load(of_enter, near * size + state),
-            load(of_leave, far * size + state),
-        )  # fmt: skip
+        chances, leaves = load(chance, marker * size + state), load(leave, far * size + state)
+        sum_enter, sum_leave = load(of_enter, near * size + state), load(of_leave, far * size + state)
         for row in range(n_rows):
-            here, there = near * _ROWS + row, far * _ROWS + row
+            there = far * _ROWS + row
             column, inner, scale = marker * shape.n_haplotypes + first + row, scratch.inner[row], side.scales[there]
             value = fma(leaves, -inner, load(carried, row * size + state)) * scale
-            entered = fma(load(side.weights, here * size + state), side.scales[here], enters)
-            sum_chance = fma(value * alleles.slope[column], entered, sum_chance)
             value = value * fma(chances, alleles.slope[column], splat(alleles.offset[column]))
             store(carried, row * size + state, value)
             sum_enter = sum_enter + value
             slope = fma(load(slopes, there * size + state), half, splat(-inner))
             sum_leave = fma(load(side.weights, there * size + state) * scale, slope, sum_leave)
-        store(of_chance, marker * size + state, sum_chance)
         store(of_enter, near * size + state, sum_enter)
         store(of_leave, far * size + state, sum_leave)
 
 
 @kernel
 def _pass_back(  # type: ignore
-    shape, chance, enter, leave, alleles, first, n_rows, side, other, scratch, of_chance, of_enter, of_leave, from_right
+    shape, chance, enter, leave, alleles, first, n_rows, side, other, scratch, of_enter, of_leave, from_right
 ):  # fmt: skip
     scratch.carried[:] = 0
     for step in range(shape.n_markers):
@@ -215,16 +206,14 @@ def _pass_back(  # type: ignore
         near, far = (marker + 1, marker) if from_right else (marker, marker + 1)
         _join(shape, leave, far, n_rows, side, other, scratch)
         _cross_back(
-            shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_chance, of_enter,
-            of_leave,
+            shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
         )  # fmt: skip
 
 
 @kernel
 def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, mean, of_mean, gradients):  # type: ignore
-    """Add to the gradients of all weights, from that of P(a1)."""
+    """Add to the gradients of the gates, from that of P(a1)."""
     chance, enter, leave, _ = tables
-    of_chance, of_enter, of_leave, of_emits = gradients
     left, right, size = scratch.left, scratch.right, _ROWS * shape.n_states
     _pass(shape, chance, enter, leave, alleles, first, n_rows, left, False)
     _pass(shape, chance, leave, enter, alleles, first, n_rows, right, True)
@@ -232,21 +221,20 @@ def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, 
         first_site, last_site = first_sites[gap], first_sites[gap + 1]
         if first_site < last_site:
             _meet(shape, tables, gap, n_rows, scratch)
-            _back_from_sites(
-                shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean, of_emits
-            )  # fmt: skip
+            _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean)
         else:
             scratch.slopes[gap * size : (gap + 1) * size] = 0
+    of_enter, of_leave = gradients
     _pass_back(
-        shape, chance, enter, leave, alleles, first, n_rows, left, right, scratch, of_chance, of_enter, of_leave, False
+        shape, chance, enter, leave, alleles, first, n_rows, left, right, scratch, of_enter, of_leave, False
     )  # fmt: skip
     _pass_back(
-        shape, chance, leave, enter, alleles, first, n_rows, right, left, scratch, of_chance, of_leave, of_enter, True
+        shape, chance, leave, enter, alleles, first, n_rows, right, left, scratch, of_leave, of_enter, True
     )  # fmt: skip
 
 
 class CpuCopyingEngine:
-    """A copying network's forward pass, differentiable in its parameters.
+    """A copying network's forward pass, differentiable in its gates.
 
     Args:
         network: on the CPU, in float32; it goes on holding the parameters.
@@ -258,6 +246,8 @@ class CpuCopyingEngine:
         # of each gap, and the number of all sites
         self.first_sites: NDArray[np.int64] = np.searchsorted(network.gap.numpy(), np.arange(len(network.enter) + 1))
         self._free: list[_Scratch] = []
+        n_states = _whole_vectors(network.enter.shape[1])
+        self.emitted = [_padded(torch.sigmoid(odds).numpy(), n_states) for odds in (network.emission, network.site)]
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
@@ -272,10 +262,8 @@ class CpuCopyingEngine:
         alt: Tensor = _Copied.apply(  # type: ignore[no-untyped-call]
             self,
             inputs[:, :, 1].numpy(),
-            torch.sigmoid(network.emission),
             network.enter.exp(),
             network.leave.exp(),
-            torch.sigmoid(network.site),
         )
         alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return torch.stack([(1 - alt).log(), alt.log()], dim=2)
@@ -296,28 +284,33 @@ class CpuCopyingEngine:
 
 
 class _Copied(torch.autograd.Function):
-    """P(a1), (n_sites, n_haplotypes), from P(a1) at markers, gates q and l, and what states emit at sites."""
+    """P(a1), (n_sites, n_haplotypes), from P(a1) at markers and the gates q and l."""
 
     @staticmethod
-    def forward(ctx: Any, engine: CpuCopyingEngine, alt: Floats, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, engine: CpuCopyingEngine, alt: Floats, *gates: Tensor) -> Tensor:
         n_haplotypes, n_markers = alt.shape
-        ctx.engine, ctx.n_states = engine, parameters[0].shape[1]
-        ctx.shape = _Shape(n_markers, -(-ctx.n_states // LANES) * LANES, n_haplotypes)
-        tables = _Tables(*(_padded(parameter.detach().numpy(), ctx.shape.n_states) for parameter in parameters))
-        mean = np.empty(len(parameters[-1]) * n_haplotypes, np.float32)
-        ctx.arguments = tables, _alleles(alt), engine.first_sites, mean
+        ctx.engine, ctx.n_states = engine, gates[0].shape[1]
+        ctx.shape = _Shape(n_markers, _whole_vectors(ctx.n_states), n_haplotypes)
+        enter, leave = (_padded(gate.detach().numpy(), ctx.shape.n_states) for gate in gates)
+        chance, emits = engine.emitted
+        mean = np.empty(int(engine.first_sites[-1]) * n_haplotypes, np.float32)
+        ctx.arguments = _Tables(chance, enter, leave, emits), _alleles(alt), engine.first_sites, mean
         engine.run(_run_tile, ctx.shape, [ctx.arguments] * len(_jobs(n_haplotypes)))
         return torch.from_numpy(mean.reshape(-1, n_haplotypes).copy())
 
     @staticmethod
     def backward(ctx: Any, *of_mean: Tensor) -> Any:
         of_sites = of_mean[0].contiguous().numpy().reshape(-1)
-        tables = ctx.arguments[0]
-        parts = [_Tables(*(np.zeros_like(table) for table in tables)) for _ in _jobs(ctx.shape.n_haplotypes)]
+        enter, leave = ctx.arguments[0].enter, ctx.arguments[0].leave
+        parts = [_Gates(np.zeros_like(enter), np.zeros_like(leave)) for _ in _jobs(ctx.shape.n_haplotypes)]
         ctx.engine.run(_run_tile_back, ctx.shape, [(*ctx.arguments, of_sites, part) for part in parts])
         sums = [sum(of_jobs[1:], of_jobs[0]) for of_jobs in zip(*parts, strict=True)]
         by_row = [torch.from_numpy(table).view(-1, ctx.shape.n_states)[:, : ctx.n_states] for table in sums]
         return None, None, *by_row
+
+
+def _whole_vectors(n_states: int) -> int:
+    return -(-n_states // LANES) * LANES
 
 
 def _jobs(n_haplotypes: int) -> list[range]:

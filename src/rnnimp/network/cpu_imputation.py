@@ -9,7 +9,7 @@ from rnnimp.network.cpu_heads import logits_of_states
 from rnnimp.network.cpu_mixing import join, pack_joining
 from rnnimp.network.cpu_stack import forward, pack
 from rnnimp.network.graph import FoldedNetwork
-from rnnimp.network.weights import Floats, copying_share
+from rnnimp.network.weights import SHARE, Floats
 
 
 class KernelEngine:
@@ -31,6 +31,7 @@ class KernelEngine:
         n_units = sum(stack.shape.n_units for stack in self._stacks)
         self._joining, self._n_mixed = pack_joining(network.joining, n_units), network.head.shape[1] - n_units
         self._copying = None if network.copying is None else pack_copying(network.copying)
+        self._share = SHARE if network.copying is None else network.copying.share
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     def __call__(self, inputs: Floats) -> Floats:
@@ -48,7 +49,7 @@ class KernelEngine:
         logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
         if self._copying is not None:
             certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)
-            share = copying_share((1 - certain / self.n_markers).astype(np.float32))
+            share = self._share.at((1 - certain / self.n_markers).astype(np.float32))
             logits = (1 - share) * logits + share * copied_odds(self._copying, alleles)[:, : len(alleles)]
         with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
             alt: Floats = np.reciprocal(1 + np.exp(-logits))

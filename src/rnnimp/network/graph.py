@@ -27,6 +27,7 @@ from rnnimp.network.weights import (
     Floats,
     JoiningWeights,
     LayerWeights,
+    Share,
     StackWeights,
 )
 
@@ -158,7 +159,9 @@ class _Walk:
         n_markers, n_states = len(network.stacks[0].features), arrays["site"].shape[1]
         rows = {"emission": n_markers, "enter": n_markers + 1, "leave": n_markers + 1, "site": len(network.gaps)}
         _require(all(arrays[name].shape == (rows[name], n_states) for name in names), "weights of each state")
-        weights = CopyingWeights(**arrays, gaps=network.gaps)
+        shares = [self._constants[copying_graph.PREFIX + name] for name in copying_graph.SHARE_CONSTANTS]
+        _require(all(share.shape == (1,) and 0 <= share[0] < np.inf for share in shares), "shares")
+        weights = CopyingWeights(**arrays, gaps=network.gaps, share=Share(*(float(share[0]) for share in shares)))
         part = copying_graph.copying_part(weights, self._recurrent_logits())
         for node in part.nodes:
             _require(_plain(self._makers[node.output[0]]) == _plain(node), f"another {node.op_type}")

@@ -1,7 +1,6 @@
 """Copying networks of many regions, trained together on a GPU: the parameters in one array, a row a network.
 
-A row holds `emission` (M, C), `enter` (M + 1, C), `leave` (M + 1, C) and `site` (S, C) of `CopyingNetwork`, each padded
-to the most markers M and sites S of any network.
+A row holds `enter` (M + 1, C), then `leave` (M + 1, C) of `CopyingNetwork`, padded to the most markers M of any.
 """
 
 from __future__ import annotations
@@ -61,9 +60,10 @@ class StackedCopying:
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        self.sizes = [n_states * count for count in (n_markers, n_markers + 1, n_markers + 1, n_sites)]
-        self.parameters = zeros(n_networks, sum(self.sizes))
-        self.gradients = zeros(n_networks, sum(self.sizes))
+        self.parameters = zeros(n_networks, 2 * (n_markers + 1) * n_states)
+        self.gradients = zeros(*self.parameters.shape)
+        self._chance = zeros(n_networks, n_markers, n_states)
+        self._emits = zeros(n_networks, n_sites, n_states)
         self.site_weights = zeros(n_networks, n_sites)
         self.lengths = zeros(n_networks, dtype=torch.int32)
         self.site_counts = zeros(n_networks, dtype=torch.int32)
@@ -80,8 +80,6 @@ class StackedCopying:
         self._d_weight = zeros(n_networks, n_markers + 1, n_haplotypes, n_states, dtype=operand)
         self._flow = zeros(2, n_networks, n_markers, n_haplotypes, n_states, dtype=operand)
         self._d_gates = zeros(2, n_networks, n_markers + 1, n_states)
-        self._d_chance = zeros(2, n_networks, n_markers, n_states)
-        self._d_emits = zeros(n_networks, n_sites, n_states)
 
     def place(self, slot: int, network: CopyingNetwork, site_weights: Tensor) -> None:
         """Put a network into a slot.
@@ -94,31 +92,34 @@ class StackedCopying:
         n_markers, n_sites = len(network.emission), len(network.gap)
         self.parameters[slot] = self.row(network)
         self.gradients[slot] = 0
+        self._chance[slot, :n_markers] = torch.sigmoid(network.emission)
+        self._emits[slot, :n_sites] = torch.sigmoid(network.site)
         self.site_weights[slot, :n_sites] = site_weights.to(self.parameters.device)
         self.lengths[slot], self.site_counts[slot] = n_markers, n_sites
         self.first_site[slot] = n_sites
         edges = torch.arange(n_markers + 2, device=network.gap.device)
         self.first_site[slot, : n_markers + 2] = torch.searchsorted(network.gap, edges).to(torch.int32)
-        for array in (self._loss, self._d_emits):
-            array[slot] = 0
+        self._loss[slot] = 0
         self._d_gates[:, slot] = 0
-        self._d_chance[:, slot] = 0
 
     def row(self, network: CopyingNetwork) -> Tensor:
         """A network's parameters as a row, on the device."""
         row = torch.zeros_like(self.parameters[0])
-        for part, own in zip(self._parts(row[None]), _arrays(network), strict=True):
+        for part, own in zip(self.gates(row[None]), (network.enter, network.leave), strict=True):
             part[0, : len(own)] = own.detach()
         return row
 
     def write_back(self, row: Tensor, network: CopyingNetwork) -> None:
         """Give a network a row's parameters."""
-        for part, own in zip(self._parts(row[None].cpu()), _arrays(network), strict=True):
+        for part, own in zip(self.gates(row[None].cpu()), (network.enter, network.leave), strict=True):
             own.data.copy_(part[0, : len(own)])
 
-    def _parts(self, rows: Tensor) -> list[Tensor]:
-        """Views of the four arrays of rows, each (n_rows, length, n_states)."""
-        return [part.view(len(rows), -1, self.n_states) for part in torch.split(rows, self.sizes, dim=1)]
+    def gates(self, rows: Tensor) -> Tensor:
+        """`enter` and `leave` of rows, a view, (2, n_rows, n_markers + 1, n_states)."""
+        return rows.view(len(rows), 2, self.n_markers + 1, self.n_states).transpose(0, 1)
+
+    def _q_and_l(self) -> Tensor:
+        return self.gates(self.parameters).exp().contiguous()
 
     def train(self) -> Tensor:
         """Loss and gradients of the batch in `alt` and `truth`.
@@ -126,29 +127,24 @@ class StackedCopying:
         Returns:
             float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
         """
-        chance, gates, emits = self._tables()
-        self._forward(chance, gates, self.alt)
-        self._heads(gates, emits, self.n_haplotypes, self._slopes, trains=True)
+        gates = self._q_and_l()
+        self._forward(gates, self.alt)
+        self._heads(gates, self.n_haplotypes, self._slopes, trains=True)
         shape = self.n_networks, self.n_markers, self.n_haplotypes
         sizes = {"C": self.n_states, "CHUNK": self._chunk, "TILE": self.tuning.head_tile}
         grid = (self.n_markers + 1, self.n_networks, self.n_states // self._chunk)
-        kernels.head_gradients[grid](
-            self._states, gates, emits, self.first_site, self._slopes, self._inner, self._d_weight, self._d_emits,
-            self.lengths, *shape, self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._operand, **sizes,
+        kernels.weight_gradients[grid](
+            self._emits, self.first_site, self._slopes, self._inner, self._d_weight, self.lengths, *shape,
+            self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._operand, **sizes,
         )  # fmt: skip
         kernels.pass_backward[self._pass_grid(self.n_haplotypes)](
-            self.alt, chance, gates, self._states, self._scale, self._d_weight, self._flow, self._sums, self.lengths,
-            *shape, **self._pass_sizes,
+            self.alt, self._chance, gates, self._states, self._scale, self._d_weight, self._flow, self._sums,
+            self.lengths, *shape, **self._pass_sizes,
         )  # fmt: skip
-        kernels.state_gradients[grid](
-            self.alt, chance, gates, self._states, self._d_weight, self._flow, self._sums, self._d_gates,
-            self._d_chance, self.lengths, *shape, **sizes,
-        )  # fmt: skip
-        of_emission, of_enter, of_leave, of_site = self._parts(self.gradients)
-        of_emission.copy_(self._d_chance.sum(0))
-        of_enter.copy_(self._d_gates[0] * gates[0])
-        of_leave.copy_(self._d_gates[1] * gates[1])
-        of_site.copy_(self._d_emits * emits * (1 - emits))
+        kernels.gate_gradients[grid](
+            self._states, self._d_weight, self._flow, self._sums, self._d_gates, self.lengths, *shape, **sizes
+        )
+        self.gates(self.gradients).copy_(self._d_gates * gates)
         return self._loss.sum(1)
 
     def log_odds(self, alt: Tensor) -> Tensor:
@@ -160,26 +156,21 @@ class StackedCopying:
         Returns:
             float32 (n_networks, n_sites, n_haplotypes).
         """
-        chance, gates, emits = self._tables()
-        self._forward(chance, gates, alt)
+        gates = self._q_and_l()
+        self._forward(gates, alt)
         odds = torch.zeros(self.n_networks, self.n_sites, alt.shape[2], device=alt.device)
-        self._heads(gates, emits, alt.shape[2], odds, trains=False)
+        self._heads(gates, alt.shape[2], odds, trains=False)
         return odds
 
-    def _tables(self) -> tuple[Tensor, Tensor, Tensor]:
-        """`chance`, `gates` and `emits` as the kernels read them."""
-        emission, enter, leave, site = self._parts(self.parameters)
-        return torch.sigmoid(emission), torch.stack([enter, leave]).exp_(), torch.sigmoid(site)
-
-    def _forward(self, chance: Tensor, gates: Tensor, alt: Tensor) -> None:
+    def _forward(self, gates: Tensor, alt: Tensor) -> None:
         kernels.pass_forward[self._pass_grid(alt.shape[2])](
-            alt, chance, gates, self._states, self._scale, self.lengths, self.n_networks, self.n_markers,
+            alt, self._chance, gates, self._states, self._scale, self.lengths, self.n_networks, self.n_markers,
             alt.shape[2], **self._pass_sizes,
         )  # fmt: skip
 
-    def _heads(self, gates: Tensor, emits: Tensor, n_haplotypes: int, out: Tensor, trains: bool) -> None:
+    def _heads(self, gates: Tensor, n_haplotypes: int, out: Tensor, trains: bool) -> None:
         kernels.copied_heads[self.n_markers + 1, self.n_networks](
-            self._states, gates, emits, self.truth, self.site_weights, self.first_site, out, out, self._inner,
+            self._states, gates, self._emits, self.truth, self.site_weights, self.first_site, out, out, self._inner,
             self._loss, self.lengths, self.site_counts, self.n_networks, self.n_markers, n_haplotypes, self.n_sites,
             C=self.n_states, CHUNK=self._chunk, TILE=self.tuning.head_tile, SITES=SITES_AT_ONCE, TRAINS=trains,
         )  # fmt: skip
@@ -199,7 +190,3 @@ class StackedCopying:
     def _pass_sizes(self) -> dict[str, object]:
         sizes = {"C": self.n_states, "TILE": self._pass_tile, "num_warps": self.tuning.pass_warps}
         return sizes | {"OPERAND": self._operand}
-
-
-def _arrays(network: CopyingNetwork) -> tuple[Tensor, ...]:
-    return network.emission, network.enter, network.leave, network.site

@@ -82,13 +82,13 @@ class _TorchCopying:
         self._chance, self._enter, self._leave = (
             torch.from_numpy(table).to(device) for table in (weights.chance(), weights.entering(), weights.leaving())
         )
-        self._gaps = np.unique(weights.gaps)
+        self._share, self._gaps = weights.share, np.unique(weights.gaps)
         rows = np.searchsorted(weights.gaps, self._gaps)[1:].tolist()
         self._emits = [torch.tensor_split(torch.from_numpy(table).to(device), rows) for table in weights.emits()]
 
     def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
         """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
-        share = share_of(1 - is_certain(alt).float().mean(0)[:, 0])
+        share = share_of(1 - is_certain(alt).float().mean(0)[:, 0], self._share)
         copied = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
         return (1 - share) * odds + share * copied
 

@@ -29,8 +29,6 @@ LEAST_PROBABILITY = 1e-5
 """Of either allele at a site, whatever a copying network's states emit."""
 ODDS_STEP, GATE_STEP = 1 / 16, 1 / 8
 """An exported copying weight is a whole number of these, from -127 to 127: of log odds, and of log q and log l."""
-SHARE, SHARE_OF_MISSING = 0.35, 3.0
-"""Of the copying network in the final log odds, and what a share of missing markers adds to it."""
 
 
 class LayerWeights(NamedTuple):
@@ -78,6 +76,27 @@ class JoiningWeights(NamedTuple):
     bias: Floats
 
 
+class Share(NamedTuple):
+    """How much the copying network counts in the final log odds.
+
+    Attributes:
+        with_all: where no marker is missing.
+        of_missing: what is added for each share of markers that is missing, up to 1 in all.
+    """
+
+    with_all: float
+    of_missing: float
+
+    def at(self, missing: Floats) -> Floats:
+        """Of float32 shares of missing markers."""
+        share: Floats = np.minimum(np.float32(1), np.float32(self.with_all) + np.float32(self.of_missing) * missing)
+        return share
+
+
+SHARE = Share(0.4, 1.5)
+"""Of the models that are trained now."""
+
+
 @dataclass(frozen=True, eq=False)
 class CopyingWeights:
     """An exported copying network (`copying.py`): whole numbers of `ODDS_STEP` and `GATE_STEP`.
@@ -90,6 +109,7 @@ class CopyingWeights:
         leave: int8 (n_markers + 1, n_states), log of l; the first row is not read.
         site: int8 (n_sites, n_states), log odds of a1 at imputed sites.
         gaps: int64 (n_sites,), markers before each site; they do not go down.
+        share: in the final log odds.
     """
 
     emission: NDArray[np.int8]
@@ -97,6 +117,7 @@ class CopyingWeights:
     leave: NDArray[np.int8]
     site: NDArray[np.int8]
     gaps: NDArray[np.int64]
+    share: Share = SHARE
 
     def chance(self) -> Floats:
         """float32 (n_markers, n_states), P(a1) that a state emits at a marker."""
@@ -126,13 +147,3 @@ def _of_levels(levels: NDArray[np.int8], step: float, function: Callable[..., ND
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
     result: NDArray[np.float64] = 1 / (1 + np.exp(-odds))
     return result
-
-
-def copying_share(missing: Floats) -> Floats:
-    """The copying network's share in the final log odds.
-
-    Args:
-        missing: float32, share of missing markers.
-    """
-    share: Floats = np.minimum(np.float32(1), np.float32(SHARE) + np.float32(SHARE_OF_MISSING) * missing)
-    return share

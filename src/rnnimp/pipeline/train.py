@@ -49,6 +49,12 @@ def train(
     engine = resolve_engine(options.engine, devices[0], settings)
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
+    if settings.n_states:
+        logger.info(
+            "the models will hold recombined stretches of training haplotypes, %d a state and region, which whoever "
+            "has the models can read; --num-states 0 trains without",
+            settings.state_pieces,
+        )
     work = Work(prefixes, str(output_prefix), settings, options, engine)
     prepare_folders(work, numbers)
     failed: dict[int, str] = {}

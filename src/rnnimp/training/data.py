@@ -103,12 +103,22 @@ class RegionData:
         return crossover_weights(self.panel.sites.positions, settings.recombination_rate, settings.effective_size)
 
     def training_bytes(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
-        """The training haplotypes, uint8 (n_rows, n_haplotypes), coded as this module says.
+        """The training haplotypes, uint8 (n_rows, n_haplotypes), coded as this module says; made once for all networks.
 
         Args:
             settings: the recipe.
             device: where the copying model runs, if the recipe has one.
         """
+        recipe = settings.soft_target_share, settings.copying_size, settings.copying_error, settings.seed
+        if recipe not in self._coded:
+            self._coded[recipe] = self._code(settings, device)
+        return self._coded[recipe]
+
+    @cached_property
+    def _coded(self) -> dict[tuple[float, ...], NDArray[np.uint8]]:
+        return {}
+
+    def _code(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
         alleles = self.panel.alleles[:, haplotype_columns(self.training)]
         coded = np.where(alleles < 0, MISSING, alleles).astype(np.uint8)
         targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]

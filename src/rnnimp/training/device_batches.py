@@ -74,13 +74,10 @@ class Batches:
         frequency = np.full((n, stacked.n_markers), 0.5, dtype=np.float32)
         self.validation_alt = torch.zeros(n, stacked.n_markers, len(validation[0]), device=device)
         self.validation_truth = torch.zeros(n, stacked.n_sites, len(validation[0]), dtype=torch.int8, device=device)
-        made: dict[int, NDArray[np.uint8]] = {}  # slots of one region share them
         for slot, job in enumerate(jobs):
             data = job.data
-            if job.number not in made:
-                made[job.number] = data.training_bytes(settings, device)
             own, is_marker = len(data.panel.sites), data.is_marker
-            panel[slot, :own, : len(training[slot])] = made[job.number]
+            panel[slot, :own, : len(training[slot])] = data.training_bytes(settings, device)
             dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
             crossings[slot, 1:own] = _cumulative(data.crossover_weights(settings))
             markers = np.count_nonzero(is_marker)

@@ -9,6 +9,7 @@ from rnnimp.errors import SettingsError
 from rnnimp.network.stack import NetworkSettings
 
 DEFAULT_SEED = 3141592653
+LEAST_STATES = 16
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class TrainingSettings:
         soft_target_share: share of the copying model's expectation in a training target; the rest is the true allele.
         copying_size: the copying model's effective population size.
         copying_error: its probability that an allele differs from the copied one.
-        n_states: of the copying network, a power of two from 16 on; 0 for no such network.
+        n_states: of the copying network, a power of two from 16 on, where there are so many training haplotypes; 0 for
+            no such network.
+        state_pieces: training haplotypes that a state is a mosaic of.
         copying_iterations: of its training, but no more than of the others'.
         copying_rate: its highest learning rate.
         gamma_copying: exponent of the MAF in its site weights.
@@ -96,15 +99,24 @@ class TrainingSettings:
     copying_size: float = 3e5
     copying_error: float = 1e-3
     n_states: int = 0
-    copying_iterations: int = 1000
+    state_pieces: int = 2
+    copying_iterations: int = 300
     copying_rate: float = 0.1
     gamma_copying: float = -0.5
     copying_hidden: float = 0.5
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
-        at_least_one = ("batch_size", "max_iterations", "validation_samples", "evaluate_every", "clip_window")
-        for name in (*at_least_one, "patience", "smallest_patience", "redraw_every", "copying_iterations"):
+        of_batches = "batch_size", "validation_samples", "redraw_every", "state_pieces"
+        of_time = (
+            "max_iterations",
+            "evaluate_every",
+            "clip_window",
+            "patience",
+            "smallest_patience",
+            "copying_iterations",
+        )
+        for name in (*of_batches, *of_time):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
         positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate", "hidden_power")
@@ -120,7 +132,7 @@ class TrainingSettings:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
         if self.schedule not in ("halving", "cosine"):
             raise SettingsError(f"schedule must be halving or cosine, found '{self.schedule}'")
-        if self.n_states and (self.n_states < 16 or self.n_states & (self.n_states - 1)):
+        if self.n_states and (self.n_states < LEAST_STATES or self.n_states & (self.n_states - 1)):
             raise SettingsError(f"n_states must be 0 or a power of two from 16 on, found {self.n_states}")
         if self.seed < 0:
             raise SettingsError(f"the seed must be 0 or more, found {self.seed}")
@@ -168,7 +180,7 @@ ACCURATE = TrainingSettings(
     redraw_every=1,
     hidden_markers=0.06,
     n_mixed=64,
-    n_states=1024,
+    n_states=2048,
     schedule="cosine",
     warm_up=200,
     weight_decay=0.05,

@@ -16,14 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.copying import CopyingNetwork, combined, first_states, round_weights
+from rnnimp.network.copying import CopyingNetwork, combined, round_weights
 from rnnimp.network.stack import HybridHead, ImputationNetwork
 from rnnimp.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.loss import site_weights
-from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
+from rnnimp.training.states import first_states
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
 NETWORKS = ("higher", "lower", "hybrid", "copying")
@@ -177,10 +178,12 @@ def draw_network(
 
 
 def draw_copying(data: RegionData, settings: TrainingSettings, number: int) -> CopyingNetwork:
-    """A region's copying network with its first weights, on the CPU."""
+    """A region's copying network before training, on the CPU."""
     alleles = data.panel.alleles[:, haplotype_columns(data.training)]
     seed = network_seed(settings.seed, number, "copying")
-    return first_states(alleles, data.is_marker, data.crossover_weights(settings), settings.n_states, seed)
+    n_states = min(settings.n_states, max(LEAST_STATES, 1 << (alleles.shape[1].bit_length() - 1)))
+    crossovers = data.crossover_weights(settings)
+    return first_states(alleles, data.is_marker, crossovers, n_states, settings.state_pieces, seed)
 
 
 def trained_networks(settings: TrainingSettings) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class CopyingGroup(Group):
     def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
         self.networks = [draw_copying(job.data, settings, job.number) for job in jobs]
         self.stacked = StackedCopying(
-            settings.n_states,
+            self.networks[0].enter.shape[1],
             len(jobs),
             max(len(network.emission) for network in self.networks),
             max(len(network.gap) for network in self.networks),

@@ -177,58 +177,43 @@ def copied_heads(
 
 
 @triton.jit
-def head_gradients(
-    states, gates, emits, first_site, slopes, inner, d_weight, d_emits, lengths, K, M, N, S,
+def weight_gradients(
+    emits, first_site, slopes, inner, d_weight, lengths, K, M, N, S,
     C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of w and of what states emit at sites. A program owns a gap and some states."""
+    """The gradient of w. A program owns a gap and some states."""
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)
     own = tl.program_id(2) * CHUNK + tl.arange(0, CHUNK)
-    length = tl.load(lengths + network)
-    if gap <= length:
+    if gap <= tl.load(lengths + network):
         begin = tl.load(first_site + network * (M + 2) + gap)
         end = tl.load(first_site + network * (M + 2) + gap + 1)
-        d_gap = d_weight + (network * (M + 1) + gap) * N * C
+        of_gap = network * (M + 1) + gap
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
-            base = tl.load(inner + (network * (M + 1) + gap) * N + rows, mask=rows < N, other=0.0)
+            is_row = rows < N
+            base = tl.load(inner + of_gap * N + rows, mask=is_row, other=0.0)
             slope = tl.zeros((TILE, CHUNK), tl.float32) - base[:, None]
             for block in range(begin, end, SITES):
                 sites = block + tl.arange(0, SITES)
                 is_site = sites < end
-                here = (rows < N)[:, None] & is_site[None, :]
+                here = is_row[:, None] & is_site[None, :]
                 each = tl.load(slopes + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0.0)
                 at = (network * S + sites[:, None]) * C + own[None, :]
                 slope = tl.dot(each, tl.load(emits + at, mask=is_site[:, None], other=0.0), acc=slope)
-            at = rows[:, None] * C + own[None, :]
-            tl.store(d_gap + at, slope.to(OPERAND), mask=(rows < N)[:, None])
-        for block in range(begin, end, SITES):
-            sites = block + tl.arange(0, SITES)
-            is_site = sites < end
-            total = tl.zeros((SITES, CHUNK), tl.float32)
-            for start in range(0, N, TILE):
-                rows = start + tl.arange(0, TILE)
-                is_row = rows < N
-                weight = _weights(states, gates, network, gap, length, rows, is_row, own, K, M, N, C)
-                here = is_row[None, :] & is_site[:, None]
-                each = tl.load(slopes + (network * S + sites[:, None]) * N + rows[None, :], mask=here, other=0.0)
-                total = tl.dot(each, weight, acc=total)
-            at = (network * S + sites[:, None]) * C + own[None, :]
-            tl.store(d_emits + at, total, mask=is_site[:, None])
+            at = (of_gap * N + rows[:, None]) * C + own[None, :]
+            tl.store(d_weight + at, slope.to(OPERAND), mask=is_row[:, None])
 
 
 @triton.jit
-def state_gradients(
-    alt, chance, gates, states, d_weight, flow, sums, d_gates, d_chance, lengths, K, M, N,
-    C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr,
-):  # fmt: skip
-    """Gradients of q and l at a gap, and of the log odds that both passes emit by, at a gap for some states.
+def gate_gradients(
+    states, d_weight, flow, sums, d_gates, lengths, K, M, N, C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr
+):
+    """Gradients of q and l. A program owns a gap and some states.
 
     Args:
         sums: see `pass_backward`.
         d_gates: float32 (2, K, M + 1, C), receives the gradient of q and l.
-        d_chance: float32 (2, K, M, C), receives that of the log odds, a pass each.
     """
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)
@@ -238,12 +223,7 @@ def state_gradients(
         has_left, has_right = gap > 0, gap < length
         of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
         after, before = network * M + gap, (K + network) * M + gap - 1  # a gap's markers: pass from left, from right
-        enter = tl.load(gates + of_left * C + own)[None, :]
-        leave = tl.load(gates + of_right * C + own)[None, :]
-        left_chance = tl.load(chance + (network * M + gap) * C + own, mask=has_right & (own < C), other=0.5)
-        right_chance = tl.load(chance + (network * M + gap - 1) * C + own, mask=has_left & (own < C), other=0.5)
         d_enter, d_leave = tl.zeros((CHUNK,), tl.float32), tl.zeros((CHUNK,), tl.float32)
-        d_left, d_right = tl.zeros((CHUNK,), tl.float32), tl.zeros((CHUNK,), tl.float32)
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
             is_row = rows < N
@@ -258,13 +238,5 @@ def state_gradients(
             right_sum = tl.load(sums + of_right * N + rows, mask=is_row & has_right, other=0.0)[:, None]
             d_enter += tl.sum(to_left + right * (0.5 * slope - right_sum), axis=0)
             d_leave += tl.sum(to_right + left * (0.5 * slope - left_sum), axis=0)
-            allele = tl.load(alt + (network * M + gap) * N + rows, mask=is_row & has_right, other=0.5)
-            differs = tl.where((allele == 0.0) | (allele == 1.0), 1.0, 0.0)[:, None]
-            d_left += tl.sum(to_left * (left + enter) * differs * (allele[:, None] - left_chance[None, :]), axis=0)
-            allele = tl.load(alt + (network * M + gap - 1) * N + rows, mask=is_row & has_left, other=0.5)
-            differs = tl.where((allele == 0.0) | (allele == 1.0), 1.0, 0.0)[:, None]
-            d_right += tl.sum(to_right * (right + leave) * differs * (allele[:, None] - right_chance[None, :]), axis=0)
         tl.store(d_gates + of_left * C + own, d_enter)
         tl.store(d_gates + of_right * C + own, d_leave)
-        tl.store(d_chance + after * C + own, d_left, mask=has_right & (own < C))
-        tl.store(d_chance + before * C + own, d_right, mask=has_left & (own < C))

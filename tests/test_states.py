@@ -1,0 +1,99 @@
+"""The states that a copying network begins with: which haplotypes are chosen, and how they recombine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnimp.training.states import distinct_haplotypes, first_states, recombined
+
+
+def test_haplotypes_unlike_the_others_are_chosen_first() -> None:
+    rng = np.random.default_rng(1)
+    common, rare = rng.integers(0, 2, (60, 1)), rng.integers(0, 2, (60, 6))
+    markers = np.concatenate([np.repeat(common, 94, axis=1), rare], axis=1).astype(np.int8)
+    chosen = distinct_haplotypes(markers, 7, rng)
+    assert set(range(94, 100)) <= set(chosen.tolist())
+    assert sum(haplotype < 94 for haplotype in chosen) == 1
+
+
+def worth_of(markers: np.ndarray, chosen: list[int], haplotype: int) -> float:
+    """What one more haplotype is worth, by comparing it with every one chosen, window by window."""
+    n_markers, worth = len(markers), 0.0
+    for half in (10, 20, 40):
+        for middle in range(0, n_markers + 1, 4):
+            window = markers[max(middle - half, 0) : middle + half]
+            same = sum(bool((window[:, other] == window[:, haplotype]).all()) for other in chosen)
+            worth += 1 / (1 + same)
+    return worth
+
+
+def test_each_choice_is_the_best_there_is() -> None:
+    rng = np.random.default_rng(3)
+    ancestors = rng.integers(0, 2, (50, 4))
+    markers = ancestors[np.arange(50)[:, None], rng.integers(0, 4, (5, 20)).repeat(10, axis=0)].astype(np.int8)
+    chosen = distinct_haplotypes(markers, 12, rng).tolist()
+    for count, haplotype in enumerate(chosen):
+        before = chosen[:count]
+        best = max(worth_of(markers, before, other) for other in range(20) if other not in before)
+        assert worth_of(markers, before, haplotype) == pytest.approx(best)
+
+
+def test_where_there_are_too_few_haplotypes_they_are_repeated() -> None:
+    rng = np.random.default_rng(1)
+    chosen = distinct_haplotypes(rng.integers(0, 2, (30, 3)).astype(np.int8), 8, rng)
+    assert np.bincount(chosen).tolist() in ([3, 3, 2], [3, 2, 3], [2, 3, 3])
+
+
+@pytest.mark.parametrize("n_pieces", [1, 2, 4])
+def test_states_are_mosaics_that_hold_every_haplotype_at_every_row(n_pieces: int) -> None:
+    rng = np.random.default_rng(2)
+    chosen = rng.permutation(100)[:32]
+    source = recombined(chosen, np.ones(199), n_pieces, rng)
+    assert source.shape == (200, 32)
+    assert (np.sort(source, axis=1) == np.sort(chosen)).all()
+    joints = (source[1:] != source[:-1]).sum(axis=0)
+    assert joints.max() <= n_pieces - 1
+    assert joints.sum() >= 0.8 * 32 * (n_pieces - 1)  # two exchanges of a state can fall on one place
+
+
+def test_joints_fall_where_crossovers_do() -> None:
+    crossovers = np.where(np.arange(99) == 70, 1.0, 0.0)
+    source = recombined(np.arange(16), crossovers, 2, np.random.default_rng(1))
+    assert (source[:71] == source[0]).all()
+    assert (source[71:] != source[0]).all()
+
+
+def test_first_states_emit_the_alleles_of_their_haplotypes() -> None:
+    rng = np.random.default_rng(2)
+    alleles = rng.integers(-1, 2, (40, 24)).astype(np.int8)
+    is_marker = np.arange(40) % 3 == 0
+    network = first_states(alleles, is_marker, np.ones(39), 16, 1, seed=1)
+    odds = np.empty((40, 16))
+    odds[is_marker], odds[~is_marker] = network.emission / 3, network.site / 6
+    expected = np.where(alleles < 0, 0, 2 * alleles - 1)
+    assert all((odds[:, [state]] == expected).all(axis=0).any() for state in range(16))
+    assert network.leave.unique().tolist() == [-4]
+
+
+def test_a_state_is_easily_left_where_its_pieces_join() -> None:
+    rng = np.random.default_rng(4)
+    alleles = rng.integers(0, 2, (60, 16)).astype(np.int8)
+    is_marker = np.arange(60) % 2 == 0
+    network = first_states(alleles, is_marker, np.ones(59), 16, 2, seed=1)
+    leave, odds = network.leave.detach().numpy(), np.empty((60, 16))
+    odds[is_marker], odds[~is_marker] = network.emission / 3, network.site / 6
+    for state in range(16):
+        (gap,) = np.flatnonzero(leave[:, state] == 0)
+        left, right = odds[: 2 * gap, state], odds[2 * gap :, state]  # up to the last marker before the gap, and on
+        whole = 2 * alleles - 1
+        assert (whole[: 2 * gap - 1] == left[:-1, None]).all(axis=0).any()
+        assert (whole[2 * gap :] == right[:, None]).all(axis=0).any()
+
+
+def test_a_joint_beyond_the_markers_changes_no_gate() -> None:
+    is_marker = np.array([False, False, True, True, False, False])
+    for place in (0, 4):
+        crossovers = np.where(np.arange(5) == place, 1.0, 0.0)
+        network = first_states(np.eye(6, 16, dtype=np.int8), is_marker, crossovers, 16, 2, seed=1)
+        assert network.leave.unique().tolist() == [-4]
