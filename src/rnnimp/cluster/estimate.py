@@ -15,7 +15,7 @@ _SECONDS_A_REGION = 5.0
 _SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.001005, "gpu reference": 0.0677}
 """Of one network of `_MEASURED`: CPU on one thread; fused on a GPU with `GPU_REGIONS_AT_ONCE` regions at once."""
 
-_COPYING_SECONDS = {"cpu fused": 1.1, "cpu reference": 27.0, "gpu fused": 0.0039, "gpu reference": 0.1}
+_COPYING_SECONDS = {"cpu fused": 0.8, "cpu reference": 21.0, "gpu fused": 0.0026, "gpu reference": 0.1}
 """Of an iteration of a copying network of 1,024 states with the markers and the batch of `_MEASURED`; the last one is
 not measured but told from its 6,000 launches."""
 

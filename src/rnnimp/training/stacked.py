@@ -219,7 +219,7 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     recurrent = 2 * n_markers * n_haplotypes * settings.n_units * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
-    copying = (5 * n_markers * 2 + n_rows * 4) * n_haplotypes * settings.n_states if settings.n_states else 0
+    copying = 5 * (n_markers + 1) * n_haplotypes * settings.n_states * 2 + 12 * n_rows * settings.n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), copying))))
 
