@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rnnimp.network.copying import CopyingNetwork
 from rnnimp.network.stack import gaps_of_sites
+from rnnimp.panel import alt_frequency
 
 _MARKER_ODDS, _SITE_ODDS = 3.0, 6.0
 _LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
@@ -32,7 +33,7 @@ def first_states(
     """A copying network before training.
 
     Args:
-        alleles: int8 (n_rows, n_haplotypes), -1 for missing, which counts as neither allele.
+        alleles: int8 (n_rows, n_haplotypes), -1 for missing; there a state emits by the row's frequency.
         is_marker: bool (n_rows,).
         crossovers: float64 (n_rows - 1,), relative chance that a piece ends between a row and the next.
         n_states: K.
@@ -42,16 +43,23 @@ def first_states(
     rng = np.random.default_rng(seed)
     chosen = distinct_haplotypes(alleles[is_marker], n_states, rng)
     source = recombined(chosen, crossovers, n_pieces, rng)
-    drawn = np.take_along_axis(alleles, source, axis=1)
-    side = torch.from_numpy(np.where(drawn < 0, 0, 2 * drawn.astype(np.float32) - 1))
-    gaps = gaps_of_sites(is_marker)
-    network = CopyingNetwork(_MARKER_ODDS * side[is_marker], _SITE_ODDS * side[~is_marker], gaps)
+    size = np.where(is_marker, _MARKER_ODDS, _SITE_ODDS)[:, None]
+    odds = _log_odds(alleles, np.take_along_axis(alleles, source, axis=1), size)
+    network = CopyingNetwork(odds[is_marker], odds[~is_marker], gaps_of_sites(is_marker))
     row, state = np.nonzero(source[1:] != source[:-1])
     gap = np.cumsum(is_marker)[row]
     is_between = (gap > 0) & (gap < np.count_nonzero(is_marker))  # markers; at both ends all states begin alike
     with torch.no_grad():
         network.leave[gap[is_between], state[is_between]] = _LEAVING_AT_A_JOINT
     return network
+
+
+def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[np.float64]) -> torch.Tensor:
+    """Log odds of a1 that states emit, float32 as `drawn`, of a size for each row or less."""
+    frequency = np.nan_to_num(alt_frequency(alleles), nan=0.5)[:, None]
+    with np.errstate(divide="ignore"):
+        by_frequency = np.clip(np.log(frequency) - np.log1p(-frequency), -size, size)
+    return torch.from_numpy(np.where(drawn < 0, by_frequency, size * (2.0 * drawn - 1)).astype(np.float32))
 
 
 def distinct_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
