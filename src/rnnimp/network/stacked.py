@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from triton import language as tl
 
 from rnnimp.network.gpu import gru, heads, lstm, sums
 from rnnimp.network.row_layout import RowLayout
+from rnnimp.network.slots import Slots
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
 SITES_AT_ONCE = 16
@@ -58,7 +56,7 @@ class Tuning:
         return cls() if settings.n_units > 48 else cls(forward_tile=64)
 
 
-class StackedNetworks:
+class StackedNetworks(Slots):
     """Room for networks of one shape, and their forward and backward passes.
 
     Args:
@@ -85,32 +83,15 @@ class StackedNetworks:
     ) -> None:
         self.settings = settings
         self.layout = RowLayout(settings, n_sites)
-        self.n_networks, self.n_markers, self.n_sites, self.n_haplotypes = n_networks, n_markers, n_sites, n_haplotypes
+        super().__init__(n_networks, self.layout.size, n_markers, n_sites, n_haplotypes, device)
         self.tuning = tuning or Tuning.of(settings)
-        # the interpreter, which runs the kernels without a GPU, knows no bfloat16 products
-        operand, kernel_operand = (
-            (torch.bfloat16, tl.bfloat16) if device.type == "cuda" else (torch.float32, tl.float32)
-        )
         padded = max(16, 1 << (settings.n_units - 1).bit_length())
-        self._operand = operand
-        self._kernel_types = {"PADDED": padded, "OPERAND": kernel_operand}
+        self._kernel_types = {"PADDED": padded, "OPERAND": self._kernel_operand}
         # columns of the weight gradients that a program's registers have room for
         self._block = min(padded, 64 if settings.cell == "GRU" and padded <= MOST_UNITS_KEPT else 32)
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
-
+        zeros, operand = self._zeros, self._operand
         stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
-        self.parameters = zeros(n_networks, self.layout.size)
-        self.gradients = zeros(n_networks, self.layout.size)
         self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
-        self.site_weights = zeros(n_networks, n_sites)
-        self.lengths = zeros(n_networks, dtype=torch.int32)
-        self.site_counts = zeros(n_networks, dtype=torch.int32)
-        self.first_site = zeros(n_networks, n_markers + 2, dtype=torch.int32)
-        self.alt = zeros(n_networks, n_markers, n_haplotypes)
-        self.truth = zeros(n_networks, n_sites, n_haplotypes, dtype=torch.uint8)
-        self.gap_loss = zeros(n_networks, n_markers + 1)
         states = (stacks, n_markers, max(n_haplotypes, room), units)
         depths = range(settings.n_layers)
         self._h = [zeros(*states, dtype=operand) for _ in depths]
@@ -132,17 +113,10 @@ class StackedNetworks:
             network: its parameters, features and gaps.
             site_weights: float32 (n_sites,), for the loss.
         """
-        n_markers, n_sites = len(network.features), len(network.gap)
-        gaps = network.gap.cpu().numpy()
-        self.parameters[slot] = self.layout.row(network).to(self.parameters.device)
-        self.gradients[slot] = 0
+        n_markers = len(network.features)
+        self._fill(slot, self.layout.row(network), n_markers, network.gap, site_weights)
         self.features[slot] = 0
         self.features[slot, :n_markers] = network.features
-        self.site_weights[slot, :n_sites] = site_weights.to(self.parameters.device)
-        self.lengths[slot], self.site_counts[slot] = n_markers, n_sites
-        self.first_site[slot] = n_sites
-        self.first_site[slot, : n_markers + 2] = torch.as_tensor(_first_sites(gaps, n_markers), dtype=torch.int32)
-        self.gap_loss[slot] = 0
         self._d_mixed[slot] = 0
 
     def train(self) -> Tensor:
@@ -371,8 +345,3 @@ class StackedNetworks:
         gates = self.layout.n_gates * self.settings.n_units
         by_network = self._d_table.reshape(self.n_networks, 2, 2 * self.n_markers, gates)
         return self._d_table, by_network.transpose(2, 3) @ self._feature_pair()
-
-
-def _first_sites(gaps: NDArray[np.int64], n_markers: int) -> NDArray[np.int64]:
-    """The first site of each gap, and the end of the last: int64 (n_markers + 2,)."""
-    return np.searchsorted(gaps, np.arange(n_markers + 2))

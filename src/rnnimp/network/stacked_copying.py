@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from triton import language as tl
 
 from rnnimp.network.copying import CopyingNetwork
 from rnnimp.network.gpu import copying as kernels
+from rnnimp.network.slots import Slots
 
 SITES_AT_ONCE = 16
 
@@ -27,7 +27,7 @@ class CopyingTuning:
     chunk: int = 64
 
 
-class StackedCopying:
+class StackedCopying(Slots):
     """Room for copying networks of one width, and their forward and backward passes.
 
     Args:
@@ -52,31 +52,17 @@ class StackedCopying:
         tuning: CopyingTuning | None = None,
         room: int = 0,
     ) -> None:
-        self.n_states, self.n_networks = n_states, n_networks
-        self.n_markers, self.n_sites, self.n_haplotypes = n_markers, n_sites, n_haplotypes
-        self.tuning = tuning or CopyingTuning()
-        operand, self._operand = (torch.bfloat16, tl.bfloat16) if device.type == "cuda" else (torch.float32, tl.float32)
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
-
-        self.parameters = zeros(n_networks, 2 * (n_markers + 1) * n_states)
-        self.gradients = zeros(*self.parameters.shape)
+        super().__init__(n_networks, 2 * (n_markers + 1) * n_states, n_markers, n_sites, n_haplotypes, device)
+        self.n_states, self.tuning = n_states, tuning or CopyingTuning()
+        zeros, operand = self._zeros, self._operand
         self._chance = zeros(n_networks, n_markers, n_states)
         self._emits = zeros(n_networks, n_sites, n_states)
-        self.site_weights = zeros(n_networks, n_sites)
-        self.lengths = zeros(n_networks, dtype=torch.int32)
-        self.site_counts = zeros(n_networks, dtype=torch.int32)
-        self.first_site = zeros(n_networks, n_markers + 2, dtype=torch.int32)
-        self.alt = zeros(n_networks, n_markers, n_haplotypes)
-        self.truth = zeros(n_networks, n_sites, n_haplotypes, dtype=torch.uint8)
         most = max(n_haplotypes, room)
         self._states = zeros(2, n_networks, n_markers + 1, most, n_states, dtype=operand)
         self._scale = zeros(2, n_networks, n_markers + 1, most)
         self._sums = zeros(2, n_networks, n_markers + 1, n_haplotypes)
         self._slopes = zeros(n_networks, n_sites, n_haplotypes)
         self._inner = zeros(n_networks, n_markers + 1, n_haplotypes)
-        self._loss = zeros(n_networks, n_markers + 1)
         self._d_weight = zeros(n_networks, n_markers + 1, n_haplotypes, n_states, dtype=operand)
         self._flow = zeros(2, n_networks, n_markers, n_haplotypes, n_states, dtype=operand)
         self._d_gates = zeros(2, n_networks, n_markers + 1, n_states)
@@ -90,16 +76,9 @@ class StackedCopying:
             site_weights: float32 (n_sites,), for the loss.
         """
         n_markers, n_sites = len(network.emission), len(network.gap)
-        self.parameters[slot] = self.row(network)
-        self.gradients[slot] = 0
+        self._fill(slot, self.row(network), n_markers, network.gap, site_weights)
         self._chance[slot, :n_markers] = torch.sigmoid(network.emission)
         self._emits[slot, :n_sites] = torch.sigmoid(network.site)
-        self.site_weights[slot, :n_sites] = site_weights.to(self.parameters.device)
-        self.lengths[slot], self.site_counts[slot] = n_markers, n_sites
-        self.first_site[slot] = n_sites
-        edges = torch.arange(n_markers + 2, device=network.gap.device)
-        self.first_site[slot, : n_markers + 2] = torch.searchsorted(network.gap, edges).to(torch.int32)
-        self._loss[slot] = 0
         self._d_gates[:, slot] = 0
 
     def row(self, network: CopyingNetwork) -> Tensor:
@@ -135,7 +114,7 @@ class StackedCopying:
         grid = (self.n_markers + 1, self.n_networks, self.n_states // self._chunk)
         kernels.weight_gradients[grid](
             self._emits, self.first_site, self._slopes, self._inner, self._d_weight, self.lengths, *shape,
-            self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._operand, **sizes,
+            self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._kernel_operand, **sizes,
         )  # fmt: skip
         kernels.pass_backward[self._pass_grid(self.n_haplotypes)](
             self.alt, self._chance, gates, self._states, self._scale, self._d_weight, self._flow, self._sums,
@@ -145,7 +124,7 @@ class StackedCopying:
             self._states, self._d_weight, self._flow, self._sums, self._d_gates, self.lengths, *shape, **sizes
         )
         self.gates(self.gradients).copy_(self._d_gates * gates)
-        return self._loss.sum(1)
+        return self.gap_loss.sum(1)
 
     def log_odds(self, alt: Tensor) -> Tensor:
         """Log odds of a1 at every site.
@@ -171,7 +150,7 @@ class StackedCopying:
     def _heads(self, gates: Tensor, n_haplotypes: int, out: Tensor, trains: bool) -> None:
         kernels.copied_heads[self.n_markers + 1, self.n_networks](
             self._states, gates, self._emits, self.truth, self.site_weights, self.first_site, out, out, self._inner,
-            self._loss, self.lengths, self.site_counts, self.n_networks, self.n_markers, n_haplotypes, self.n_sites,
+            self.gap_loss, self.lengths, self.site_counts, self.n_networks, self.n_markers, n_haplotypes, self.n_sites,
             C=self.n_states, CHUNK=self._chunk, TILE=self.tuning.head_tile, SITES=SITES_AT_ONCE, TRAINS=trains,
         )  # fmt: skip
 
@@ -189,4 +168,4 @@ class StackedCopying:
     @property
     def _pass_sizes(self) -> dict[str, object]:
         sizes = {"C": self.n_states, "TILE": self._pass_tile, "num_warps": self.tuning.pass_warps}
-        return sizes | {"OPERAND": self._operand}
+        return sizes | {"OPERAND": self._kernel_operand}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,23 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnimp.network.gpu.batches import assemble
+from rnnimp.network.slots import Slots
 from rnnimp.panel import haplotype_columns
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
 from rnnimp.training.trainer import Progress
-
-
-class Stacked(Protocol):
-    """Networks side by side, as far as batches go."""
-
-    alt: Tensor
-    truth: Tensor
-    lengths: Tensor
-    n_markers: int
-    n_sites: int
-    n_haplotypes: int
-
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
 
@@ -61,7 +50,7 @@ class Batches:
         stacked: whose `alt` and `truth` receive the batches.
     """
 
-    def __init__(self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: Stacked) -> None:
+    def __init__(self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: Slots) -> None:
         self._settings, self._stacked = settings, stacked
         device = stacked.alt.device
         training = [haplotype_columns(job.data.training) for job in jobs]

@@ -1,0 +1,74 @@
+"""What many networks in training side by side have in common: rows of parameters, batches, and where sites lie."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from triton import language as tl
+
+
+class Slots:
+    """Room for networks that may differ in markers and sites; arrays are padded to the largest.
+
+    What is computed for a network does not depend on the others.
+
+    Attributes:
+        parameters: float32 (n_networks, n_parameters).
+        gradients: the same.
+        site_weights: float32 (n_networks, n_sites), for the loss; 0 beyond a network's sites.
+        lengths: int32 (n_networks,), markers of each; 0 to let it rest.
+        site_counts: int32 (n_networks,).
+        first_site: int32 (n_networks, n_markers + 2), the first site of each gap, and the end of the last.
+        alt: float32 (n_networks, n_markers, n_haplotypes), P(a1) of a batch.
+        truth: uint8 (n_networks, n_sites, n_haplotypes), its targets in parts of `stack.CERTAIN`.
+        gap_loss: float32 (n_networks, n_markers + 1), each gap's part of the loss.
+
+    Args:
+        n_networks: how many there is room for.
+        n_parameters: of a row.
+        n_markers: most markers of any of them.
+        n_sites: most sites of any of them.
+        n_haplotypes: of a batch.
+        device: where; kernels run on the CPU in Triton's interpreter only.
+    """
+
+    def __init__(
+        self, n_networks: int, n_parameters: int, n_markers: int, n_sites: int, n_haplotypes: int, device: torch.device
+    ) -> None:
+        self.n_networks, self.n_markers, self.n_sites, self.n_haplotypes = n_networks, n_markers, n_sites, n_haplotypes
+        self._device = device
+        # the interpreter, which runs the kernels without a GPU, knows no bfloat16 products
+        is_gpu = device.type == "cuda"
+        self._operand, self._kernel_operand = (torch.bfloat16, tl.bfloat16) if is_gpu else (torch.float32, tl.float32)
+        self.parameters = self._zeros(n_networks, n_parameters)
+        self.gradients = self._zeros(n_networks, n_parameters)
+        self.site_weights = self._zeros(n_networks, n_sites)
+        self.lengths = self._zeros(n_networks, dtype=torch.int32)
+        self.site_counts = self._zeros(n_networks, dtype=torch.int32)
+        self.first_site = self._zeros(n_networks, n_markers + 2, dtype=torch.int32)
+        self.alt = self._zeros(n_networks, n_markers, n_haplotypes)
+        self.truth = self._zeros(n_networks, n_sites, n_haplotypes, dtype=torch.uint8)
+        self.gap_loss = self._zeros(n_networks, n_markers + 1)
+
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=self._device)
+
+    def _fill(self, slot: int, row: Tensor, n_markers: int, gaps: Tensor, site_weights: Tensor) -> None:
+        """Put what all kinds of networks have into a slot.
+
+        Args:
+            slot: from 0.
+            row: float32 (n_parameters,).
+            n_markers: of the network.
+            gaps: int64 (n_sites,), markers before each site.
+            site_weights: float32 (n_sites,), for the loss.
+        """
+        self.parameters[slot] = row.to(self._device)
+        self.gradients[slot] = 0
+        self.site_weights[slot] = 0
+        self.site_weights[slot, : len(gaps)] = site_weights.to(self._device)
+        self.lengths[slot], self.site_counts[slot] = n_markers, len(gaps)
+        edges = torch.arange(n_markers + 2, device=gaps.device)
+        self.first_site[slot] = len(gaps)
+        self.first_site[slot, : n_markers + 2] = torch.searchsorted(gaps, edges).to(self._device, torch.int32)
+        self.gap_loss[slot] = 0
