@@ -12,9 +12,10 @@ import torch
 from rnnimp.errors import SettingsError
 from rnnimp.network.cpu_copying_training import CpuCopyingEngine
 from rnnimp.network.cpu_engine import CpuEngine
+from rnnimp.training import stacked
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, draw_copying, train_region, trained_networks
+from rnnimp.training.region import PLAIN, Runner, draw_copying, states_of, train_region, trained_networks
 from rnnimp.training.stacked import CopyingGroup
 from test_stacked_training import DEVICE, SETTINGS, assert_same, final_states, job
 
@@ -94,6 +95,45 @@ def test_what_a_recipe_trains() -> None:
 def test_states_are_a_power_of_two(n_states: int) -> None:
     with pytest.raises(SettingsError, match=f"power of two from 16 on, found {n_states}"):
         TrainingSettings(n_states=n_states)
+
+
+def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
+    data = job(tmp_path, 1).data
+    n_haplotypes = 2 * len(data.training)
+    assert states_of(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
+    assert draw_copying(data, replace(COPYING, n_states=1024), 1).enter.shape[1] == 16
+    assert states_of(data, replace(COPYING, n_states=0)) == 0
+
+
+def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the states be drawn otherwise by another version, those of the checkpoint count."""
+    monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
+    write = CheckpointFile.write
+
+    def interrupted(self: CheckpointFile, state: dict[str, object]) -> None:
+        write(self, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CheckpointFile, "write", interrupted)
+        run_group(tmp_path, {1: 8})
+    expected = draw_copying(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
+    drawn_otherwise = lambda data, settings, number: draw_copying(data, settings, number + 1)  # noqa: E731
+    monkeypatch.setattr(stacked, "draw_copying", drawn_otherwise)
+    run_group(tmp_path, {1: 8})
+    (found,) = final_states(tmp_path).values()
+    assert torch.equal(found["site"], expected.site)
+
+
+def test_kernels_read_states_after_a_checkpoint_has_been_loaded(tmp_path: Path) -> None:
+    data = job(tmp_path, 1).data
+    network, other = (draw_copying(data, replace(COPYING, seed=seed), 1) for seed in (1, 2))
+    engine = CpuCopyingEngine(network)
+    network.load_state_dict(other.state_dict())
+    inputs = torch.full((3, len(network.emission), 2), 0.0)
+    inputs[..., 1] = 1.0
+    with torch.no_grad():
+        assert torch.allclose(engine(inputs), other(inputs), atol=1e-5)
 
 
 def test_first_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ l is to the other. Formulas are in `copying.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -176,7 +177,7 @@ def _join(shape, leave, gap, n_rows, side, other, scratch):  # type: ignore
 
 @kernel
 def _cross_back(  # type: ignore
-    shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
+    shape, chance, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
 ):  # fmt: skip
     """From the gradient of f behind a marker to that before it, and to those of the gates on the way."""
     size, half, carried, slopes = shape.n_states, np.float32(0.5), scratch.carried, scratch.slopes
@@ -198,7 +199,7 @@ def _cross_back(  # type: ignore
 
 @kernel
 def _pass_back(  # type: ignore
-    shape, chance, enter, leave, alleles, first, n_rows, side, other, scratch, of_enter, of_leave, from_right
+    shape, chance, leave, alleles, first, n_rows, side, other, scratch, of_enter, of_leave, from_right
 ):  # fmt: skip
     scratch.carried[:] = 0
     for step in range(shape.n_markers):
@@ -206,7 +207,7 @@ def _pass_back(  # type: ignore
         near, far = (marker + 1, marker) if from_right else (marker, marker + 1)
         _join(shape, leave, far, n_rows, side, other, scratch)
         _cross_back(
-            shape, chance, enter, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
+            shape, chance, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
         )  # fmt: skip
 
 
@@ -225,12 +226,8 @@ def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, 
         else:
             scratch.slopes[gap * size : (gap + 1) * size] = 0
     of_enter, of_leave = gradients
-    _pass_back(
-        shape, chance, enter, leave, alleles, first, n_rows, left, right, scratch, of_enter, of_leave, False
-    )  # fmt: skip
-    _pass_back(
-        shape, chance, leave, enter, alleles, first, n_rows, right, left, scratch, of_leave, of_enter, True
-    )  # fmt: skip
+    _pass_back(shape, chance, leave, alleles, first, n_rows, left, right, scratch, of_enter, of_leave, False)
+    _pass_back(shape, chance, enter, alleles, first, n_rows, right, left, scratch, of_leave, of_enter, True)
 
 
 class CpuCopyingEngine:
@@ -246,8 +243,6 @@ class CpuCopyingEngine:
         # of each gap, and the number of all sites
         self.first_sites: NDArray[np.int64] = np.searchsorted(network.gap.numpy(), np.arange(len(network.enter) + 1))
         self._free: list[_Scratch] = []
-        n_states = _whole_vectors(network.enter.shape[1])
-        self.emitted = [_padded(torch.sigmoid(odds).numpy(), n_states) for odds in (network.emission, network.site)]
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
@@ -267,6 +262,13 @@ class CpuCopyingEngine:
         )
         alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return torch.stack([(1 - alt).log(), alt.log()], dim=2)
+
+    @cached_property
+    def emitted(self) -> tuple[Floats, Floats]:
+        """P(a1) of the states at markers and at sites, from the first call on, by when checkpoints have been read."""
+        network, n_states = self._network, _whole_vectors(self._network.enter.shape[1])
+        chance, emits = (_padded(torch.sigmoid(odds).numpy(), n_states) for odds in (network.emission, network.site))
+        return chance, emits
 
     def run(self, kernel: Callable[..., None], shape: _Shape, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Run a kernel on all tiles, given the arguments of each job."""

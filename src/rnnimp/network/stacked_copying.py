@@ -75,11 +75,14 @@ class StackedCopying(Slots):
             network: its parameters and gaps.
             site_weights: float32 (n_sites,), for the loss.
         """
-        n_markers, n_sites = len(network.emission), len(network.gap)
-        self._fill(slot, self.row(network), n_markers, network.gap, site_weights)
-        self._chance[slot, :n_markers] = torch.sigmoid(network.emission)
-        self._emits[slot, :n_sites] = torch.sigmoid(network.site)
+        self._fill(slot, self.row(network), len(network.emission), network.gap, site_weights)
+        self.take_states(slot, network)
         self._d_gates[:, slot] = 0
+
+    def take_states(self, slot: int, network: CopyingNetwork) -> None:
+        """Put what a network's states emit into a slot."""
+        self._chance[slot, : len(network.emission)] = torch.sigmoid(network.emission)
+        self._emits[slot, : len(network.site)] = torch.sigmoid(network.site)
 
     def row(self, network: CopyingNetwork) -> Tensor:
         """A network's parameters as a row, on the device."""

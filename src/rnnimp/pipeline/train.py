@@ -49,12 +49,7 @@ def train(
     engine = resolve_engine(options.engine, devices[0], settings)
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
-    if settings.n_states:
-        logger.info(
-            "the models will hold recombined stretches of training haplotypes, %d a state and region, which whoever "
-            "has the models can read; --num-states 0 trains without",
-            settings.state_pieces,
-        )
+    log_what_models_hold(settings)
     work = Work(prefixes, str(output_prefix), settings, options, engine)
     prepare_folders(work, numbers)
     failed: dict[int, str] = {}
@@ -70,6 +65,18 @@ def train(
     if failed:
         reasons = "; ".join(f"region {number}: {reason}" for number, reason in failed.items())
         raise TrainingError(f"{len(failed)} of {len(numbers)} regions failed: {reasons}")
+
+
+def log_what_models_hold(settings: TrainingSettings) -> None:
+    """Say it where models will hold more of the panel than weights."""
+    if settings.n_states:
+        are_whole = settings.state_pieces == 1
+        held = "haplotypes, whole within a region," if are_whole else "recombined stretches of haplotypes"
+        logger.info(
+            "the models will hold %s of the training samples, which whoever has the models can read; "
+            "--num-states 0 trains without",
+            held,
+        )
 
 
 def read_data_list(path: str | Path, patience: float = 0) -> list[str]:

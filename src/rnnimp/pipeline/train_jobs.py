@@ -24,7 +24,13 @@ from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.pipeline.status import duration
-from rnnimp.pipeline.train import chosen_regions, prepare_folders, read_data_list, resolve_engine
+from rnnimp.pipeline.train import (
+    chosen_regions,
+    log_what_models_hold,
+    prepare_folders,
+    read_data_list,
+    resolve_engine,
+)
 from rnnimp.pipeline.train_files import RegionFiles, plan_path, read_json
 from rnnimp.pipeline.train_regions import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
@@ -80,6 +86,7 @@ def submit_training(
     if not left:
         logger.info("all %d regions are finished; 'rnnimp bundle %s' checks them", len(numbers), output_prefix)
         return []
+    log_what_models_hold(settings)
     n_tasks = tasks_for(len(left), a_task, jobs.most_running, slurm.most_tasks())
     command = slurm.command_line(task_arguments(format_regions(left)), jobs)
     lines = [f'exec {command} --task "$SLURM_ARRAY_TASK_ID/{n_tasks}"']

@@ -56,7 +56,7 @@ class TrainingSettings:
         copying_error: its probability that an allele differs from the copied one.
         n_states: of the copying network, a power of two from 16 on, where there are so many training haplotypes; 0 for
             no such network.
-        state_pieces: training haplotypes that a state is a mosaic of.
+        state_pieces: training haplotypes, at most, that a state is a mosaic of; 1 for whole ones.
         copying_iterations: of its training, but no more than of the others'.
         copying_rate: its highest learning rate.
         gamma_copying: exponent of the MAF in its site weights.

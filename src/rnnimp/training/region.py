@@ -24,7 +24,7 @@ from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
-from rnnimp.training.states import first_states
+from rnnimp.training.states import MOST_CANDIDATES, first_states
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
 NETWORKS = ("higher", "lower", "hybrid", "copying")
@@ -181,9 +181,14 @@ def draw_copying(data: RegionData, settings: TrainingSettings, number: int) -> C
     """A region's copying network before training, on the CPU."""
     alleles = data.panel.alleles[:, haplotype_columns(data.training)]
     seed = network_seed(settings.seed, number, "copying")
-    n_states = min(settings.n_states, max(LEAST_STATES, 1 << (alleles.shape[1].bit_length() - 1)))
     crossovers = data.crossover_weights(settings)
-    return first_states(alleles, data.is_marker, crossovers, n_states, settings.state_pieces, seed)
+    return first_states(alleles, data.is_marker, crossovers, states_of(data, settings), settings.state_pieces, seed)
+
+
+def states_of(data: RegionData, settings: TrainingSettings) -> int:
+    """How many states a region's copying network has: no more than there are haplotypes to choose from."""
+    candidates = min(2 * len(data.training), MOST_CANDIDATES)
+    return min(settings.n_states, max(LEAST_STATES, 1 << (candidates.bit_length() - 1)))
 
 
 def trained_networks(settings: TrainingSettings) -> tuple[str, ...]:

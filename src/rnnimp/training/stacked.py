@@ -24,7 +24,7 @@ from rnnimp.training.device_batches import Batches, Job
 from rnnimp.training.group import Group, Member, member_of
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, draw_copying, draw_network
+from rnnimp.training.region import NETWORKS, draw_copying, draw_network, states_of
 
 MOST_REGIONS = 33
 
@@ -198,6 +198,16 @@ class CopyingGroup(Group):
         """A network without markers costs no time."""
         self.stacked.lengths[row] = 0
 
+    def extra_state(self, row: int) -> dict[str, Tensor]:
+        """The states that the gates go with."""
+        return {"emission": self.networks[row].emission, "site": self.networks[row].site}
+
+    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+        """Those states again."""
+        self.networks[row].emission.copy_(state["emission"])
+        self.networks[row].site.copy_(state["site"])
+        self.stacked.take_states(row, self.networks[row])
+
     def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
         """The reference network's state."""
         self.stacked.write_back(self._rows[row], self.networks[row])
@@ -219,7 +229,8 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     recurrent = 2 * n_markers * n_haplotypes * settings.n_units * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
-    copying = 5 * (n_markers + 1) * n_haplotypes * settings.n_states * 2 + 12 * n_rows * settings.n_states * 4
+    n_states = states_of(data, settings)
+    copying = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), copying))))
 

@@ -1,11 +1,13 @@
 """The states that a copying network begins with: recombined haplotypes of the training samples.
 
 First the haplotypes that differ most are chosen, so that common ones do not fill the states with copies of themselves.
-Then these recombine: each state is a mosaic of a few of them, and at every place each of them is in one state.
+Then these recombine: each state is a mosaic of a few of them, and at every place each of them is in one state. What is
+drawn depends on the alleles too: whoever has a model and its seed, but not the panel, cannot draw it again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 
 import numpy as np
@@ -19,6 +21,7 @@ from rnnimp.panel import alt_frequency
 _MARKER_ODDS, _SITE_ODDS = 3.0, 6.0
 _LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
 _WINDOWS, _WINDOW_STEP = (10, 20, 40), 4
+_EXCHANGED_AT_ONCE = 64  # states, at one place, so that it does not tell which two belong together
 MOST_CANDIDATES = 8192
 
 
@@ -37,10 +40,11 @@ def first_states(
         is_marker: bool (n_rows,).
         crossovers: float64 (n_rows - 1,), relative chance that a piece ends between a row and the next.
         n_states: K.
-        n_pieces: of haplotypes in each state; 1 for whole ones.
-        seed: of what is drawn.
+        n_pieces: at most, of haplotypes in each state; 1 for whole ones.
+        seed: of what is drawn, together with the alleles.
     """
-    rng = np.random.default_rng(seed)
+    digest = hashlib.sha256(alleles.tobytes()).digest()
+    rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
     chosen = distinct_haplotypes(alleles[is_marker], n_states, rng)
     source = recombined(chosen, crossovers, n_pieces, rng)
     size = np.where(is_marker, _MARKER_ODDS, _SITE_ODDS)[:, None]
@@ -96,7 +100,7 @@ def distinct_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Ge
 
 
 def _alike_in_windows(markers: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.intp]:
-    """int64 (n_haplotypes, n_windows): the same number for haplotypes that are the same in a window."""
+    """int64 (n_haplotypes, n_windows): the same number for haplotypes that carry a1 at the same markers of a window."""
     n_markers, n_haplotypes = markers.shape
     keys = rng.integers(1, 2**62, (n_markers, 1))  # sums of keys modulo 2**64 tell windows apart
     sums = np.zeros((n_markers + 1, n_haplotypes), dtype=np.int64)
@@ -114,27 +118,29 @@ def recombined(
 ) -> NDArray[np.intp]:
     """Which haplotype each state has at each row.
 
-    `n_pieces - 1` times all states are dealt into pairs, and each pair exchanges all that follows a place.
+    `n_pieces - 1` times all states are dealt into groups, and those of a group exchange all that follows a place.
 
     Args:
-        chosen: int64 (n_states,), an even number of haplotypes.
-        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next.
+        chosen: int64 (n_states,), haplotypes.
+        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next; not all 0.
         n_pieces: at most, in a state.
-        rng: what draws places and pairs.
+        rng: what draws places and groups.
 
     Returns:
         int64 (n_rows, n_states).
     """
     n_rows, n_states = len(crossovers) + 1, len(chosen)
     share = np.cumsum(crossovers) / crossovers.sum()
-    pairs = np.array([rng.permutation(n_states) for _ in range(n_pieces - 1)], dtype=np.intp).reshape(-1, 2)
-    places = 1 + np.searchsorted(share, rng.random(len(pairs)))
+    groups: list[NDArray[np.intp]] = []
+    for _ in range(n_pieces - 1):
+        groups += np.array_split(rng.permutation(n_states), max(1, n_states // _EXCHANGED_AT_ONCE))
+    places = 1 + np.searchsorted(share, rng.random(len(groups)))
     current = rng.permutation(chosen)
     source = np.empty((n_rows, n_states), dtype=np.intp)
     start = 0
     for exchange in np.argsort(places, kind="stable"):
         source[start : places[exchange]] = current
-        start, pair = places[exchange], pairs[exchange]
-        current[pair] = current[pair[::-1]]
+        start, group = places[exchange], groups[exchange]
+        current[group] = current[np.roll(group, 1)]
     source[start:] = current
     return source

@@ -103,7 +103,7 @@ def pass_backward(
 
 
 @triton.jit
-def _weights(states, gates, network, gap, length, rows, is_row, own, K, M, N, C: tl.constexpr):
+def _weights(states, gates, network, gap, rows, is_row, own, K, M, N, C: tl.constexpr):
     """w of some haplotypes and states at a gap: float32 (TILE, CHUNK)."""
     of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
     at = rows[:, None] * C + own[None, :]
@@ -149,7 +149,7 @@ def copied_heads(
                 size = tl.zeros((TILE,), tl.float32)
                 for chunk in range(0, C, CHUNK):
                     own = chunk + tl.arange(0, CHUNK)
-                    weight = _weights(states, gates, network, gap, length, rows, is_row, own, K, M, N, C)
+                    weight = _weights(states, gates, network, gap, rows, is_row, own, K, M, N, C)
                     at = (network * S + sites[None, :]) * C + own[:, None]
                     emitted = tl.load(emits + at, mask=is_site[None, :], other=0.0)
                     alt = tl.dot(weight, emitted, acc=alt)
