@@ -27,6 +27,19 @@ def run_group(folder: Path, sites: dict[int, int], settings: TrainingSettings = 
     CopyingGroup(jobs, settings.of_copying(), DEVICE).run()
 
 
+def interrupt_group(folder: Path, sites: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the training right after its first checkpoint."""
+    write = CheckpointFile.write
+
+    def interrupted(self: CheckpointFile, state: dict[str, object]) -> None:
+        write(self, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CheckpointFile, "write", interrupted)
+        run_group(folder, sites)
+
+
 def test_copying_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> None:
     run_group(tmp_path / "both", {1: 8, 2: 10})
     run_group(tmp_path / "alone", {1: 8})
@@ -39,15 +52,7 @@ def test_an_interrupted_copying_group_ends_with_the_same_weights(
 ) -> None:
     monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
     run_group(tmp_path / "whole", {1: 8})
-    write = CheckpointFile.write
-
-    def interrupted(self: CheckpointFile, state: dict[str, object]) -> None:
-        write(self, state)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(CheckpointFile, "write", interrupted)
-        run_group(tmp_path / "parts", {1: 8})
+    interrupt_group(tmp_path / "parts", {1: 8}, monkeypatch)
     run_group(tmp_path / "parts", {1: 8})
     assert_same(final_states(tmp_path / "whole"), final_states(tmp_path / "parts"))
 
@@ -108,15 +113,7 @@ def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
 def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the states be drawn otherwise by another version, those of the checkpoint count."""
     monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
-    write = CheckpointFile.write
-
-    def interrupted(self: CheckpointFile, state: dict[str, object]) -> None:
-        write(self, state)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(CheckpointFile, "write", interrupted)
-        run_group(tmp_path, {1: 8})
+    interrupt_group(tmp_path, {1: 8}, monkeypatch)
     expected = draw_copying(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
     drawn_otherwise = lambda data, settings, number: draw_copying(data, settings, number + 1)  # noqa: E731
     monkeypatch.setattr(stacked, "draw_copying", drawn_otherwise)

@@ -89,6 +89,11 @@ def test_joints_fall_where_crossovers_do() -> None:
     assert (source[71:] != source[0]).all()
 
 
+def test_without_crossovers_states_are_whole_haplotypes() -> None:
+    source = recombined(np.arange(16), np.zeros(9), 3, np.random.default_rng(1))
+    assert (source == source[0]).all()
+
+
 def test_states_emit_the_alleles_of_their_haplotypes_and_where_these_are_missing_the_frequency() -> None:
     rng = np.random.default_rng(2)
     alleles = rng.integers(-1, 2, (40, 24)).astype(np.int8)

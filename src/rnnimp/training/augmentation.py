@@ -40,6 +40,12 @@ def crossover_weights(
     return -np.expm1(-4 * effective_size * recombination_rate * np.diff(positions) / 3)
 
 
+def cumulative_share(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the crossover probability before each site but the first; 0 where there is none."""
+    total = weights.sum()
+    return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))
+
+
 @dataclass(frozen=True, eq=False)
 class BatchSource:
     """Training batches of one network.

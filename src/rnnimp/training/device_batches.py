@@ -15,6 +15,7 @@ from torch import Tensor
 from rnnimp.network.gpu.batches import assemble
 from rnnimp.network.slots import Slots
 from rnnimp.panel import haplotype_columns
+from rnnimp.training.augmentation import cumulative_share
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
@@ -68,7 +69,7 @@ class Batches:
             own, is_marker = len(data.panel.sites), data.is_marker
             panel[slot, :own, : len(training[slot])] = data.training_bytes(settings, device)
             dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
-            crossings[slot, 1:own] = _cumulative(data.crossover_weights(settings))
+            crossings[slot, 1:own] = cumulative_share(data.crossover_weights(settings))
             markers = np.count_nonzero(is_marker)
             frequency[slot, :markers] = np.nan_to_num(data.a1_freq[is_marker], nan=0.5)
             held_out = data.panel.alleles[:, validation[slot]]
@@ -98,9 +99,3 @@ class Batches:
             self._settings.crossing_probability, self._settings.hidden_markers, self._settings.hidden_power,
             CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip
-
-
-def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of the crossover probability before each site but the first; 0 where there is none."""
-    total = weights.sum()
-    return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))

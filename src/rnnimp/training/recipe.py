@@ -107,16 +107,9 @@ class TrainingSettings:
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
-        of_batches = "batch_size", "validation_samples", "redraw_every", "state_pieces"
-        of_time = (
-            "max_iterations",
-            "evaluate_every",
-            "clip_window",
-            "patience",
-            "smallest_patience",
-            "copying_iterations",
-        )
-        for name in (*of_batches, *of_time):
+        counts = ("batch_size", "max_iterations", "validation_samples", "copying_iterations", "state_pieces")
+        periods = ("evaluate_every", "clip_window", "patience", "smallest_patience", "redraw_every")
+        for name in counts + periods:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
         positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate", "hidden_power")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnimp.network.copying import CopyingNetwork
 from rnnimp.network.stack import gaps_of_sites
 from rnnimp.panel import alt_frequency
+from rnnimp.training.augmentation import cumulative_share
 
 _MARKER_ODDS, _SITE_ODDS = 3.0, 6.0
 _LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
@@ -122,7 +123,8 @@ def recombined(
 
     Args:
         chosen: int64 (n_states,), haplotypes.
-        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next; not all 0.
+        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next; where all are 0
+            nothing is exchanged.
         n_pieces: at most, in a state.
         rng: what draws places and groups.
 
@@ -130,11 +132,10 @@ def recombined(
         int64 (n_rows, n_states).
     """
     n_rows, n_states = len(crossovers) + 1, len(chosen)
-    share = np.cumsum(crossovers) / crossovers.sum()
     groups: list[NDArray[np.intp]] = []
     for _ in range(n_pieces - 1):
         groups += np.array_split(rng.permutation(n_states), max(1, n_states // _EXCHANGED_AT_ONCE))
-    places = 1 + np.searchsorted(share, rng.random(len(groups)))
+    places = 1 + np.searchsorted(cumulative_share(crossovers), rng.random(len(groups)))
     current = rng.permutation(chosen)
     source = np.empty((n_rows, n_states), dtype=np.intp)
     start = 0
