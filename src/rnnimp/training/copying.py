@@ -17,7 +17,7 @@ from torch import Tensor
 
 MOST_STATES = 8192
 _SHORTEST_CM = 1e-7
-_BYTES_AT_ONCE = 2 << 30
+_BYTES_AT_ONCE = {"cpu": 2 << 20, "cuda": 7 << 20}  # of a marker's posteriors; on the CPU so many stay in cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,11 @@ class CopyingModel:
         """
         n_haplotypes = self.alleles.shape[1]
         states = torch.as_tensor(self._states(), device=device)
-        passes = _Passes(self, states, device)
+        at_once = max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states)))
+        passes = _Passes(self, states, at_once, device)
         expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_haplotypes, device=device)
-        at_once = max(1, _BYTES_AT_ONCE // (4 * passes.n_markers * len(states)))
         for queries in torch.split(torch.arange(n_haplotypes, device=device), at_once):
-            expected[:, queries] = passes.expected(passes.posterior(queries))
+            expected[:, queries] = passes.expected(queries)
         return expected
 
     def _states(self) -> NDArray[np.int64]:
@@ -64,63 +64,76 @@ class CopyingModel:
 
 
 class _Passes:
-    """Forward and backward pass for some haplotypes at once."""
+    """Forward and backward pass for some haplotypes at once, float32 (n_queries, n_states) at each marker."""
 
-    def __init__(self, model: CopyingModel, states: Tensor, device: torch.device) -> None:
+    def __init__(self, model: CopyingModel, states: Tensor, at_once: int, device: torch.device) -> None:
         is_marker = model.is_marker
-        markers = torch.as_tensor(model.alleles[is_marker], device=device)
-        self._all_markers, self._markers = markers, markers[:, states]
-        sites = torch.as_tensor(model.alleles[~is_marker], device=device)[:, states].float()
-        frequency = (sites.clamp(min=0).sum(1) / (sites >= 0).sum(1).clamp(min=1))[:, None]
-        self._sites = torch.where(sites < 0, frequency, sites)
-        self._states, self._error = states, model.error
-        self.n_markers = len(markers)
+        alleles = torch.as_tensor(model.alleles[is_marker], device=device)
+        self._states, self._codes, self._n_sites = states, alleles.long() % 3, int(np.count_nonzero(~is_marker))
         cm = model.map_cm[is_marker]
         distance = np.maximum(np.diff(cm), _SHORTEST_CM) / 100
         self._switch = (-np.expm1(-4 * model.effective_size * distance / len(states))).tolist()
-        self._gaps = np.cumsum(is_marker)[~is_marker]
-        left, right = np.maximum(self._gaps - 1, 0), np.minimum(self._gaps, self.n_markers - 1)
-        span = cm[right] - cm[left]
-        share = np.where(span > 0, (model.map_cm[~is_marker] - cm[left]) / np.where(span > 0, span, 1), 0.5)
-        self._share = torch.as_tensor(np.clip(share, 0, 1), dtype=torch.float32, device=device)[:, None]
+        self._emissions = _emissions(alleles[:, states], model.error)
+        self._sums = _weighted_sites(model, states, device)
+        self._forward = torch.empty(len(alleles), at_once, len(states), device=device)  # anew each time takes longer
+        self._emitted = torch.empty_like(self._forward[0])
 
-    def posterior(self, queries: Tensor) -> Tensor:
-        """Whom haplotypes copy at each marker, float32 (n_markers, n_queries, n_states); never their own sample."""
-        others = (self._states[None, :] // 2 != queries[:, None] // 2).float()
-        n_others = others.sum(1, keepdim=True)
-        result = torch.empty(self.n_markers, *others.shape, device=others.device)
-        forward = others / n_others
-        for marker in range(self.n_markers):
+    def expected(self, queries: Tensor) -> Tensor:
+        """P(a1) at imputed sites, float32 (n_sites, n_queries), of haplotypes that never copy their own sample."""
+        own = torch.nonzero(queries[:, None] // 2 == self._states[None, :] // 2, as_tuple=True)
+        n_others = len(self._states) - torch.bincount(own[0], minlength=len(queries)).float()[:, None]
+        last = len(self._codes) - 1
+        forward = self._forward[:, : len(queries)]
+        forward[0] = self._emission(0, queries, own)
+        for marker in range(1, last + 1):
+            switch, before = self._switch[marker - 1], forward[marker - 1]
+            torch.addcmul(switch / n_others, before, (1 - switch) / before.sum(1, True), out=forward[marker])
+            forward[marker] *= self._emission(marker, queries, own)
+        result = torch.zeros(self._n_sites, len(queries), device=queries.device)
+        backward = torch.ones_like(forward[0])
+        for marker in range(last, -1, -1):
+            posterior = forward[marker].mul_(backward)
+            posterior /= posterior.sum(1, True)
+            sites, weighted = self._sums[marker]
+            result[sites].addmm_(weighted, posterior.T)
             if marker:
                 switch = self._switch[marker - 1]
-                forward = (1 - switch) * forward + switch / n_others * others
-            forward = _scaled(forward * self._emission(marker, queries))
-            result[marker] = forward
-        backward = others
-        for marker in reversed(range(self.n_markers)):
-            result[marker] = _scaled(result[marker] * backward)
-            if marker:
-                switch = self._switch[marker - 1]
-                backward = _scaled(backward * self._emission(marker, queries))
-                backward = ((1 - switch) * backward + switch / n_others) * others
+                backward *= self._emission(marker, queries, own)
+                torch.addcmul(switch / n_others, backward, (1 - switch) / backward.sum(1, True), out=backward)
         return result
 
-    def _emission(self, marker: int, queries: Tensor) -> Tensor:
-        own, copied = self._all_markers[marker, queries][:, None], self._markers[marker][None, :]
-        agrees = (own == copied) | (own < 0) | (copied < 0)
-        return torch.where(agrees, 1 - self._error, self._error)
-
-    def expected(self, posterior: Tensor) -> Tensor:
-        """P(a1) at imputed sites, float32 (n_sites, n_queries): between two markers, by the distance to each."""
-        result = torch.empty(len(self._gaps), posterior.shape[1], device=posterior.device)
-        for gap in np.unique(self._gaps).tolist():
-            rows = torch.as_tensor(np.flatnonzero(self._gaps == gap), device=posterior.device)
-            left, right = max(gap - 1, 0), min(gap, self.n_markers - 1)
-            share = self._share[rows]
-            sites = self._sites[rows]
-            result[rows] = (1 - share) * (sites @ posterior[left].T) + share * (sites @ posterior[right].T)
-        return result
+    def _emission(self, marker: int, queries: Tensor, own: tuple[Tensor, ...]) -> Tensor:
+        emission = self._emitted[: len(queries)]
+        torch.index_select(self._emissions[marker], 0, self._codes[marker, queries], out=emission)
+        emission[own] = 0
+        return emission
 
 
-def _scaled(weights: Tensor) -> Tensor:
-    return weights / weights.sum(1, keepdim=True)
+def _emissions(alleles: Tensor, error: float) -> Tensor:
+    """P(allele | state), float32 (n_markers, 3, n_states), of the alleles 0, 1 and missing, whose codes are 0, 1, 2."""
+    known = torch.tensor([0, 1], device=alleles.device)[:, None]
+    agrees = (alleles[:, None] == known) | (alleles[:, None] < 0)
+    emissions = torch.where(agrees, 1 - error, error)
+    return torch.cat([emissions, torch.full_like(emissions[:, :1], 1 - error)], dim=1)
+
+
+def _weighted_sites(model: CopyingModel, states: Tensor, device: torch.device) -> list[tuple[slice, Tensor]]:
+    """For each marker the sites on both sides of it, and their alleles times the weight that the marker has there.
+
+    Between two markers, the expected allele is read from the posteriors at both, by the distance to each.
+    """
+    is_marker = model.is_marker
+    sites = torch.as_tensor(model.alleles[~is_marker], device=device)[:, states].float()
+    frequency = (sites.clamp(min=0).sum(1) / (sites >= 0).sum(1).clamp(min=1))[:, None]
+    sites = torch.where(sites < 0, frequency, sites)
+    cm, cm_sites = model.map_cm[is_marker], model.map_cm[~is_marker]
+    gaps = np.cumsum(is_marker)[~is_marker]
+    left, right = np.maximum(gaps - 1, 0), np.minimum(gaps, len(cm) - 1)
+    span = cm[right] - cm[left]
+    share = np.clip(np.where(span > 0, (cm_sites - cm[left]) / np.where(span > 0, span, 1), 0.5), 0, 1)
+    result = []
+    for marker in range(len(cm)):
+        rows = slice(*np.searchsorted(gaps, [marker, marker + 2]).tolist())
+        weight = (1 - share[rows]) * (left[rows] == marker) + share[rows] * (right[rows] == marker)
+        result.append((rows, sites[rows] * torch.as_tensor(weight, dtype=torch.float32, device=device)[:, None]))
+    return result
