@@ -93,7 +93,7 @@ class Share(NamedTuple):
         return share
 
 
-SHARE = Share(0.4, 1.5)
+SHARE = Share(0.4, 1.0)
 """Of the models that are trained now."""
 
 

@@ -58,7 +58,6 @@ class BatchSource:
         crossovers: crossover points in each group.
         crossing_probability: of each point, that it is one.
         hidden: the most of its markers that a haplotype hides, as a share.
-        hidden_power: the share is that times a uniform number to this power.
         redraw_every: iterations between new groups.
         key: the start of every seed: (seed, region, network).
     """
@@ -70,7 +69,6 @@ class BatchSource:
     crossovers: int
     crossing_probability: float
     hidden: float
-    hidden_power: float
     redraw_every: int
     key: tuple[int, ...]
 
@@ -86,7 +84,7 @@ class BatchSource:
         """As a recipe wants it; see the attributes."""
         return cls(
             rows, markers, weights, settings.batch_size, settings.crossovers, settings.crossing_probability,
-            settings.hidden_markers, settings.hidden_power, settings.redraw_every, key,
+            settings.hidden_markers, settings.redraw_every, key,
         )  # fmt: skip
 
     def batch(self, iteration: int) -> NDArray[np.uint8]:
@@ -97,7 +95,7 @@ class BatchSource:
         order, points = self._groups(iteration // self.redraw_every)
         batch = recombine(self.rows, order, points, chosen)
         if self.hidden:
-            share = self.hidden * rng.random((len(batch), 1)) ** self.hidden_power
+            share = self.hidden * rng.random((len(batch), 1))
             is_hidden = rng.random((len(batch), len(self.markers))) < share
             batch[:, self.markers] = np.where(is_hidden, MISSING, batch[:, self.markers])
         return batch

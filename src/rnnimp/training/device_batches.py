@@ -96,6 +96,6 @@ class Batches:
             self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
             iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
             stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
-            self._settings.crossing_probability, self._settings.hidden_markers, self._settings.hidden_power,
+            self._settings.crossing_probability, self._settings.hidden_markers,
             CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip

@@ -42,7 +42,6 @@ class TrainingSettings:
         redraw_every: iterations between new groups and crossovers.
         crossing_probability: of each crossover point, that it is one.
         hidden_markers: the most of a training haplotype's markers that are hidden, as a share.
-        hidden_power: the share is the most times a uniform number to this power, so that few lose many.
         n_mixed: width of the layer that joins both directions at a gap; 0 for none.
         schedule: of the rate: `halving`, as above, or `cosine`, to 0 over all iterations; then the last weights are
             kept.
@@ -60,7 +59,7 @@ class TrainingSettings:
         copying_iterations: of its training, but no more than of the others'.
         copying_rate: its highest learning rate.
         gamma_copying: exponent of the MAF in its site weights.
-        copying_hidden: `hidden_markers` of its training; few haplotypes lose many.
+        copying_hidden: `hidden_markers` of its training.
         seed: of everything that is drawn.
     """
 
@@ -87,7 +86,6 @@ class TrainingSettings:
     redraw_every: int = 5
     crossing_probability: float = 1.0
     hidden_markers: float = 0.0
-    hidden_power: float = 1.0
     n_mixed: int = 0
     schedule: str = "halving"
     warm_up: int = 0
@@ -103,7 +101,7 @@ class TrainingSettings:
     copying_iterations: int = 300
     copying_rate: float = 0.1
     gamma_copying: float = -0.5
-    copying_hidden: float = 0.5
+    copying_hidden: float = 0.7
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
@@ -112,7 +110,7 @@ class TrainingSettings:
         for name in counts + periods:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
-        positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate", "hidden_power")
+        positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
@@ -146,7 +144,6 @@ class TrainingSettings:
             warm_up=50,
             weight_decay=0.0,
             hidden_markers=self.copying_hidden,
-            hidden_power=4.0,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rnnimp.network.stack import gaps_of_sites
 from rnnimp.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
 
-_MARKER_ODDS, _SITE_ODDS = 3.0, 6.0
+_MARKER_ODDS, _SITE_ODDS = 4.0, 6.0
 _LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
 _WINDOWS, _WINDOW_STEP = (10, 20, 40), 4
 _EXCHANGED_AT_ONCE = 64  # states, at one place, so that it does not tell which two belong together

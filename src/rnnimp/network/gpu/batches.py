@@ -9,14 +9,14 @@ import triton.language as tl
 @triton.jit
 def assemble(
     panel, dest, crossings, frequency, alt, truth, seeds, iterations, n_rows, n_columns, lengths,
-    L, H, T, S, N, REDRAW, CROSSING, HIDDEN, POWER,
+    L, H, T, S, N, REDRAW, CROSSING, HIDDEN,
     CROSSOVERS: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Draw each network's batch of recombined haplotypes.
 
     In the pool of a redraw period, haplotype j begins as training haplotype j and goes over to another one, drawn
     at random, at each crossover that happens; a batch draws from the pool. Each haplotype of a batch hides a share of
-    its markers, HIDDEN times a uniform number to the POWER. All draws are Philox numbers of the network's seed and of
+    its markers, HIDDEN times a uniform number. All draws are Philox numbers of the network's seed and of
     counts, so that they depend on nothing else.
 
     Args:
@@ -43,7 +43,7 @@ def assemble(
         draw = tl.rand(seed, iteration * N + batch)
         member = tl.minimum((draw * columns).to(tl.int32), columns - 1)
         pool = ((iteration // REDRAW) * columns + member) * (3 * CROSSOVERS)
-        hidden = HIDDEN * tl.exp(POWER * tl.log(tl.rand(seed + 2, iteration * N + batch) + 1e-30))
+        hidden = HIDDEN * tl.rand(seed + 2, iteration * N + batch)
         for row in range(first, tl.minimum(first + ROWS, rows_here)):
             crossed = tl.load(crossings + network * L + row)
             # each crossover before this site hands over to another haplotype; the last one in order counts
