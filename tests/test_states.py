@@ -102,7 +102,7 @@ def test_states_emit_the_alleles_of_their_haplotypes_and_where_these_are_missing
     network = first_states(alleles, is_marker, np.ones(39), 16, 1, seed=1)
     odds = np.empty((40, 16))
     odds[is_marker], odds[~is_marker] = network.emission, network.site
-    size = np.where(is_marker, 3, 6)[:, None]
+    size = np.where(is_marker, 4, 6)[:, None]
     n_alt, n_known = (alleles == 1).sum(1), (alleles >= 0).sum(1)
     frequency = np.where(n_known > 0, n_alt / np.maximum(n_known, 1), 0.5)[:, None]
     with np.errstate(divide="ignore"):
@@ -118,7 +118,7 @@ def test_a_state_is_easily_left_where_its_pieces_join() -> None:
     is_marker = np.arange(60) % 2 == 0
     network = first_states(alleles, is_marker, np.ones(59), 16, 2, seed=1)
     leave, odds = network.leave.detach().numpy(), np.empty((60, 16))
-    odds[is_marker], odds[~is_marker] = network.emission / 3, network.site / 6
+    odds[is_marker], odds[~is_marker] = network.emission / 4, network.site / 6
     for state in range(16):
         (gap,) = np.flatnonzero(leave[:, state] == 0)
         left, right = odds[: 2 * gap, state], odds[2 * gap :, state]  # up to the last marker before the gap, and on
