@@ -1,7 +1,10 @@
 """The same training twice: by the GPU's kernels and by PyTorch in float32, from the same weights, on the same batches.
 
 Each engine draws its own batches in normal use. Here both get those that the reference draws, so that what is left
-between them is arithmetic: products of bfloat16 numbers against float32.
+between them is arithmetic: products of bfloat16 numbers against float32. Higher-MAF networks of the published recipe,
+in a small shape; it needs a GPU.
+
+    python benchmarks/agreement.py --hap split/chr20_15.hap.gz --legend split/chr20_15.legend.gz [--numbers 1,2,3]
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rnnimp.formats.hapslegend import open_panel
-from rnnimp.network.stack import CERTAIN
+from rnnimp.network.stack import CERTAIN, ImputationNetwork
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
@@ -33,13 +36,21 @@ _NAME = "higher"
 class SameDraws(NetworkGroup):
     """A group that takes its batches from the host."""
 
-    sources: Sequence[BatchSource]
-    feeder: Feeder
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        networks: Sequence[ImputationNetwork],
+        settings: TrainingSettings,
+        device: torch.device,
+    ) -> None:
+        super().__init__(jobs, networks, [_NAME] * len(jobs), settings, device)
+        self._sources = [batches(job.data, settings, job.number, device) for job in jobs]
+        self._feeders = [Feeder(job.data, device) for job in jobs]
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the reference's batches."""
-        for slot, (source, iteration) in enumerate(zip(self.sources, iterations.tolist(), strict=True)):
-            inputs, targets = self.feeder.training_tensors(source.batch(iteration))
+        for slot, iteration in enumerate(iterations.tolist()):
+            inputs, targets = self._feeders[slot].training_tensors(self._sources[slot].batch(iteration))
             self.stacked.alt[slot] = inputs[:, :, 1].T
             self.stacked.truth[slot] = (CERTAIN * targets).round()
         return self.stacked.train(), self.stacked.gradients
@@ -63,10 +74,7 @@ def by_kernels(
         jobs.append(Job(number, data, folder / str(number), lambda name: lambda evaluation: None))
     features = data.features(settings.feature_size)
     networks = [draw_network(data, features, settings, number, _NAME) for number in numbers]
-    group = SameDraws(jobs, networks, [_NAME] * len(jobs), settings, device)
-    group.sources = [batches(data, settings, number, device) for number in numbers]
-    group.feeder = Feeder(data, device)
-    group.run()
+    SameDraws(jobs, networks, settings, device).run()
     histories = []
     for job in jobs:
         state = CheckpointFile(job.folder / f"{_NAME}.pt").read(torch.device("cpu"))

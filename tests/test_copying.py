@@ -94,3 +94,19 @@ def test_a_haplotype_of_its_own_kind_stays_a_number() -> None:
     found = model.leave_one_out(torch.device("cpu"))
     assert torch.isfinite(found).all()
     assert (found[:, :2] < 1e-3).all()
+
+
+def test_threads_change_no_bit() -> None:
+    panel = random_panel(np.random.default_rng(6), 40, 300, marker_share=0.4)
+    map_cm = np.cumsum(np.random.default_rng(7).random(40)) / 100
+    model = CopyingModel(panel.alleles, panel.sites.markers(), map_cm, SIZE, ERROR, seed=1)
+    n_threads = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(model.leave_one_out(torch.device("cpu")))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(n_threads)
+    assert torch.equal(*found)

@@ -324,7 +324,12 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
         (
             ["--validation-sample-size", "25"],
             1,
-            "expected samples to train on beside the 25 held out for validation, found 25 in all",
+            "expected 1 or more samples to train on beside the 25 held out for validation, found 25 in all",
+        ),
+        (
+            ["--validation-sample-size", "24", "--recipe", "accurate"],
+            1,
+            "expected 2 or more samples to train on beside the 24 held out for validation, found 25 in all",
         ),
         (["--data-list", "nowhere.list"], 1, "nowhere.list: cannot be read"),
         (["--output-prefix", "/proc/nothing/chr22"], 1, "cannot be written"),

@@ -289,3 +289,6 @@ class TestSettings:
     def test_values_are_checked(self) -> None:
         with pytest.raises(SettingsError, match="learning_rate must be above 0"):
             TrainingSettings(learning_rate=0)
+        for error in (0.0, 1.0):
+            with pytest.raises(SettingsError, match="copying_error must be above 0 and below 1"):
+                TrainingSettings(copying_error=error)

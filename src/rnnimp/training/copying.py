@@ -8,6 +8,8 @@ targets, which hold what can be known from the markers and not the haplotype's o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +50,12 @@ class CopyingModel:
         """
         n_haplotypes = self.alleles.shape[1]
         states = torch.as_tensor(self._states(), device=device)
-        at_once = max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states)))
-        passes = _Passes(self, states, at_once, device)
+        at_once = min(n_haplotypes, max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states))))
         expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_haplotypes, device=device)
-        for queries in torch.split(torch.arange(n_haplotypes, device=device), at_once):
-            expected[:, queries] = passes.expected(queries)
+        with _one_thread():
+            passes = _Passes(self, states, at_once, device)
+            for queries in torch.split(torch.arange(n_haplotypes, device=device), at_once):
+                expected[:, queries] = passes.expected(queries)
         return expected
 
     def _states(self) -> NDArray[np.int64]:
@@ -63,13 +66,24 @@ class CopyingModel:
         return np.sort(np.random.default_rng(self.seed).choice(n_haplotypes, MOST_STATES, replace=False))
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On the CPU, so that no bit of a sum depends on how many there are."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 class _Passes:
     """Forward and backward pass for some haplotypes at once, float32 (n_queries, n_states) at each marker."""
 
     def __init__(self, model: CopyingModel, states: Tensor, at_once: int, device: torch.device) -> None:
         is_marker = model.is_marker
         alleles = torch.as_tensor(model.alleles[is_marker], device=device)
-        self._states, self._codes, self._n_sites = states, alleles.long() % 3, int(np.count_nonzero(~is_marker))
+        self._states, self._alleles, self._n_sites = states, alleles, int(np.count_nonzero(~is_marker))
         cm = model.map_cm[is_marker]
         distance = np.maximum(np.diff(cm), _SHORTEST_CM) / 100
         self._switch = (-np.expm1(-4 * model.effective_size * distance / len(states))).tolist()
@@ -82,13 +96,14 @@ class _Passes:
         """P(a1) at imputed sites, float32 (n_sites, n_queries), of haplotypes that never copy their own sample."""
         own = torch.nonzero(queries[:, None] // 2 == self._states[None, :] // 2, as_tuple=True)
         n_others = len(self._states) - torch.bincount(own[0], minlength=len(queries)).float()[:, None]
-        last = len(self._codes) - 1
+        last = len(self._alleles) - 1
+        codes = self._alleles[:, queries].long() % 3
         forward = self._forward[:, : len(queries)]
-        forward[0] = self._emission(0, queries, own)
+        forward[0] = self._emission(0, codes, own)
         for marker in range(1, last + 1):
             switch, before = self._switch[marker - 1], forward[marker - 1]
             torch.addcmul(switch / n_others, before, (1 - switch) / before.sum(1, True), out=forward[marker])
-            forward[marker] *= self._emission(marker, queries, own)
+            forward[marker] *= self._emission(marker, codes, own)
         result = torch.zeros(self._n_sites, len(queries), device=queries.device)
         backward = torch.ones_like(forward[0])
         for marker in range(last, -1, -1):
@@ -98,13 +113,13 @@ class _Passes:
             result[sites].addmm_(weighted, posterior.T)
             if marker:
                 switch = self._switch[marker - 1]
-                backward *= self._emission(marker, queries, own)
+                backward *= self._emission(marker, codes, own)
                 torch.addcmul(switch / n_others, backward, (1 - switch) / backward.sum(1, True), out=backward)
         return result
 
-    def _emission(self, marker: int, queries: Tensor, own: tuple[Tensor, ...]) -> Tensor:
-        emission = self._emitted[: len(queries)]
-        torch.index_select(self._emissions[marker], 0, self._codes[marker, queries], out=emission)
+    def _emission(self, marker: int, codes: Tensor, own: tuple[Tensor, ...]) -> Tensor:
+        emission = self._emitted[: codes.shape[1]]
+        torch.index_select(self._emissions[marker], 0, codes[marker], out=emission)
         emission[own] = 0
         return emission
 

@@ -56,10 +56,11 @@ class RegionData:
             DataError: if there are too few samples, markers or sites to train on.
         """
         n_samples, n_held_out = len(panel.sample_names), settings.validation_samples
-        if n_samples <= n_held_out:
+        least = 2 if settings.soft_target_share else 1  # a haplotype's soft targets come from other samples
+        if n_samples < least + n_held_out:
             raise DataError(
-                f"expected samples to train on beside the {n_held_out} held out for validation, found {n_samples} "
-                "in all; lower --validation-sample-size"
+                f"expected {least} or more samples to train on beside the {n_held_out} held out for validation, found "
+                f"{n_samples} in all; lower --validation-sample-size"
             )
         n_markers = int(np.count_nonzero(panel.sites.markers()))
         if n_markers < 2 or n_markers == len(panel.sites):

@@ -114,10 +114,12 @@ class TrainingSettings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
-        shares = ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_error")
-        for name in (*shares, "copying_hidden"):
+        shares = ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_hidden")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        if not 0 < self.copying_error < 1:
+            raise SettingsError(f"copying_error must be above 0 and below 1, found {self.copying_error}")
         for name in ("warm_up", "weight_decay", "longest_gradient"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
