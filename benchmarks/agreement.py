@@ -14,19 +14,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rnnimp.formats.hapslegend import open_panel
 from rnnimp.network.stack import CERTAIN, ImputationNetwork
-from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.device_batches import Job
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, draw_network
+from rnnimp.training.region import Draws, draw_network
 from rnnimp.training.stacked import NetworkGroup
 from rnnimp.training.trainer import Evaluation, Objective, Trainer
 
@@ -44,7 +42,7 @@ class SameDraws(NetworkGroup):
         device: torch.device,
     ) -> None:
         super().__init__(jobs, networks, [_NAME] * len(jobs), settings, device)
-        self._sources = [batches(job.data, settings, job.number, device) for job in jobs]
+        self._sources = [Draws(job.data, settings, job.number, device).source(_NAME) for job in jobs]
         self._feeders = [Feeder(job.data, device) for job in jobs]
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,14 +52,6 @@ class SameDraws(NetworkGroup):
             self.stacked.alt[slot] = inputs[:, :, 1].T
             self.stacked.truth[slot] = (CERTAIN * targets).round()
         return self.stacked.train(), self.stacked.gradients
-
-
-def batches(data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> BatchSource:
-    """What the reference draws from."""
-    rows = np.ascontiguousarray(data.training_bytes(settings, device).T)
-    key = settings.seed, number, NETWORKS.index(_NAME)
-    weights = data.crossover_weights(settings)
-    return BatchSource.of(rows, np.flatnonzero(data.is_marker), weights, settings, key)
 
 
 def by_kernels(
@@ -88,7 +78,7 @@ def by_reference(
 ) -> list[Evaluation]:
     """The history of one network."""
     network = draw_network(data, data.features(settings.feature_size), settings, number, _NAME).to(device)
-    feeder, source = Feeder(data, device), batches(data, settings, number, device)
+    feeder, source = Feeder(data, device), Draws(data, settings, number, device).source(_NAME)
     objective = Objective(
         forward=network,
         weights=site_weights(data.a1_freq[~data.is_marker], settings.gamma_higher).to(device),

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, draw_network
+from rnnimp.training.region import PLAIN, Draws, Runner, draw_network
 from rnnimp.training.trainer import Objective, Trainer
 
 N_MARKERS, N_SITES, N_SAMPLES = 300, 1000, 2504
@@ -116,17 +117,17 @@ def one_network(
     feeder = Feeder(data, device)
     network = draw_network(data, data.features(settings.feature_size), settings, 1, "higher").to(device)
     forward = run_by.forward(network)
-    source = data.batches(settings, (1, 1, 0))
+    source = Draws(data, settings, 1, device).source("higher")
     validation = feeder.tensors(data.validation_rows())
     weights = site_weights(data.a1_freq[~data.is_marker], 0.75).to(device)
-    objective = Objective(forward, weights, lambda i: feeder.tensors(source.batch(i)), validation, True)
+    objective = Objective(forward, weights, lambda i: feeder.training_tensors(source.batch(i)), validation, True)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = CheckpointFile(Path(folder) / "higher.pt")
         trainer = Trainer(network, objective, settings, checkpoint, lambda evaluation: None, run_by.engine)
         trainer._step(0)
         counter = iter(range(1, 10_000))
         iteration = best(lambda: trainer._step(next(counter)), repeats, device)
-    inputs, _ = feeder.tensors(source.batch(0))
+    inputs, _ = feeder.training_tensors(source.batch(0))
 
     @torch.no_grad()
     def run() -> None:
@@ -195,9 +196,11 @@ def main() -> None:
             ours = many_networks(data, settings, device, args.networks)
             print(Row(where, "fused", args.networks, *ours, memory(device), top).text(flops, reference[0]), flush=True)
         elif device.type == "cpu" and find_spec("numba"):
+            from rnnimp.network.cpu_copying_training import CpuCopyingEngine
             from rnnimp.network.cpu_engine import CpuEngine
 
-            run_by = Runner("fused-cpu", lambda network: CpuEngine(network, args.threads))
+            engines = (partial(engine, threads=args.threads) for engine in (CpuEngine, CpuCopyingEngine))
+            run_by = Runner("fused-cpu", *engines)
             ours = one_network(data, settings, device, run_by, args.repeats)
             print(Row(where, "fused", 1, *ours, memory(device), top).text(flops, reference[0]), flush=True)
 

@@ -25,12 +25,7 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--feature-size", "feature_size", int, "width of the marker features"),
     ("--mixing-size", "n_mixed", int, "width of the layer that joins both directions at a gap; 0 for none"),
     ("--num-states", "n_states", int, "most states of the copying network, a power of two; 0 for no such network"),
-    (
-        "--state-pieces",
-        "state_pieces",
-        int,
-        "most training haplotypes in a state; 1 for whole ones",
-    ),
+    ("--state-pieces", "state_pieces", int, "most training haplotypes in a state; 1 for whole ones"),
     ("--gamma1", "gamma_higher", float, "loss weight exponent of the higher-MAF network"),
     ("--gamma2", "gamma_lower", float, "loss weight exponent of the lower-MAF network"),
     ("--batch-size", "batch_size", int, "haplotypes an iteration"),

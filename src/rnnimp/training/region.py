@@ -96,7 +96,7 @@ def train_region(
     imputed_freq = data.a1_freq[~data.is_marker]
     features = data.features(settings.feature_size)
     evaluations: dict[str, Evaluation] = {}
-    draws = _Draws(data, settings, number, device)
+    draws = Draws(data, settings, number, device)
 
     def objective_of(name: str, forward: Forward, gamma: float) -> Objective:
         return Objective(
@@ -147,8 +147,15 @@ def train_region(
     return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), copying and copying.cpu(), evaluations)
 
 
-class _Draws:
-    """A region's training haplotypes, made when the first batch is drawn from them."""
+class Draws:
+    """A region's training haplotypes, made when the first batch is drawn from them.
+
+    Args:
+        data: the region.
+        settings: the recipe.
+        number: the region's number, which its seeds derive from.
+        device: where the copying model of soft targets runs.
+    """
 
     def __init__(self, data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> None:
         self._data, self._settings, self._number, self._device = data, settings, number, device
