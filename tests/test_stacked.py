@@ -107,7 +107,10 @@ def test_states_of_both_sides_joined_at_gaps() -> None:
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
-@pytest.mark.parametrize(("cell", "n_units"), [("GRU", 40), ("LSTM", 17), ("GRU", 65), ("LSTM", 65)])
+@pytest.mark.parametrize(
+    ("cell", "n_units"),
+    [("GRU", 40), ("GRU", 48), ("LSTM", 33), ("LSTM", 17), ("GRU", 64), ("LSTM", 50), ("GRU", 65), ("LSTM", 65)],
+)
 def test_any_number_of_units(cell: str, n_units: int) -> None:
     case = Case(cell, ".m.m.", 3, 9, n_units)
     stacked = stack([case], 9)

@@ -12,22 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnimp.network.gpu import gru, heads, lstm, sums
+from rnnimp.network.gpu import gru, heads, lstm, narrow, sums
 from rnnimp.network.row_layout import RowLayout
 from rnnimp.network.slots import Slots
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
 SITES_AT_ONCE = 16
 CHUNKS = 16
+MOST_UNITS_NARROW = 48  # a layer of more needs more registers than there are for the kernels of `gpu/narrow.py`
 MOST_UNITS_KEPT = 64  # the weights of a layer of more do not fit on chip
+
+
+def stored_units(n_units: int) -> int:
+    """Room for a state in memory: behind one that would straddle what is moved at once, 32 bytes, zeros."""
+    return -(-n_units // 16) * 16 if n_units <= MOST_UNITS_NARROW else n_units
 
 
 @dataclass(frozen=True)
 class Tuning:
     """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
 
-    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below,
-    `head` the heads, `table` the first layer's table. Chosen on an H100, see docs/benchmarks.md.
+    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below of
+    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, see docs/benchmarks.md.
     """
 
     forward_tile: int = 32
@@ -43,17 +49,22 @@ class Tuning:
     pass_warps: int = 4
     pass_stages: int = 3
     head_tile: int = 64
-    table_tile: int = 256
+    head_warps: int = 4
+    table_tile: int = 64
+    table_warps: int = 8
 
     @classmethod
     def of(cls, settings: NetworkSettings) -> Tuning:
         """What is best for networks of this shape."""
+        if settings.n_units <= MOST_UNITS_NARROW:
+            stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
+            return cls(forward_tile=64, backward_tile=64, **stages)
         if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
-            stages = {"forward_stages": 1, "backward_stages": 1, "sum_stages": 2, "pass_stages": 1}
+            stages = {"forward_stages": 1, "backward_stages": 1, "pass_stages": 1}
             return cls(forward_warps=8, backward_warps=8, **stages)
         if settings.cell == "LSTM":
             return cls(forward_tile=64, forward_stages=2, backward_stages=2)
-        return cls() if settings.n_units > 48 else cls(forward_tile=64)
+        return cls()
 
 
 class StackedNetworks(Slots):
@@ -86,19 +97,21 @@ class StackedNetworks(Slots):
         super().__init__(n_networks, self.layout.size, n_markers, n_sites, n_haplotypes, device)
         self.tuning = tuning or Tuning.of(settings)
         padded = max(16, 1 << (settings.n_units - 1).bit_length())
+        self._is_narrow = settings.n_units <= MOST_UNITS_NARROW
+        self._width = stored_units(settings.n_units)
         self._kernel_types = {"PADDED": padded, "OPERAND": self._kernel_operand}
-        # columns of the weight gradients that a program's registers have room for
-        self._block = min(padded, 64 if settings.cell == "GRU" and padded <= MOST_UNITS_KEPT else 32)
+        # columns and gates of the weight gradients that a program's registers have room for
+        self._block, self._gates_at_once = (padded, 4) if padded <= MOST_UNITS_KEPT else (64, 2)
         zeros, operand = self._zeros, self._operand
         stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
         self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
-        states = (stacks, n_markers, max(n_haplotypes, room), units)
+        states = (stacks, n_markers, max(n_haplotypes, room), self._width)
         depths = range(settings.n_layers)
         self._h = [zeros(*states, dtype=operand) for _ in depths]
         self._y = [self._h[0]] + [zeros(*states, dtype=operand) for _ in depths[1:]]
-        self._c = [zeros(*states, dtype=operand) for _ in depths] if settings.cell == "LSTM" else []
+        self._c = [zeros(*states, dtype=operand) if settings.cell == "LSTM" else None for _ in depths]
         self._dy = zeros(*states, dtype=operand)
-        self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, units, dtype=operand)
+        self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, self._width, dtype=operand)
         self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
         self._partial_bias = zeros(stacks, CHUNKS, 4, units)
         self._mixed = zeros(n_networks, n_markers + 1, max(n_haplotypes, room), settings.n_mixed, dtype=operand)
@@ -126,7 +139,7 @@ class StackedNetworks(Slots):
             float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
         """
         table, weights = self._table(), self._weights()
-        self._forward(table, weights, self.alt)
+        self._forward(table, weights, self.alt, has_backward=True)
         mixed = self._mix(weights, self.n_haplotypes)
         heads.heads[self.n_markers + 1, self.n_networks](
             self.parameters, self.gradients, self._y[-1], self._dy, mixed, self._d_mixed, self.truth, self.site_weights,
@@ -149,7 +162,7 @@ class StackedNetworks(Slots):
         """
         n_haplotypes = alt.shape[2]
         weights = self._weights()
-        self._forward(self._table(), weights, alt)
+        self._forward(self._table(), weights, alt, has_backward=False)
         logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
         heads.head_logits[self.n_markers + 1, self.n_networks](
             self.parameters, self._y[-1], self._mix(weights, n_haplotypes), logits, self.first_site, self.lengths,
@@ -161,7 +174,8 @@ class StackedNetworks(Slots):
     def _head_sizes(self) -> dict[str, Any]:
         n_mixed = self.settings.n_mixed
         sizes = {"M": n_mixed, "M_PADDED": max(16, 1 << max(n_mixed - 1, 0).bit_length())}
-        sizes |= {"U": self.settings.n_units, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
+        sizes |= {"U": self.settings.n_units, "W": self._width, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
+        sizes["num_warps"] = self.tuning.head_warps
         return sizes | self._kernel_types
 
     def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
@@ -184,15 +198,28 @@ class StackedNetworks(Slots):
         return pair.flatten(1, 2).unsqueeze(1)
 
     def _table(self) -> Tensor:
-        """float32 (stacks, n_markers, 2, n_gates, n_units)."""
-        sizes = self.layout.layer_sizes(0)
-        gates = self.layout.n_gates * self.settings.n_units
-        table = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
-        table = table.reshape(2 * self.n_networks, self.n_markers, 2, gates)
-        stacks = self.parameters[:, : self.layout.mixing_offset].reshape(2 * self.n_networks, -1)
+        """What the first layer reads of a marker, as its kernel does: OPERAND (stacks, n_markers, 4, n_units, 8)."""
+        sizes, n_gates, units = self.layout.layer_sizes(0), self.layout.n_gates, self.settings.n_units
+        product = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
+        product = product.view(-1, self.n_markers, 2, n_gates, units)
         start = sizes[0] + sizes[1]
-        table[:, :, 0] += stacks[:, None, start : start + gates]
-        return table.reshape(2 * self.n_networks, self.n_markers, 2, self.layout.n_gates, -1).contiguous()
+        biases = self._stacks(self.parameters)[:, :, start : start + 2 * n_gates * units]
+        of_input, of_state = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
+        # of P(a1) = 0, and what P(a1) = 1 adds
+        whole = self._zeros(2, len(product), self.n_markers, 4, units)
+        whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
+        whole[0, :, :, :n_gates] += of_input
+        if self.settings.cell == "GRU":  # both halves of n, which the state's alone goes to one of
+            whole[0, :, :, :2] += of_state[:, :, :2]
+            whole[0, :, :, 3] = of_state[:, :, 2]
+        else:
+            whole[0] += of_state
+        high = whole.to(self._operand)
+        low = (whole - high).to(self._operand)
+        table = self._zeros(*whole.shape[1:], 8, dtype=self._operand)
+        for column, part in enumerate([high[0], low[0], high[1], low[1], high[1]]):
+            table[..., column] = part
+        return table
 
     def _weights(self) -> Tensor:
         """The parameters as the products' operands."""
@@ -206,39 +233,43 @@ class StackedNetworks(Slots):
         sizes = self.layout.size, self._kernel_offset(depth), self.layout.stack_size
         return (*sizes, self.n_markers, n_haplotypes)
 
-    def _forward(self, table: Tensor, weights: Tensor, alt: Tensor) -> None:
-        tile, is_gru = self.tuning.forward_tile, self.settings.cell == "GRU"
-        n_haplotypes = alt.shape[2]
+    def _forward(self, table: Tensor, weights: Tensor, alt: Tensor, has_backward: bool) -> None:
+        tile, n_haplotypes = self.tuning.forward_tile, alt.shape[2]
         grid = (2 * self.n_networks, -(-n_haplotypes // tile))
+        kernel = {"GRU": gru.gru_forward, "LSTM": lstm.lstm_forward}[self.settings.cell]
         for depth in range(self.settings.n_layers):
-            y_in = self._y[max(depth - 1, 0)]
-            outputs = [self._y[depth], self._h[depth]] + ([] if is_gru else [self._c[depth]])
-            kernel = gru.gru_forward if is_gru else lstm.lstm_forward
-            kernel[grid](
-                self.parameters, weights, y_in, table, alt, *outputs, self.lengths, *self._shape(depth, n_haplotypes),
-                **self._layer_sizes(depth), TILE=tile,
+            states: Tensor | None = self._h[depth]
+            cells = self._c[depth]
+            if self._is_narrow:  # what nobody reads is not stored
+                states, cells = (states if depth else None, cells) if has_backward else (None, None)
+            (narrow.forward if self._is_narrow else kernel)[grid](
+                self.parameters, weights, self._y[max(depth - 1, 0)], table, alt, self._y[depth], states, cells,
+                self.lengths, *self._shape(depth, n_haplotypes), **self._layer_sizes(depth), TILE=tile,
                 num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
             )  # fmt: skip
 
     def _backward(self, table: Tensor, weights: Tensor) -> None:
-        tile, is_gru = self.tuning.backward_tile, self.settings.cell == "GRU"
+        tile = self.tuning.backward_tile
         grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
-        kernel = gru.gru_backward if is_gru else lstm.lstm_backward
+        kernel = {"GRU": gru.gru_backward, "LSTM": lstm.lstm_backward}[self.settings.cell]
         for depth in reversed(range(self.settings.n_layers)):
             y_in = self._y[max(depth - 1, 0)]
-            states = [self._h[depth]] + ([] if is_gru else [self._c[depth]])
-            kernel[grid](
-                self.parameters, weights, y_in, table, self.alt, *states, self._dy, self._dgates, self.lengths,
-                *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+            (narrow.backward if self._is_narrow else kernel)[grid](
+                self.parameters, weights, y_in, table, self.alt, self._h[depth], self._c[depth], self._dy, self._dgates,
+                self.lengths, *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
                 num_warps=self.tuning.backward_warps, num_stages=self.tuning.backward_stages,
             )  # fmt: skip
             self._sum_gradients(depth, y_in)
-            if depth:
+            if depth and not self._is_narrow:
                 self._pass_down(depth, weights)
 
     def _layer_sizes(self, depth: int) -> dict[str, Any]:
-        is_kept = self.settings.n_units <= MOST_UNITS_KEPT
-        return {"FIRST": depth == 0, "KEPT": is_kept, "U": self.settings.n_units} | self._kernel_types
+        units = self.settings.n_units
+        if self._is_narrow:
+            head, tail = (32, 16) if units > 32 else (self._width, 0)
+            sizes = {"IS_GRU": self.settings.cell == "GRU", "HEAD": head, "TAIL": tail}
+            return sizes | {"FIRST": depth == 0, "U": units, "OPERAND": self._kernel_operand}
+        return {"FIRST": depth == 0, "KEPT": units <= MOST_UNITS_KEPT, "U": units} | self._kernel_types
 
     def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
         """Weight gradients of a layer, into its part of the rows."""
@@ -246,10 +277,10 @@ class StackedNetworks(Slots):
         sums.weight_gradients[self._sum_grid](
             self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
             self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=is_gru,
-            TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps, num_stages=self.tuning.sum_stages,
-            **self._sum_sizes,
+            W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps,
+            num_stages=self.tuning.sum_stages, **self._sum_sizes,
         )  # fmt: skip
-        recurrent, input_weight = self._partial_weight.sum(1).unbind(1)
+        input_weight, recurrent = self._partial_weight.sum(1).unbind(1)
         bias = self._partial_bias.sum(1)
         input_bias = bias[:, :n_gates]
         recurrent_bias = bias[:, [0, 1, 3]] if is_gru else bias
@@ -274,7 +305,7 @@ class StackedNetworks(Slots):
         """Views of the left and the right stacks' states, each (n_networks, n_markers * n_haplotypes, n_units)."""
         # the kernels number haplotypes by the batch at hand, whatever there is room for
         used = states.flatten()[: states[:, :, :n_haplotypes].numel()]
-        by_side = used.view(self.n_networks, 2, -1, self.settings.n_units)
+        by_side = used.view(self.n_networks, 2, -1, self._width)[..., : self.settings.n_units]
         return by_side[:, 0], by_side[:, 1]
 
     def _mix(self, weights: Tensor, n_haplotypes: int) -> Tensor:
@@ -317,7 +348,7 @@ class StackedNetworks(Slots):
 
     def _pass_down(self, depth: int, weights: Tensor) -> None:
         """From a layer's gates to the gradient of the layers below."""
-        sums.pass_down[self._sum_grid](
+        sums.pass_down[2 * self.n_networks, CHUNKS, -(-self.settings.n_units // self._block)](
             weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
             IS_GRU=self.settings.cell == "GRU", TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
             num_stages=self.tuning.pass_stages, **self._sum_sizes,
@@ -329,7 +360,8 @@ class StackedNetworks(Slots):
 
     @property
     def _sum_grid(self) -> tuple[int, int, int]:
-        return 2 * self.n_networks, CHUNKS, -(-self.settings.n_units // self._block)
+        blocks = -(-self.settings.n_units // self._block)
+        return 2 * self.n_networks, CHUNKS, blocks * (4 // self._gates_at_once)
 
     @property
     def _sum_sizes(self) -> dict[str, Any]:
@@ -337,10 +369,10 @@ class StackedNetworks(Slots):
 
     def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
         """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
-        grid = (2 * self.n_networks, self.n_markers, self.layout.n_gates)
-        sums.table_gradients[grid](
+        sums.table_gradients[2 * self.n_networks, self.n_markers](
             self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
-            GATES=self.layout.n_gates, U=self.settings.n_units, **self._kernel_types, TILE=self.tuning.table_tile,
+            IS_GRU=self.settings.cell == "GRU", U=self.settings.n_units, W=self._width, TILE=self.tuning.table_tile,
+            num_warps=self.tuning.table_warps, **self._kernel_types,
         )  # fmt: skip
         gates = self.layout.n_gates * self.settings.n_units
         by_network = self._d_table.reshape(self.n_networks, 2, 2 * self.n_markers, gates)

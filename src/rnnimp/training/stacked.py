@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnimp.network.stack import CERTAIN, HybridHead, ImputationNetwork
-from rnnimp.network.stacked import StackedNetworks
+from rnnimp.network.stacked import StackedNetworks, stored_units
 from rnnimp.network.stacked_copying import StackedCopying
 from rnnimp.training.data import RegionData
 from rnnimp.training.device_batches import Batches, Job
@@ -226,7 +226,7 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
     n_layers = max(settings.n_layers_higher, settings.n_layers_lower)
     states = (2 if settings.cell == "GRU" else 3) * n_layers + 5
-    recurrent = 2 * n_markers * n_haplotypes * settings.n_units * 2 * states
+    recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
     n_states = states_of(data, settings)

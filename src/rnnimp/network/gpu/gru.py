@@ -1,4 +1,4 @@
-"""A GRU layer of every stack: its states, and the gradients of its gates."""
+"""A GRU layer of more than 48 units of every stack: its states, and the gradients of its gates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rnnimp.network.gpu.parts import (
     load_bias_pair,
     load_pair,
     load_table,
-    load_table_pair,
     load_weight,
     sigmoid_of_twice,
+    table_factors,
 )
 
 
 @triton.jit
 def gru_forward(
-    parameters, weights, y_in, table, alt, y_out, h_out, lengths,
+    parameters, weights, y_in, table, alt, y_out, h_out, c_out, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, KEPT: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
     OPERAND: tl.constexpr,
@@ -30,8 +30,9 @@ def gru_forward(
     Args:
         weights: the parameters as OPERAND.
         y_in: sum of the layers below; not read by the first layer.
-        table: float32 (P, T, 2, 3, U), base and delta; read by the first layer alone.
+        table: OPERAND (P, T, 4, U, 8), see `table_factors`; read by the first layer alone.
         alt: float32 (K, T, N), P(a1).
+        c_out: not written: the cells, of an LSTM.
         stack_offset: of the layer's weights in a left stack's row of parameters.
         KEPT: whether the weights stay on chip; where they do not fit, they are read at every marker.
     """
@@ -46,24 +47,24 @@ def gru_forward(
     is_row = rows < N
     mask = is_row[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
-    bias_rz, bias_hn = load_bias_pair(biases, 3, U, PADDED), load_bias(biases, 5, U, PADDED)
+    half_bias_rz, bias_hn = tl.zeros((1, 2 * PADDED), tl.float32), load_bias(biases, 5, U, PADDED)
     if not FIRST:
-        bias_rz += load_bias_pair(biases, 0, U, PADDED)
+        half_bias_rz = 0.5 * (load_bias_pair(biases, 0, U, PADDED) + load_bias_pair(biases, 3, U, PADDED))
         bias_n = load_bias(biases, 2, U, PADDED)
     if KEPT:
         recurrent_rz, recurrent_n = load_pair(recurrent, 0, U, PADDED), load_weight(recurrent, 2, U, PADDED)
         if not FIRST:
             input_rz, input_n = load_pair(below, 0, U, PADDED), load_weight(below, 2, U, PADDED)
-    half_bias_rz = 0.5 * bias_rz
     length = tl.load(lengths + network)
     h = tl.zeros((TILE, PADDED), tl.float32)
     for step in range(length):
         t = tl.where(direction == 0, step, length - 1 - step)
         place = (stack * T + t) * N * U
         if FIRST:
-            p = tl.load(alt + (network * T + t) * N + rows, mask=is_row, other=0.0)[:, None]
-            row = table + (stack * T + t) * 6 * U
-            rz, n = load_table_pair(row, p, 0, 3, U, PADDED), load_table(row, p, 2, 3, U, PADDED)
+            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
+            marker = table + (stack * T + t) * 4 * U * 8
+            rz = tl.dot(factors, tl.trans(load_table(marker, 0, 2, 0, PADDED, U)))
+            n = tl.dot(factors, tl.trans(load_table(marker, 2, 1, 0, PADDED, U)))
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:
@@ -83,7 +84,7 @@ def gru_forward(
 
 @triton.jit
 def gru_backward(
-    parameters, weights, y_in, table, alt, h, dy, dgates, lengths,
+    parameters, weights, y_in, table, alt, h, c, dy, dgates, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, KEPT: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
     OPERAND: tl.constexpr,
@@ -100,11 +101,11 @@ def gru_backward(
     is_row = rows < N
     mask = is_row[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
-    half_bias_r, half_bias_z = 0.5 * load_bias(biases, 3, U, PADDED), 0.5 * load_bias(biases, 4, U, PADDED)
+    half_bias_r, half_bias_z = tl.zeros((1, PADDED), tl.float32), tl.zeros((1, PADDED), tl.float32)
     bias_hn = load_bias(biases, 5, U, PADDED)
     if not FIRST:
-        half_bias_r += 0.5 * load_bias(biases, 0, U, PADDED)
-        half_bias_z += 0.5 * load_bias(biases, 1, U, PADDED)
+        half_bias_r = 0.5 * (load_bias(biases, 0, U, PADDED) + load_bias(biases, 3, U, PADDED))
+        half_bias_z = 0.5 * (load_bias(biases, 1, U, PADDED) + load_bias(biases, 4, U, PADDED))
         bias_n = load_bias(biases, 2, U, PADDED)
     if KEPT:
         recurrent_r, recurrent_z = load_weight(recurrent, 0, U, PADDED), load_weight(recurrent, 1, U, PADDED)
@@ -121,10 +122,11 @@ def gru_backward(
         place = (stack * T + t) * N * U
         state = tl.load(h + (stack * T + before) * N * U + at, mask=mask & (step > 0), other=0.0)
         if FIRST:
-            p = tl.load(alt + (network * T + t) * N + rows, mask=is_row, other=0.0)[:, None]
-            row = table + (stack * T + t) * 6 * U
-            r, z = load_table(row, p, 0, 3, U, PADDED), load_table(row, p, 1, 3, U, PADDED)
-            n = load_table(row, p, 2, 3, U, PADDED)
+            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
+            marker = table + (stack * T + t) * 4 * U * 8
+            r = tl.dot(factors, tl.trans(load_table(marker, 0, 1, 0, PADDED, U)))
+            z = tl.dot(factors, tl.trans(load_table(marker, 1, 1, 0, PADDED, U)))
+            n = tl.dot(factors, tl.trans(load_table(marker, 2, 1, 0, PADDED, U)))
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:

@@ -20,8 +20,8 @@ def _head(pointer, logit, sites, is_site, U: tl.constexpr, PADDED: tl.constexpr)
 def heads(
     parameters, gradients, y, dy, mixed, d_mixed, truth, weights, first_site, loss, lengths, n_sites,
     n_parameters, head_offset, T, S, N,
-    U: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr,
-    SITES: tl.constexpr, OPERAND: tl.constexpr,
+    U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr,
+    TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Loss of the sites of one gap, and the gradients of their heads and of the states that they read.
 
@@ -50,20 +50,20 @@ def heads(
         bias = right_head + own_sites * U * 2
         mixed_head = bias + own_sites * 2
         units = tl.arange(0, PADDED)
-        is_unit = units < U
+        is_unit, is_stored = units < U, units < W
         columns = tl.arange(0, M_PADDED)
         is_column = columns < M
         between = (network * (T + 1) + gap) * N * M
-        left = ((2 * network) * T + gap - 1) * N * U
-        right = ((2 * network + 1) * T + gap) * N * U
+        left = ((2 * network) * T + gap - 1) * N * W
+        right = ((2 * network + 1) * T + gap) * N * W
         has_left, has_right = gap > 0, gap < length
         scale = 1.0 / (own_sites * N).to(tl.float32)
         total = 0.0
         if begin == end:
             for start in range(0, N, TILE):
                 rows = start + tl.arange(0, TILE)
-                at = rows[:, None] * U + units[None, :]
-                mask = (rows < N)[:, None] & is_unit[None, :]
+                at = rows[:, None] * W + units[None, :]
+                mask = (rows < N)[:, None] & is_stored[None, :]
                 zero = tl.zeros((TILE, PADDED), OPERAND)
                 tl.store(dy + left + at, zero, mask=mask & has_left)
                 tl.store(dy + right + at, zero, mask=mask & has_right)
@@ -92,8 +92,8 @@ def heads(
             for start in range(0, N, TILE):
                 rows = start + tl.arange(0, TILE)
                 is_row = rows < N
-                at = rows[:, None] * U + units[None, :]
-                mask = is_row[:, None] & is_unit[None, :]
+                at = rows[:, None] * W + units[None, :]
+                mask = is_row[:, None] & is_stored[None, :]
                 y_left = tl.load(y + left + at, mask=mask & has_left, other=0.0)
                 y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
                 logit = tl.dot(y_left, from_left.to(OPERAND))
@@ -143,10 +143,18 @@ def heads(
 
 
 @triton.jit
+def _both_heads(pointer, sites, is_site, U: tl.constexpr, PADDED: tl.constexpr, OPERAND: tl.constexpr):
+    """Both logits' weights of some sites, side by side: OPERAND (PADDED, 2 * n_sites); `sites` has each site twice."""
+    units = tl.arange(0, PADDED)
+    at = pointer + (sites[None, :] * U + units[:, None]) * 2 + (tl.arange(0, sites.shape[0]) % 2)[None, :]
+    return tl.load(at, mask=is_site[None, :] & (units < U)[:, None], other=0.0).to(OPERAND)
+
+
+@triton.jit
 def head_logits(
     parameters, y, mixed, logits, first_site, lengths, n_sites, n_parameters, head_offset, T, S, N,
-    U: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr,
-    SITES: tl.constexpr, OPERAND: tl.constexpr,
+    U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr,
+    TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Both logits of the sites of one gap: float32 (2, K, S, N)."""
     gap = tl.program_id(0)
@@ -162,28 +170,28 @@ def head_logits(
         mixed_head = bias + own_sites * 2
         units, columns = tl.arange(0, PADDED), tl.arange(0, M_PADDED)
         between = (network * (T + 1) + gap) * N * M
-        left = ((2 * network) * T + gap - 1) * N * U
-        right = ((2 * network + 1) * T + gap) * N * U
+        left = ((2 * network) * T + gap - 1) * N * W
+        right = ((2 * network + 1) * T + gap) * N * W
         has_left, has_right = gap > 0, gap < length
+        logit = tl.arange(0, 2 * SITES) % 2
         for block in range(begin, end, SITES):
-            sites = block + tl.arange(0, SITES)
+            sites = block + tl.arange(0, 2 * SITES) // 2
             is_site = sites < end
-            for logit in tl.static_range(2):
-                from_left = _head(left_head, logit, sites, is_site & has_left, U, PADDED).to(OPERAND)
-                from_right = _head(right_head, logit, sites, is_site & has_right, U, PADDED).to(OPERAND)
-                offset = tl.load(bias + sites * 2 + logit, mask=is_site, other=0.0)
+            from_left = _both_heads(left_head, sites, is_site & has_left, U, PADDED, OPERAND)
+            from_right = _both_heads(right_head, sites, is_site & has_right, U, PADDED, OPERAND)
+            offset = tl.load(bias + sites * 2 + logit, mask=is_site, other=0.0)
+            if M:
+                from_mixed = _both_heads(mixed_head, sites, is_site, M, M_PADDED, OPERAND)
+            to = logits + ((logit * n_networks + network) * S + sites)[None, :] * N
+            for start in range(0, N, TILE):
+                rows = start + tl.arange(0, TILE)
+                at = rows[:, None] * W + units[None, :]
+                mask = (rows < N)[:, None] & (units < W)[None, :]
+                value = tl.dot(tl.load(y + left + at, mask=mask & has_left, other=0.0), from_left)
+                y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
+                value = tl.dot(y_right, from_right, acc=value) + offset[None, :]
                 if M:
-                    from_mixed = _head(mixed_head, logit, sites, is_site, M, M_PADDED).to(OPERAND)
-                for start in range(0, N, TILE):
-                    rows = start + tl.arange(0, TILE)
-                    at = rows[:, None] * U + units[None, :]
-                    mask = (rows < N)[:, None] & (units < U)[None, :]
-                    value = tl.dot(tl.load(y + left + at, mask=mask & has_left, other=0.0), from_left)
-                    y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
-                    value = tl.dot(y_right, from_right, acc=value) + offset[None, :]
-                    if M:
-                        is_mixed = (rows < N)[:, None] & (columns < M)[None, :]
-                        at_mixed = between + rows[:, None] * M + columns[None, :]
-                        value = tl.dot(tl.load(mixed + at_mixed, mask=is_mixed, other=0.0), from_mixed, acc=value)
-                    cell = ((logit * n_networks + network) * S + sites[None, :]) * N + rows[:, None]
-                    tl.store(logits + cell, value, mask=(rows < N)[:, None] & is_site[None, :])
+                    is_mixed = (rows < N)[:, None] & (columns < M)[None, :]
+                    at_mixed = between + rows[:, None] * M + columns[None, :]
+                    value = tl.dot(tl.load(mixed + at_mixed, mask=is_mixed, other=0.0), from_mixed, acc=value)
+                tl.store(to + rows[:, None], value, mask=(rows < N)[:, None] & is_site[None, :])

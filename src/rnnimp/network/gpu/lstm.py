@@ -1,4 +1,4 @@
-"""An LSTM layer of every stack: its states and cells, and the gradients of its gates."""
+"""An LSTM layer of more than 48 units of every stack: its states and cells, and the gradients of its gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rnnimp.network.gpu.parts import (
     joined,
     load_bias_pair,
     load_pair,
-    load_table_pair,
+    load_table,
+    table_factors,
 )
 
 
@@ -25,7 +26,7 @@ def lstm_forward(
 ):  # fmt: skip
     """States and cells of one LSTM layer. Gates i and f, and g and o, are computed side by side.
 
-    Arguments as `gru_forward`, `table` (P, T, 2, 4, U).
+    Arguments as `gru_forward`.
     """
     stack = tl.program_id(0).to(tl.int64)
     network, direction = stack // 2, stack % 2
@@ -38,10 +39,10 @@ def lstm_forward(
     is_row = rows < N
     mask = is_row[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
-    bias_if, bias_go = load_bias_pair(biases, 4, U, PADDED), load_bias_pair(biases, 6, U, PADDED)
+    bias_if, bias_go = tl.zeros((1, 2 * PADDED), tl.float32), tl.zeros((1, 2 * PADDED), tl.float32)
     if not FIRST:
-        bias_if += load_bias_pair(biases, 0, U, PADDED)
-        bias_go += load_bias_pair(biases, 2, U, PADDED)
+        bias_if = load_bias_pair(biases, 0, U, PADDED) + load_bias_pair(biases, 4, U, PADDED)
+        bias_go = load_bias_pair(biases, 2, U, PADDED) + load_bias_pair(biases, 6, U, PADDED)
     if KEPT:
         recurrent_if, recurrent_go = load_pair(recurrent, 0, U, PADDED), load_pair(recurrent, 2, U, PADDED)
         if not FIRST:
@@ -53,9 +54,10 @@ def lstm_forward(
         t = tl.where(direction == 0, step, length - 1 - step)
         place = (stack * T + t) * N * U
         if FIRST:
-            p = tl.load(alt + (network * T + t) * N + rows, mask=is_row, other=0.0)[:, None]
-            row = table + (stack * T + t) * 8 * U
-            i_f, g_o = load_table_pair(row, p, 0, 4, U, PADDED), load_table_pair(row, p, 2, 4, U, PADDED)
+            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
+            marker = table + (stack * T + t) * 4 * U * 8
+            i_f = tl.dot(factors, tl.trans(load_table(marker, 0, 2, 0, PADDED, U)))
+            g_o = tl.dot(factors, tl.trans(load_table(marker, 2, 2, 0, PADDED, U)))
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:
@@ -93,10 +95,10 @@ def lstm_backward(
     is_row = rows < N
     mask = is_row[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
-    bias_if, bias_go = load_bias_pair(biases, 4, U, PADDED), load_bias_pair(biases, 6, U, PADDED)
+    bias_if, bias_go = tl.zeros((1, 2 * PADDED), tl.float32), tl.zeros((1, 2 * PADDED), tl.float32)
     if not FIRST:
-        bias_if += load_bias_pair(biases, 0, U, PADDED)
-        bias_go += load_bias_pair(biases, 2, U, PADDED)
+        bias_if = load_bias_pair(biases, 0, U, PADDED) + load_bias_pair(biases, 4, U, PADDED)
+        bias_go = load_bias_pair(biases, 2, U, PADDED) + load_bias_pair(biases, 6, U, PADDED)
     if KEPT:
         recurrent_if, recurrent_go = load_pair(recurrent, 0, U, PADDED), load_pair(recurrent, 2, U, PADDED)
         if not FIRST:
@@ -113,9 +115,10 @@ def lstm_backward(
         state = tl.load(h + earlier + at, mask=mask & (step > 0), other=0.0)
         cell = tl.load(c + earlier + at, mask=mask & (step > 0), other=0.0).to(tl.float32)
         if FIRST:
-            p = tl.load(alt + (network * T + t) * N + rows, mask=is_row, other=0.0)[:, None]
-            row = table + (stack * T + t) * 8 * U
-            i_f, g_o = load_table_pair(row, p, 0, 4, U, PADDED), load_table_pair(row, p, 2, 4, U, PADDED)
+            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
+            marker = table + (stack * T + t) * 4 * U * 8
+            i_f = tl.dot(factors, tl.trans(load_table(marker, 0, 2, 0, PADDED, U)))
+            g_o = tl.dot(factors, tl.trans(load_table(marker, 2, 2, 0, PADDED, U)))
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:

@@ -57,15 +57,26 @@ def load_bias_pair(biases, gate, U: tl.constexpr, PADDED: tl.constexpr):
 
 
 @triton.jit
-def load_table_pair(row, alt, gate, n_gates, U: tl.constexpr, PADDED: tl.constexpr):
-    """The first layer's input product of two successive gates: float32 (TILE, 2 * PADDED)."""
-    return load_bias_pair(row, gate, U, PADDED) + alt * load_bias_pair(row, n_gates + gate, U, PADDED)
+def load_table(marker, first_gate, GATES: tl.constexpr, first_unit, UNITS: tl.constexpr, U: tl.constexpr):
+    """The first layer's table of one marker, of some gates side by side: OPERAND (GATES * UNITS, 16)."""
+    row, column = tl.arange(0, GATES * UNITS)[:, None], tl.arange(0, 16)[None, :]
+    unit = first_unit + row % UNITS
+    at = ((first_gate + row // UNITS) * U + unit) * 8 + column
+    return tl.load(marker + at, mask=(unit < U) & (column < 8), other=0.0)
 
 
 @triton.jit
-def load_table(row, alt, gate, n_gates, U: tl.constexpr, PADDED: tl.constexpr):
-    """The same of one gate: float32 (TILE, PADDED)."""
-    return load_bias(row, gate, U, PADDED) + alt * load_bias(row, n_gates + gate, U, PADDED)
+def table_factors(alt, rows, N, OPERAND: tl.constexpr):
+    """What the table's columns are multiplied with: OPERAND (TILE, 16).
+
+    The table holds what a marker with P(a1) = 0 adds to the gates, and what P(a1) = 1 adds to that, each as the sum of
+    two rounded numbers: together as exact as 16 bits.
+    """
+    p = tl.load(alt + rows, mask=rows < N, other=0.0)[:, None]
+    high = p.to(OPERAND).to(tl.float32)
+    column = tl.arange(0, 16)[None, :]
+    factors = tl.where(column < 2, 1.0, tl.where(column < 4, high, tl.where(column == 4, p - high, 0.0)))
+    return factors.to(OPERAND)
 
 
 @triton.jit

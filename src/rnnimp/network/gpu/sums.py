@@ -5,98 +5,71 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from rnnimp.network.gpu.parts import table_factors
+
 
 @triton.jit
 def weight_gradients(
     dgates, h, y_in, partial_weight, partial_bias, lengths, T, N, n_chunks, CHUNK,
-    FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, BLOCK: tl.constexpr,
-    TILE: tl.constexpr, OPERAND: tl.constexpr,
+    FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr,
+    BLOCK: tl.constexpr, GATES: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Gradients of one layer's weights and biases, summed over CHUNK markers and all haplotypes.
 
-    A program owns BLOCK columns of every matrix: units that a gate reads. The first layer has no input weights here,
-    see `table_gradients`. What flows to the layers below has a kernel of its own: products that are not only added up
-    would make all of these wait for each other.
+    A program owns BLOCK columns, units that are read, of the matrices of GATES gates: side by side, so that one product
+    sums what all of these make of what they read. The first layer has no input weights here, see `table_gradients`.
+    What flows to the layers below has a kernel of its own: products that are not only added up would make all of these
+    wait for each other.
 
-    Writes float32 partial sums: weights (P, n_chunks, 2, n_gates, U, U), recurrent and input, out by in; sums of the
-    four gates' gradients (P, n_chunks, 4, U), of which the first layer of a GRU leaves out the third.
+    Writes float32 partial sums: weights (P, n_chunks, 2, n_gates, U, U), input and recurrent, out by in; sums of the
+    four gates' gradients (P, n_chunks, 4, U).
     """
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)
     chunk = tl.program_id(1)
+    block, first_gate = tl.program_id(2) // (4 // GATES), tl.program_id(2) % (4 // GATES) * GATES
     network, direction = stack // 2, stack % 2
     length = tl.load(lengths + network)
-    units = tl.arange(0, PADDED)
-    columns = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    both = tl.arange(0, GATES * PADDED)
+    gate, unit = first_gate + both // PADDED, both % PADDED
+    columns = block * BLOCK + tl.arange(0, BLOCK)
     ones = tl.full((TILE, 16), 1.0, OPERAND)
-    recurrent_0 = tl.zeros((PADDED, BLOCK), tl.float32)
-    recurrent_1 = tl.zeros((PADDED, BLOCK), tl.float32)
-    recurrent_2 = tl.zeros((PADDED, BLOCK), tl.float32)
-    bias_0 = tl.zeros((PADDED, 16), tl.float32)
-    bias_1 = tl.zeros((PADDED, 16), tl.float32)
-    bias_2 = tl.zeros((PADDED, 16), tl.float32)
-    bias_3 = tl.zeros((PADDED, 16), tl.float32)
-    if not IS_GRU:
-        recurrent_3 = tl.zeros((PADDED, BLOCK), tl.float32)
+    recurrent = tl.zeros((BLOCK, GATES * PADDED), tl.float32)
+    bias = tl.zeros((GATES * PADDED, 16), tl.float32)
     if not FIRST:
-        input_0 = tl.zeros((PADDED, BLOCK), tl.float32)
-        input_1 = tl.zeros((PADDED, BLOCK), tl.float32)
-        input_2 = tl.zeros((PADDED, BLOCK), tl.float32)
-        if not IS_GRU:
-            input_3 = tl.zeros((PADDED, BLOCK), tl.float32)
+        below = tl.zeros((BLOCK, GATES * PADDED), tl.float32)
     tiles = tl.cdiv(N, TILE)
     begin = chunk * CHUNK
     for turn in range(0, (tl.minimum(begin + CHUNK, length) - begin) * tiles):
         t = begin + turn // tiles
         rows = turn % tiles * TILE + tl.arange(0, TILE)
-        mask = (rows < N)[:, None] & (units < U)[None, :]
+        mask = (rows < N)[:, None] & (unit < U)[None, :]
+        at = rows[:, None] * W + (gate * (N * W) + unit)[None, :]
+        slopes = tl.load(dgates + (stack * T + t) * 4 * N * W + at, mask=mask, other=0.0)
         read = (rows < N)[:, None] & (columns < U)[None, :]
-        at = rows[:, None] * U + columns[None, :]
+        at = rows[:, None] * W + columns[None, :]
         before = tl.where(direction == 0, t - 1, t + 1)
         has_before = (before >= 0) & (before < length)
-        state = tl.load(h + (stack * T + before) * N * U + at, mask=read & has_before, other=0.0)
-        gate = dgates + (stack * T + t) * 4 * N * U + rows[:, None] * U + units[None, :]
-        slope_0 = tl.load(gate, mask=mask, other=0.0)
-        slope_1 = tl.load(gate + N * U, mask=mask, other=0.0)
-        slope_3 = tl.load(gate + 3 * N * U, mask=mask, other=0.0)
-        recurrent_0 = tl.dot(tl.trans(slope_0), state, acc=recurrent_0)
-        recurrent_1 = tl.dot(tl.trans(slope_1), state, acc=recurrent_1)
-        bias_0 = tl.dot(tl.trans(slope_0), ones, acc=bias_0)
-        bias_1 = tl.dot(tl.trans(slope_1), ones, acc=bias_1)
-        bias_3 = tl.dot(tl.trans(slope_3), ones, acc=bias_3)
-        if not (FIRST and IS_GRU):
-            slope_2 = tl.load(gate + 2 * N * U, mask=mask, other=0.0)
-            bias_2 = tl.dot(tl.trans(slope_2), ones, acc=bias_2)
-        if IS_GRU:  # the recurrent half of n has a gradient of its own
-            recurrent_2 = tl.dot(tl.trans(slope_3), state, acc=recurrent_2)
-        else:
-            recurrent_2 = tl.dot(tl.trans(slope_2), state, acc=recurrent_2)
-            recurrent_3 = tl.dot(tl.trans(slope_3), state, acc=recurrent_3)
+        state = tl.load(h + (stack * T + before) * N * W + at, mask=read & has_before, other=0.0)
+        recurrent = tl.dot(tl.trans(state), slopes, acc=recurrent)
+        bias = tl.dot(tl.trans(slopes), ones, acc=bias)
         if not FIRST:
-            x = tl.load(y_in + (stack * T + t) * N * U + at, mask=read, other=0.0)
-            input_0 = tl.dot(tl.trans(slope_0), x, acc=input_0)
-            input_1 = tl.dot(tl.trans(slope_1), x, acc=input_1)
-            input_2 = tl.dot(tl.trans(slope_2), x, acc=input_2)
-            if not IS_GRU:
-                input_3 = tl.dot(tl.trans(slope_3), x, acc=input_3)
-    out = (stack * n_chunks + chunk) * 2 * N_GATES
-    _store_weight(partial_weight, out, recurrent_0, columns, U, PADDED)
-    _store_weight(partial_weight, out + 1, recurrent_1, columns, U, PADDED)
-    _store_weight(partial_weight, out + 2, recurrent_2, columns, U, PADDED)
-    if not IS_GRU:
-        _store_weight(partial_weight, out + 3, recurrent_3, columns, U, PADDED)
+            x = tl.load(y_in + (stack * T + t) * N * W + at, mask=read, other=0.0)
+            below = tl.dot(tl.trans(x), slopes, acc=below)
+    inside = (columns < U)[:, None] & (unit < U)[None, :]
+    matrices = partial_weight + (stack * n_chunks + chunk) * 2 * N_GATES * U * U + columns[:, None]
     if not FIRST:
-        _store_weight(partial_weight, out + N_GATES, input_0, columns, U, PADDED)
-        _store_weight(partial_weight, out + N_GATES + 1, input_1, columns, U, PADDED)
-        _store_weight(partial_weight, out + N_GATES + 2, input_2, columns, U, PADDED)
-        if not IS_GRU:
-            _store_weight(partial_weight, out + N_GATES + 3, input_3, columns, U, PADDED)
-    if tl.program_id(2) == 0:
-        out = (stack * n_chunks + chunk) * 4
-        _store_bias(partial_bias, out, bias_0, U, PADDED)
-        _store_bias(partial_bias, out + 1, bias_1, U, PADDED)
-        _store_bias(partial_bias, out + 2, bias_2, U, PADDED)
-        _store_bias(partial_bias, out + 3, bias_3, U, PADDED)
+        to = (gate * U + unit) * U
+        tl.store(matrices + to[None, :], below, mask=inside & (gate < N_GATES)[None, :])
+    if IS_GRU:  # the recurrent half of n has a gradient of its own, the fourth
+        to = ((N_GATES + tl.minimum(gate, 2)) * U + unit) * U
+        tl.store(matrices + to[None, :], recurrent, mask=inside & (gate != 2)[None, :])
+    else:
+        to = ((N_GATES + gate) * U + unit) * U
+        tl.store(matrices + to[None, :], recurrent, mask=inside)
+    if block == 0:  # each of the 16 columns holds the same sums
+        sums = partial_bias + (stack * n_chunks + chunk) * 4 * U
+        tl.store(sums + gate * U + unit, tl.sum(bias, axis=1) / 16.0, mask=unit < U)
 
 
 @triton.jit
@@ -142,40 +115,31 @@ def _load_columns(pointer, gate, columns, U: tl.constexpr, PADDED: tl.constexpr)
 
 
 @triton.jit
-def _store_weight(weights, index, weight, columns, U: tl.constexpr, PADDED: tl.constexpr):
-    units = tl.arange(0, PADDED)
-    mask = (units < U)[:, None] & (columns < U)[None, :]
-    tl.store(weights + (index * U + units[:, None]) * U + columns[None, :], weight, mask=mask)
-
-
-@triton.jit
-def _store_bias(biases, index, bias, U: tl.constexpr, PADDED: tl.constexpr):
-    units = tl.arange(0, PADDED)  # each of the 16 columns of `bias` holds the same sums
-    tl.store(biases + index * U + units, tl.sum(bias, axis=1) / 16.0, mask=units < U)
-
-
-@triton.jit
 def table_gradients(
     dgates, alt, d_table, lengths, T, N,
-    GATES: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
+    IS_GRU: tl.constexpr, U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
+    OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the first layer's table, float32 (P, T, 2, GATES, U); 0 beyond a network's markers."""
+    """Gradient of the first layer's table, float32 (P, T, 2, n_gates, U); 0 beyond a network's markers."""
+    N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)
-    t, gate = tl.program_id(1), tl.program_id(2)
+    t = tl.program_id(1)
     network = stack // 2
-    units = tl.arange(0, PADDED)
-    is_unit = units < U
-    base = tl.zeros((PADDED,), tl.float32)
-    delta = tl.zeros((PADDED,), tl.float32)
+    both = tl.arange(0, 4 * PADDED)
+    gate, unit = both // PADDED, both % PADDED
+    inside = (unit < U) & (gate < N_GATES)
+    sums = tl.zeros((16, 4 * PADDED), tl.float32)
     if t < tl.load(lengths + network):
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
-            mask = (rows < N)[:, None] & is_unit[None, :]
-            at = ((stack * T + t) * 4 + gate) * N * U + rows[:, None] * U + units[None, :]
-            gradient = tl.load(dgates + at, mask=mask, other=0.0).to(tl.float32)
-            p = tl.load(alt + (network * T + t) * N + rows, mask=rows < N, other=0.0)[:, None]
-            base += tl.sum(gradient, axis=0)
-            delta += tl.sum(gradient * p, axis=0)
-    row = d_table + ((stack * T + t) * 2 * GATES + gate) * U + units
-    tl.store(row, base, mask=is_unit)
-    tl.store(row + GATES * U, delta, mask=is_unit)
+            at = rows[:, None] * W + (gate * (N * W) + unit)[None, :]
+            mask = (rows < N)[:, None] & inside[None, :]
+            slopes = tl.load(dgates + (stack * T + t) * 4 * N * W + at, mask=mask, other=0.0)
+            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
+            sums = tl.dot(tl.trans(factors), slopes, acc=sums)
+    factor = tl.arange(0, 16)[:, None]
+    base = tl.sum(tl.where(factor == 0, sums, 0.0), axis=0)
+    delta = tl.sum(tl.where((factor == 2) | (factor == 4), sums, 0.0), axis=0)
+    to = d_table + (stack * T + t) * 2 * N_GATES * U + gate * U + unit
+    tl.store(to, base, mask=inside)
+    tl.store(to + N_GATES * U, delta, mask=inside)
