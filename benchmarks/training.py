@@ -9,7 +9,7 @@ bfloat16 on a GPU, of what a large matrix product reaches in the same run. The l
 regions, two networks and a hybrid each, 20,000 iterations; a hybrid iteration is counted as the forward passes that it
 is.
 
-    python benchmarks/training.py [--units 40] [--cell GRU] [--networks 66] [--threads 1]
+    python benchmarks/training.py [--units 40] [--cell GRU] [--networks 66] [--threads 1] [--device cpu|cuda]
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=66)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", choices=["all", "cpu", "cuda"], default="all")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = TrainingSettings(cell=args.cell, n_units=args.units)
@@ -183,8 +184,8 @@ def main() -> None:
     heading = ("where", "way", "networks", "ms/iter", "forward", "gain", "% peak", "GB", "chr22 h")
     print("{:16} {:22} {:>8} {:>10} {:>10} {:>7} {:>7} {:>7} {:>10}".format(*heading))
     flops = recurrent_flops(settings)
-    devices = [torch.device("cpu")] + ([torch.device("cuda")] if torch.cuda.is_available() else [])
-    for device in devices:
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    for device in [torch.device(name) for name in devices if args.device in ("all", name)]:
         top = peak(device)
         where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
         reference = one_network(data, settings, device, PLAIN, args.repeats)

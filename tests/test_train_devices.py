@@ -17,6 +17,7 @@ import torch
 from helpers import random_panel
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline import train
 from rnnimp.pipeline.train import resolve_engine
 from rnnimp.pipeline.train_devices import train_on_devices
 from rnnimp.pipeline.train_regions import TrainOptions, Work, train_regions
@@ -112,3 +113,15 @@ def test_the_fused_engine_of_a_gpu_takes_128_units_and_no_more() -> None:
     assert resolve_engine("auto", gpu, TrainingSettings(n_units=129)) == "reference"
     with pytest.raises(SettingsError, match="129 units, of at most 128 on a GPU"):
         resolve_engine("fused", gpu, TrainingSettings(n_units=129))
+
+
+def test_an_old_triton_leaves_a_gpu_to_plain_pytorch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(train, "version", {"triton": "3.2.0"}.__getitem__)
+    gpu = torch.device("cuda")
+    assert resolve_engine("auto", gpu, TrainingSettings()) == "reference"
+    assert "plain PyTorch trains, since the fused engine found Triton 3.2.0" in caplog.text
+    with pytest.raises(SettingsError, match=r"found Triton 3.2.0, which cannot compile the kernels \(3.3, of"):
+        resolve_engine("fused", gpu, TrainingSettings())

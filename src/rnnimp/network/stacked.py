@@ -205,21 +205,19 @@ class StackedNetworks(Slots):
         start = sizes[0] + sizes[1]
         biases = self._stacks(self.parameters)[:, :, start : start + 2 * n_gates * units]
         of_input, of_state = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
-        # of P(a1) = 0, and what P(a1) = 1 adds
+        # of P(a1) = 0, and what P(a1) = 1 adds; rounded in two parts, for the factors of `gpu/parts.py: table_factors`
         whole = self._zeros(2, len(product), self.n_markers, 4, units)
         whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
         whole[0, :, :, :n_gates] += of_input
-        if self.settings.cell == "GRU":  # both halves of n, which the state's alone goes to one of
+        if self.settings.cell == "GRU":  # the halves of n have a bias each
             whole[0, :, :, :2] += of_state[:, :, :2]
             whole[0, :, :, 3] = of_state[:, :, 2]
         else:
             whole[0] += of_state
         high = whole.to(self._operand)
         low = (whole - high).to(self._operand)
-        table = self._zeros(*whole.shape[1:], 8, dtype=self._operand)
-        for column, part in enumerate([high[0], low[0], high[1], low[1], high[1]]):
-            table[..., column] = part
-        return table
+        nothing = torch.zeros_like(high[0])
+        return torch.stack([high[0], low[0], high[1], low[1], high[1], nothing, nothing, nothing], dim=4)
 
     def _weights(self) -> Tensor:
         """The parameters as the products' operands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rnnimp.training.recipe import TrainingSettings
 logger = logging.getLogger(__name__)
 
 MOST_FUSED_UNITS = 128
+LEAST_TRITON = (3, 3)
 SECONDS_FOR_LATE_FILES = 60.0
 """How long a task waits for training files that a shared file system may show late."""
 
@@ -167,12 +169,16 @@ def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) 
     needed = "triton" if device.type == "cuda" else "numba"
     if find_spec(needed) is None:
         obstacles.append(f"no {needed}")
+    elif device.type == "cuda" and tuple(map(int, version("triton").split(".")[:2])) < LEAST_TRITON:
+        obstacles.append(f"Triton {version('triton')}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
     if device.type == "cuda" and settings.n_units > MOST_FUSED_UNITS:
         obstacles.append(f"{settings.n_units} units, of at most {MOST_FUSED_UNITS} on a GPU")
     if device.type == "cuda" and settings.n_layers_higher != settings.n_layers_lower:
         obstacles.append("higher- and lower-MAF networks of different depth")
     if name == "fused" and obstacles:
         raise SettingsError(f"--engine fused cannot run here, found {' and '.join(obstacles)}; use --engine reference")
+    if name == "auto" and obstacles:
+        logger.warning("slow: plain PyTorch trains, since the fused engine found %s", " and ".join(obstacles))
     return "reference" if name == "reference" or obstacles else "fused"
 
 

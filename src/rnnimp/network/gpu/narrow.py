@@ -191,7 +191,7 @@ def _load_read(y_in, h, has_before, rows, is_row, first, PART: tl.constexpr, FIR
 
 @triton.jit
 def _slopes(
-    a, read, dh, dc, c, dy, gates, has_before, rows, is_row, first, PART: tl.constexpr, N,
+    a, read, dh, dc, c, earlier, dy, gates, has_before, rows, is_row, first, PART: tl.constexpr, N,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, W: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a part's gates, stored as well, and the gradients that go past them.
@@ -216,7 +216,7 @@ def _slopes(
         d = joined(both_rz.to(OPERAND), both_n.to(OPERAND))
         dh -= to_n
     else:
-        before = tl.load(c + at, mask=is_row & has_before, other=0.0).to(tl.float32)
+        before = tl.load(c + earlier + at, mask=is_row & has_before, other=0.0).to(tl.float32)
         i, f, g, o = _lstm_gates(a, OPERAND)
         squashed = fast_tanh(f * before + i * g, OPERAND)
         to_cell = dh * o
@@ -278,7 +278,7 @@ def backward(
         has_before = turn > 0
         t = tl.where(direction == 0, turn, back)
         place, earlier = (stack * T + t) * N * W, (stack * T + tl.where(direction == 0, t - 1, t + 1)) * N * W
-        gates, x, states, cells = dgates + place * 4, y_in + place, h + earlier, c if IS_GRU else c + earlier
+        gates, x, states = dgates + place * 4, y_in + place, h + earlier
         read = _load_read(x, states, has_before, rows, is_row, 0, HEAD, FIRST, W)
         a = tl.dot(read, tl.trans(from_head))
         if TAIL:
@@ -291,7 +291,7 @@ def backward(
         else:
             a += bias
         d, dread, dc = _slopes(
-            a, read, dh, dc, cells, dy + place, gates, has_before, rows, is_row, 0, HEAD, N,
+            a, read, dh, dc, c, earlier, dy + place, gates, has_before, rows, is_row, 0, HEAD, N,
             FIRST, IS_GRU, W, OPERAND,
         )  # fmt: skip
         if TAIL:
@@ -302,8 +302,8 @@ def backward(
             else:
                 a += bias_tail
             d_tail, dread_tail, dc_tail = _slopes(
-                a, read_tail, dh_tail, dc_tail, cells, dy + place, gates, has_before, rows, is_row, HEAD, TAIL, N,
-                FIRST, IS_GRU, W, OPERAND,
+                a, read_tail, dh_tail, dc_tail, c, earlier, dy + place, gates, has_before, rows, is_row, HEAD, TAIL,
+                N, FIRST, IS_GRU, W, OPERAND,
             )  # fmt: skip
             dread_tail = tl.dot(d_tail, tail_to_tail, acc=dread_tail)
             dread = tl.dot(d_tail, head_to_tail, acc=dread)
