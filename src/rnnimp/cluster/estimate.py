@@ -12,14 +12,16 @@ SECONDS_TO_START = 30.0
 """Of a task: Python, torch, kernels that are compiled."""
 
 _SECONDS_A_REGION = 5.0
-_SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.001005, "gpu reference": 0.0677}
+_SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.000697, "gpu reference": 0.0677}
 """Of one network of `_MEASURED`: CPU on one thread; fused on a GPU with `GPU_REGIONS_AT_ONCE` regions at once."""
 
 _COPYING_SECONDS = {"cpu fused": 0.8, "cpu reference": 21.0, "gpu fused": 0.0026, "gpu reference": 0.1}
 """Of an iteration of a copying network of 1,024 states with the markers and the batch of `_MEASURED`; the last one is
 not measured but told from its 6,000 launches."""
 
-_FORWARD_SHARE = 0.29
+_FORWARD_SHARE = {"cpu": 0.29, "gpu": 0.19}
+"""What the forward pass has of an iteration."""
+
 _GATES = {"GRU": 3, "LSTM": 4}
 
 
@@ -77,7 +79,8 @@ def region_seconds(
     pace = _SECONDS_AN_ITERATION[_kind(engine, is_on_gpu)] * shape.products / _MEASURED.products
     if not is_on_gpu:
         pace /= _gain(n_threads)
-    networks = 2 + 2 * _FORWARD_SHARE * trains_hybrid  # the hybrid runs both networks forward
+    forward_share = _FORWARD_SHARE["gpu" if is_on_gpu else "cpu"]
+    networks = 2 + 2 * forward_share * trains_hybrid  # the hybrid runs both networks forward
     return networks * iterations * pace + _SECONDS_A_REGION
 
 
