@@ -77,7 +77,7 @@ def iteration(
 
     def step() -> None:
         optimizer.zero_grad()
-        weighted_cross_entropy(run(inputs), truth, weights).backward()
+        torch.autograd.backward(weighted_cross_entropy(run(inputs), truth, weights))
         optimizer.step()
 
     return step
@@ -97,7 +97,7 @@ def billion_operations(args: argparse.Namespace) -> float:
     """Of the recurrent layers' matrix products in a forward pass; the lowest layer's input product is a table."""
     gates = 3 if args.cell == "GRU" else 4
     products = 2 * (2 * args.layers - 1) * gates * args.units**2
-    return 2e-9 * products * args.markers * args.batch
+    return 2e-9 * float(products * args.markers * args.batch)
 
 
 def main() -> None:

@@ -49,10 +49,10 @@ def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> B
     rng = np.random.default_rng(1)
     gaps = np.sort(rng.integers(0, N_MARKERS + 1, N_SITES))
     features = rng.normal(size=(N_MARKERS, 2, 40)).astype(np.float32)
-    networks = [ImputationNetwork(settings, features, gaps) for _ in range(2)]
+    higher, lower = (ImputationNetwork(settings, features, gaps) for _ in range(2))
     copying = random_copying(gaps, n_states) if n_states else None
     path = folder / f"{settings.n_units}_{n_states}_1.onnx"
-    path.write_bytes(build_graph(*networks, HybridHead(N_SITES), copying).SerializeToString())
+    path.write_bytes(build_graph(higher, lower, HybridHead(N_SITES), copying).SerializeToString())
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     is_marker = np.arange(N_MARKERS + N_SITES) < N_MARKERS
     sites = Sites.build(

@@ -101,8 +101,9 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
     torch.manual_seed(seed)
     features = np.random.default_rng(seed).normal(size=(int(is_marker.sum()), 2, 40)).astype(np.float32)
     gaps = gaps_of_sites(is_marker)
-    networks = [ImputationNetwork(NetworkSettings("GRU", 40, 4, 40), features, gaps) for _ in range(2)]
-    return build_graph(*networks, HybridHead(len(gaps))).SerializeToString(deterministic=True)
+    higher, lower = (ImputationNetwork(NetworkSettings("GRU", 40, 4, 40), features, gaps) for _ in range(2))
+    graph: bytes = build_graph(higher, lower, HybridHead(len(gaps))).SerializeToString(deterministic=True)
+    return graph
 
 
 def make_target(args: argparse.Namespace, n_samples: int) -> Path:
@@ -166,13 +167,13 @@ def make_panel(args: argparse.Namespace, size: str) -> tuple[Path, Path]:
         (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
         sites = sorted({key for path in folder.glob("model/*.legend.gz") for key in positions_of(path)})
         (folder / "sites.txt").write_text("".join(f"{chromosome_of(args)}\t{position}\n" for position in sites))
-        only = ["-T", folder / "sites.txt"] if args.panel_sites == "model" else []
+        only: list[str | Path] = ["-T", folder / "sites.txt"] if args.panel_sites == "model" else []
         run(["bcftools", "view", "-S", folder / "samples.txt", *only, "-Oz", "-o", vcf, args.panel])
         run(["bcftools", "index", vcf])
-    for path, command in ((msav, ["minimac4", "--compress-reference", vcf]), (bref, ["bref3", vcf])):
+    for path, command in ((msav, ["minimac4", "--compress-reference", str(vcf)]), (bref, ["bref3", str(vcf)])):
         if not path.exists() and shutil.which(command[0]):
             with path.open("wb") as file:
-                subprocess.run([str(word) for word in command], check=True, stdout=file, stderr=subprocess.DEVNULL)
+                subprocess.run(command, check=True, stdout=file, stderr=subprocess.DEVNULL)
     return bref, msav
 
 
@@ -183,7 +184,7 @@ def read_panel_names(folder: Path) -> list[str]:
 
 def positions_of(legend: Path) -> list[int]:
     """All positions of a region."""
-    return read_legend(legend).positions.tolist()
+    return [int(position) for position in read_legend(legend).positions]
 
 
 def chromosome_of(args: argparse.Namespace) -> str:
@@ -216,7 +217,16 @@ def measure(command: Sequence[str | Path], log: Path) -> Cost:
 def commands(args: argparse.Namespace, target: Path, model: Path, bref: Path, msav: Path) -> dict[str, list[str]]:
     """Each program's whole command."""
     out, threads = args.work_dir / "out", str(args.threads)
-    ours = ["--vcf", target, "--model-prefix", model, "--output-prefix", f"{out}_r.vcf.gz", "--threads", threads]
+    ours: list[str | Path] = [
+        "--vcf",
+        target,
+        "--model-prefix",
+        model,
+        "--output-prefix",
+        f"{out}_r.vcf.gz",
+        "--threads",
+        threads,
+    ]
     minimac4 = ["minimac4", msav, target, "-o", f"{out}_m.vcf.gz", "-O", "vcf.gz", "-f", "GT,DS,GP", "-t", threads]
     beagle = ["beagle", f"ref={bref}", f"gt={target}", f"out={out}_b", f"nthreads={threads}", "gp=true"]
     return {"rnnimp": rnnimp("impute", *ours), "minimac4": [str(word) for word in minimac4], "beagle": beagle}

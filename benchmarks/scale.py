@@ -58,8 +58,8 @@ def write_model(prefix: Path, n_regions: int) -> None:
     torch.manual_seed(1)
     gaps = gaps_of_sites(region_sites(0).markers())
     features = np.random.default_rng(1).normal(size=(N_MARKERS, 2, 8)).astype(np.float32)
-    networks = [ImputationNetwork(NetworkSettings("GRU", 8, 1, 8), features, gaps) for _ in range(2)]
-    graph = build_graph(*networks, HybridHead(N_SITES)).SerializeToString()
+    higher, lower = (ImputationNetwork(NetworkSettings("GRU", 8, 1, 8), features, gaps) for _ in range(2))
+    graph = build_graph(higher, lower, HybridHead(N_SITES)).SerializeToString()
     for number in range(n_regions):
         write_legend(f"{prefix}_{number + 1}.legend.gz", region_sites(number))
         Path(f"{prefix}_{number + 1}.onnx").write_bytes(graph)

@@ -13,6 +13,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cyvcf2
@@ -55,9 +56,9 @@ def by_cyvcf2(path: Path, content: VcfContent, block: ImputedBlock, mode: str) -
     writer.close()
 
 
-def blockwise(writer: VcfWriter | GenWriter, block: ImputedBlock) -> None:
+def blockwise(make: Callable[[Path], VcfWriter | GenWriter], path: Path, block: ImputedBlock) -> None:
     """As imputing writes."""
-    with writer:
+    with make(path) as writer:
         for start in range(0, len(block), SITES_A_BLOCK):
             writer.write(block[start : start + SITES_A_BLOCK])
 
@@ -86,14 +87,15 @@ def main() -> None:
         ways: dict[str, tuple[Path, ImputedBlock, Callable[[], None]]] = {}
         for title, ending, mode in (("cyvcf2, VCF.gz", "c.vcf.gz", "wz"), ("cyvcf2, BCF", "c.bcf", "wb")):
             path = folder / ending
-            ways[title] = (path, part, lambda path=path, mode=mode: by_cyvcf2(path, content, part, mode))
-        for title, path, make in (
+            ways[title] = (path, part, partial(by_cyvcf2, path, content, part, mode))
+        writers: tuple[tuple[str, Path, Callable[[Path], VcfWriter | GenWriter]], ...] = (
             ("rnnimp, VCF", folder / "x.vcf", lambda path: VcfWriter(path, content)),
             ("rnnimp, VCF.gz + index", folder / "x.vcf.gz", lambda path: VcfWriter(path, content)),
             ("rnnimp, BCF + index", folder / "x.bcf", lambda path: BcfWriter(path, content)),
             ("rnnimp, GEN", folder / "x.gen", lambda path: GenWriter(path.with_suffix(""), content.sample_names)),
-        ):
-            ways[title] = (path, block, lambda path=path, make=make: blockwise(make(path), block))
+        )
+        for title, path, make in writers:
+            ways[title] = (path, block, partial(blockwise, make, path, block))
         print(f"| way | million genotypes/s | ratio | bytes a genotype |\n|{'---|' * 4}")
         base = 0.0
         for title, (path, written, write) in ways.items():
