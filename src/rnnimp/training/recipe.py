@@ -28,7 +28,7 @@ class TrainingSettings:
         gamma_lower: the same of the lower-MAF network.
         batch_size: haplotypes an iteration.
         max_iterations: for each of the three networks.
-        validation_samples: samples held out.
+        validation_samples: samples held out, two at least.
         learning_rate: Adam's, at the start.
         smallest_rate: training ends when the rate falls below it.
         evaluate_every: iterations between validations.
@@ -105,11 +105,13 @@ class TrainingSettings:
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
-        counts = ("batch_size", "max_iterations", "validation_samples", "copying_iterations", "state_pieces")
+        counts = ("batch_size", "max_iterations", "copying_iterations", "state_pieces")
         periods = ("evaluate_every", "clip_window", "patience", "smallest_patience", "redraw_every")
         for name in counts + periods:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
+        if self.validation_samples < 2:  # r2 is taken over samples
+            raise SettingsError(f"validation_samples must be 2 or more, found {self.validation_samples}")
         positive = ("learning_rate", "smallest_rate", "clip_factor", "copying_size", "copying_rate")
         for name in positive:
             if not getattr(self, name) > 0:
