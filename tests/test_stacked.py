@@ -71,11 +71,11 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found.cpu().double() - expected).norm() / expected.norm())
 
 
-def stack(cases: list[Case], n_haplotypes: int) -> StackedNetworks:
+def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, room: int = 0) -> StackedNetworks:
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
     settings = cases[0].network.settings
-    tuning = replace(Tuning.of(settings), **TILES)
-    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
+    tuning = replace(Tuning.of(settings), **tiles)
+    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning, room)
     for slot, case in enumerate(cases):
         case.put(stacked, slot)
     return stacked
@@ -95,8 +95,9 @@ def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_hap
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
-def test_states_of_both_sides_joined_at_gaps() -> None:
-    cases = [Case("GRU", flags, seed, 5, n_mixed=7) for seed, flags in enumerate([*REGIONS[:2], "mm.m.mm"])]
+@pytest.mark.parametrize("n_units", [6, 40])
+def test_states_of_both_sides_joined_at_gaps(n_units: int) -> None:
+    cases = [Case("GRU", flags, seed, 5, n_units, n_mixed=7) for seed, flags in enumerate([*REGIONS[:2], "mm.m.mm"])]
     stacked = stack(cases, 5)
     stacked.logits(torch.rand(3, stacked.n_markers, 3, device=DEVICE))  # what another batch leaves must not be read
     losses, logits = stacked.train(), stacked.logits(stacked.alt)
@@ -107,19 +108,39 @@ def test_states_of_both_sides_joined_at_gaps() -> None:
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
-@pytest.mark.parametrize(
-    ("cell", "n_units"),
-    [("GRU", 40), ("GRU", 48), ("LSTM", 33), ("LSTM", 17), ("GRU", 64), ("LSTM", 50), ("GRU", 65), ("LSTM", 65)],
-)
-def test_any_number_of_units(cell: str, n_units: int) -> None:
-    case = Case(cell, ".m.m.", 3, 9, n_units)
-    stacked = stack([case], 9)
-    stacked.train()
-    _, gradients, _ = case.expected()
+UNITS = [("GRU", 17), ("GRU", 40), ("GRU", 48), ("LSTM", 33), ("GRU", 64), ("LSTM", 50), ("GRU", 65), ("LSTM", 65)]
+
+
+@pytest.mark.parametrize(("cell", "n_units"), UNITS)
+def test_any_number_of_units_in_tiles_as_trained(cell: str, n_units: int) -> None:
+    case = Case(cell, ".m.m.", 3, 70, n_units)
+    stacked = stack([case], 70, {})
+    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    loss, gradients, expected_logits = case.expected()
+    assert losses[0].item() == pytest.approx(loss, rel=TOLERANCE)
+    assert relative(logits[0], expected_logits) < TOLERANCE
     # a part that is small because large terms cancel is only as exact as those
     least = 0.1 * float(gradients.norm())
     for found, expected in zip(stacked.gradients[0, : len(gradients)].split(97), gradients.split(97), strict=True):
         assert float((found.cpu() - expected).norm()) < TOLERANCE * (float(expected.norm()) + least)
+
+
+@pytest.mark.parametrize(("cell", "n_units", "n_mixed"), [("GRU", 40, 7), ("LSTM", 17, 7), ("GRU", 40, 0)])
+def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_units: int, n_mixed: int) -> None:
+    flags = [REGIONS[1], "mm.m.mm.", REGIONS[3]]
+    cases = [Case(cell, these, seed, 5, n_units, n_mixed) for seed, these in enumerate(flags)]
+    stacked = stack(cases, 5, room=9)
+    good = stacked.parameters[0].clone()
+    stacked.parameters[0] = torch.nan
+    stacked.logits(torch.rand(3, stacked.n_markers, 9, device=DEVICE))  # whose states lie elsewhere than a batch's
+    stacked.train()
+    assert stacked.gradients[0].isnan().any()
+    stacked.parameters[0] = good
+    losses = stacked.train()
+    for slot, case in enumerate(cases):
+        loss, gradients, _ = case.expected()
+        assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
+        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
 
 
 def test_a_network_does_not_depend_on_its_neighbours() -> None:

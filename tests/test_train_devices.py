@@ -115,13 +115,30 @@ def test_the_fused_engine_of_a_gpu_takes_128_units_and_no_more() -> None:
         resolve_engine("fused", gpu, TrainingSettings(n_units=129))
 
 
-def test_an_old_triton_leaves_a_gpu_to_plain_pytorch(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    pytest.importorskip("triton")
-    monkeypatch.setattr(train, "version", {"triton": "3.2.0"}.__getitem__)
+def test_an_old_triton_leaves_a_gpu_to_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    triton = pytest.importorskip("triton")
+    monkeypatch.setattr(triton, "__version__", "3.2.0")
     gpu = torch.device("cuda")
     assert resolve_engine("auto", gpu, TrainingSettings()) == "reference"
-    assert "plain PyTorch trains, since the fused engine found Triton 3.2.0" in caplog.text
+    assert resolve_engine("reference", gpu, TrainingSettings()) == "reference"
     with pytest.raises(SettingsError, match=r"found Triton 3.2.0, which cannot compile the kernels \(3.3, of"):
         resolve_engine("fused", gpu, TrainingSettings())
+
+
+def test_a_gpu_with_little_shared_memory_trains_narrow_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(train, "shared_memory", lambda device: 99 << 10)
+    gpu = torch.device("cuda")
+    assert resolve_engine("auto", gpu, TrainingSettings(n_units=64)) == "fused"
+    assert resolve_engine("auto", gpu, TrainingSettings(n_units=48, cell="LSTM")) == "fused"
+    with pytest.raises(SettingsError, match="found 99 KiB of a GPU's shared memory, of 148 that 65 GRU units need"):
+        resolve_engine("fused", gpu, TrainingSettings(n_units=65))
+
+
+def test_plain_pytorch_in_place_of_the_kernels_is_told(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train, "find_spec", lambda name: None)
+    (tmp_path / "one.list").write_text(f"{work.prefixes[0]}\n")
+    train.train(tmp_path / "one.list", tmp_path / "out/chr22", SETTINGS, TrainOptions(device="cpu"), Record())
+    assert "slow: plain PyTorch trains, since the fused engine found no numba" in caplog.text

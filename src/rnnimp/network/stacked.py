@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnnimp.network.gpu import gru, heads, lstm, narrow, sums
 from rnnimp.network.row_layout import RowLayout
+from rnnimp.network.shared_memory import PLENTY, shared_memory
 from rnnimp.network.slots import Slots
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
@@ -21,6 +22,7 @@ SITES_AT_ONCE = 16
 CHUNKS = 16
 MOST_UNITS_NARROW = 48  # a layer of more needs more registers than there are for the kernels of `gpu/narrow.py`
 MOST_UNITS_KEPT = 64  # the weights of a layer of more do not fit on chip
+LEAST_SHARED_MEMORY = 116 << 10  # what the backward passes of up to 64 GRU units take at their best
 
 
 def stored_units(n_units: int) -> int:
@@ -33,7 +35,8 @@ class Tuning:
     """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
 
     `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below of
-    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, see docs/benchmarks.md.
+    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, for more than 48 units on
+    an H100, see docs/benchmarks.md.
     """
 
     forward_tile: int = 32
@@ -54,17 +57,18 @@ class Tuning:
     table_warps: int = 8
 
     @classmethod
-    def of(cls, settings: NetworkSettings) -> Tuning:
-        """What is best for networks of this shape."""
+    def of(cls, settings: NetworkSettings, on_chip: int = PLENTY) -> Tuning:
+        """What is best for networks of this shape, or with so many bytes of shared memory fits."""
+        is_small = on_chip < LEAST_SHARED_MEMORY
         if settings.n_units <= MOST_UNITS_NARROW:
             stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
-            return cls(forward_tile=64, backward_tile=64, **stages)
+            return cls(forward_tile=64, backward_tile=64, **stages | ({"backward_stages": 1} if is_small else {}))
         if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
             stages = {"forward_stages": 1, "backward_stages": 1, "pass_stages": 1}
             return cls(forward_warps=8, backward_warps=8, **stages)
         if settings.cell == "LSTM":
             return cls(forward_tile=64, forward_stages=2, backward_stages=2)
-        return cls()
+        return cls(backward_stages=2) if is_small else cls()
 
 
 class StackedNetworks(Slots):
@@ -95,7 +99,7 @@ class StackedNetworks(Slots):
         self.settings = settings
         self.layout = RowLayout(settings, n_sites)
         super().__init__(n_networks, self.layout.size, n_markers, n_sites, n_haplotypes, device)
-        self.tuning = tuning or Tuning.of(settings)
+        self.tuning = tuning or Tuning.of(settings, shared_memory(device))
         padded = max(16, 1 << (settings.n_units - 1).bit_length())
         self._is_narrow = settings.n_units <= MOST_UNITS_NARROW
         self._width = stored_units(settings.n_units)
@@ -117,6 +121,7 @@ class StackedNetworks(Slots):
         self._mixed = zeros(n_networks, n_markers + 1, max(n_haplotypes, room), settings.n_mixed, dtype=operand)
         self._d_mixed = zeros(n_networks, n_markers + 1, n_haplotypes, settings.n_mixed, dtype=operand)
         self._d_table = zeros(stacks, n_markers, 2, gates, units)
+        self._clear_for = 0  # size of the batches for which states behind the networks are 0
 
     def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
         """Put a network into a slot.
@@ -131,6 +136,7 @@ class StackedNetworks(Slots):
         self.features[slot] = 0
         self.features[slot, :n_markers] = network.features
         self._d_mixed[slot] = 0
+        self._clear_for = 0
 
     def train(self) -> Tensor:
         """Loss and gradients of the batch in `alt` and `truth`.
@@ -313,20 +319,25 @@ class StackedNetworks(Slots):
         if self.settings.n_mixed:
             left, right, bias = self._mixing_parts(weights)
             from_left, from_right = self._sides(self._y[-1], n_haplotypes)
-            self._clear_behind(from_right, n_haplotypes)
+            self._clear_behind(n_haplotypes)
             mixed.copy_(bias.expand(shape))
             mixed[:, n_haplotypes:].baddbmm_(from_left, left)
             mixed[:, :-n_haplotypes].baddbmm_(from_right, right)
             mixed.tanh_()
         return mixed
 
-    def _clear_behind(self, from_right: Tensor, n_haplotypes: int) -> None:
-        """Behind a network's last marker, where it reads nothing, another batch may have left something."""
-        by_marker = from_right.view(self.n_networks, self.n_markers, n_haplotypes, -1)
-        network = torch.arange(self.n_networks, device=from_right.device)
-        behind = self.lengths.long().clamp(max=self.n_markers - 1)
-        is_last = (self.lengths == self.n_markers)[:, None, None]
-        by_marker[network, behind] = torch.where(is_last, by_marker[network, behind], 0)
+    def _clear_behind(self, n_haplotypes: int) -> None:
+        """Zero states behind each network's last marker, where a batch of another size may have left something.
+
+        The kernels do not touch them, but the mixing's products do, with factors of 0, which not even 0 * NaN survives.
+        """
+        if self._clear_for == n_haplotypes:
+            return
+        behind = torch.arange(self.n_markers, device=self.lengths.device) >= self.lengths[:, None]
+        for side in self._sides(self._y[-1], n_haplotypes):
+            by_marker = side.view(self.n_networks, self.n_markers, n_haplotypes, -1)
+            by_marker.masked_fill_(behind[:, :, None, None], 0)
+        self._clear_for = n_haplotypes
 
     def _unmix(self, weights: Tensor, mixed: Tensor) -> None:
         """Gradients of the layer that joins both sides, and what flows through it to the states."""

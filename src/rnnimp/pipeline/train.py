@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.genetic_map import read_genetic_map
+from rnnimp.network.shared_memory import shared_memory
 from rnnimp.pipeline.bundle import write_bundle_manifest
 from rnnimp.pipeline.train_devices import train_on_devices
 from rnnimp.pipeline.train_files import check_settings, model_prefix, write_plan
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST_FUSED_UNITS = 128
 LEAST_TRITON = (3, 3)
+LEAST_FOR_WIDE = 148 << 10
 SECONDS_FOR_LATE_FILES = 60.0
 """How long a task waits for training files that a shared file system may show late."""
 
@@ -49,6 +50,9 @@ def train(
     numbers = chosen_regions(options, len(prefixes))
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)
+    if options.engine == "auto" and engine == "reference":
+        obstacles = " and ".join(_obstacles(devices[0], settings))
+        logger.warning("slow: plain PyTorch trains, since the fused engine found %s", obstacles)
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
     log_what_models_hold(settings)
@@ -165,21 +169,38 @@ def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) 
     Raises:
         SettingsError: if the fused engine is asked for where it cannot run.
     """
-    obstacles = []
-    needed = "triton" if device.type == "cuda" else "numba"
-    if find_spec(needed) is None:
-        obstacles.append(f"no {needed}")
-    elif device.type == "cuda" and tuple(map(int, version("triton").split(".")[:2])) < LEAST_TRITON:
-        obstacles.append(f"Triton {version('triton')}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
-    if device.type == "cuda" and settings.n_units > MOST_FUSED_UNITS:
-        obstacles.append(f"{settings.n_units} units, of at most {MOST_FUSED_UNITS} on a GPU")
-    if device.type == "cuda" and settings.n_layers_higher != settings.n_layers_lower:
-        obstacles.append("higher- and lower-MAF networks of different depth")
+    if name == "reference":
+        return name
+    obstacles = _obstacles(device, settings)
     if name == "fused" and obstacles:
         raise SettingsError(f"--engine fused cannot run here, found {' and '.join(obstacles)}; use --engine reference")
-    if name == "auto" and obstacles:
-        logger.warning("slow: plain PyTorch trains, since the fused engine found %s", " and ".join(obstacles))
-    return "reference" if name == "reference" or obstacles else "fused"
+    return "reference" if obstacles else "fused"
+
+
+def _obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
+    """What keeps the fused engine from running, in words."""
+    if device.type != "cuda":
+        return [] if find_spec("numba") else ["no numba"]
+    obstacles = []
+    if find_spec("triton") is None:
+        obstacles.append("no triton")
+    elif tuple(map(int, _triton_version().split(".")[:2])) < LEAST_TRITON:
+        obstacles.append(f"Triton {_triton_version()}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
+    if settings.n_units > MOST_FUSED_UNITS:
+        obstacles.append(f"{settings.n_units} units, of at most {MOST_FUSED_UNITS} on a GPU")
+    elif settings.n_units > (48 if settings.cell == "LSTM" else 64) and shared_memory(device) < LEAST_FOR_WIDE:
+        size = f"{shared_memory(device) >> 10} KiB of a GPU's shared memory, of {LEAST_FOR_WIDE >> 10}"
+        obstacles.append(f"{size} that {settings.n_units} {settings.cell} units need")
+    if settings.n_layers_higher != settings.n_layers_lower:
+        obstacles.append("higher- and lower-MAF networks of different depth")
+    return obstacles
+
+
+def _triton_version() -> str:
+    import triton  # several distributions bring this module, so that the version is the module's
+
+    version: str = triton.__version__
+    return version
 
 
 def chosen_regions(options: TrainOptions, n_regions: int) -> list[int]:

@@ -10,12 +10,14 @@ Layers of up to 48 units, GRU and LSTM, have kernels made for waiting little (`n
 turns the gradient of the sum into that of the layers below. Of wider layers (`gru.py`, `lstm.py`) that is a kernel of
 its own (`sums.pass_down`), and the weights of more than 64 units do not fit on chip and are read at every marker.
 
-    first layer   gates read `base[t] + p * delta[t]`, the input product of a marker with P(a1) = p, biases included
+    first layer   gates read `base[t] + p * delta[t]`, the input product of a marker with P(a1) = p and the biases
+                  (of a wide GRU without that of the recurrent half of n)
     other layers  gates read the sum of all layers below, `y_l = y_(l-1) + h_l`
     heads         a program owns a gap between two markers: logits, loss and all gradients of its sites in one pass
 
 Arrays (U units, T markers at most, N haplotypes, K networks, P stacks, all contiguous). W is U, of narrow layers
-rounded up to a multiple of 16: 32 bytes, which are moved as a whole. Behind the units lie zeros.
+rounded up to a multiple of 16: 32 bytes, which are moved as a whole. Behind the units lie zeros, wherever a pass with
+finite weights has written; kernels may read them and multiply them with 0.
 
     y, h, c       OPERAND (P, T, N, W): sum of layers, state, LSTM cell
     dy            OPERAND (P, T, N, W): gradient of y, turned in place from that of a layer's sum to that below it

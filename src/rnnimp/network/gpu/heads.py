@@ -29,10 +29,11 @@ def heads(
         parameters: rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2), and, unless M is 0, the head
             (S_k, M, 2) of what joins both sides, from `head_offset` on.
         gradients: the same for gradients.
-        y: the last layer's sum. Its left stack is read at the marker before the gap, its right one after it.
-        dy: receives the gradient of those; each place is written by one gap.
+        y: the last layer's sum. Its left stack is read at the marker before the gap, its right one after it. The zeros
+            behind the units are read too, and multiplied with 0.
+        dy: receives the gradient of those, and the zeros behind their units; each place is written by one gap.
         mixed: (K, T + 1, N, M), what joins both sides of each gap.
-        d_mixed: receives its gradient.
+        d_mixed: receives its gradient, 0 behind a network's last gap.
         truth: uint8 (K, S, N), the expected P(a1) in parts of `CERTAIN`.
         weights: float32 (K, S).
         first_site: int32 (K, T + 2), the first site of each gap and the end of the last.
@@ -140,6 +141,14 @@ def heads(
                 tl.store(gradients + mixed_head + place + 1, sum_mixed, mask=inside)
                 tl.store(gradients + mixed_head + place, -sum_mixed, mask=inside)
         tl.store(loss + network * (T + 1) + gap, total)
+    elif M:  # what follows multiplies whole arrays, where a network that broke down may have left NaN
+        between = (network * (T + 1) + gap) * N * M
+        columns = tl.arange(0, M_PADDED)
+        for start in range(0, N, TILE):
+            rows = start + tl.arange(0, TILE)
+            inside = (rows < N)[:, None] & (columns < M)[None, :]
+            nothing = tl.zeros((TILE, M_PADDED), OPERAND)
+            tl.store(d_mixed + between + rows[:, None] * M + columns[None, :], nothing, mask=inside)
 
 
 @triton.jit

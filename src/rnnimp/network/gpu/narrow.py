@@ -1,9 +1,10 @@
 """A layer of up to 48 units of every stack, GRU or LSTM: its states, and the gradients of its gates.
 
 What costs time here are waits: for the memory, and for one product after another. So a layer's units are taken in two
-parts, HEAD and TAIL of them, powers of two, as Triton wants them: 40 or 48 units as 32 and 16 in place of 64. A part's
-four gates lie side by side, and so does what they read of a part, the sum of the layers below and the state before:
-one product for each pair of parts. The same products, the other way round, carry the gradients to both.
+parts, HEAD and TAIL of them, powers of two, as Triton wants them: 40 or 48 units as 32 and 16 in place of 64; up to 32
+are one part, and TAIL is 0. A part's four gates lie side by side, and so does what they read of a part, the sum of the
+layers below and the state before: one product for each pair of parts. The same products, the other way round, carry the
+gradients to both.
 
 The four gates are r, z, n and the recurrent half of n (GRU), or i, f, g, o (LSTM).
 """
@@ -250,9 +251,10 @@ def backward(
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, HEAD: tl.constexpr, TAIL: tl.constexpr,
     TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one layer's gates, recomputed from states and cells; `dy` is turned into that of the layers below.
+    """Gradients of one layer's gates, recomputed from states and cells; `dy` becomes that of the layers below.
 
-    The tail's gates are computed only when the head's are done with, for there are registers for one part.
+    The first layer, below which there is none, leaves `dy` alone. The tail's gates are computed only when the head's
+    are done with, for there are registers for one part.
     """
     W: tl.constexpr = HEAD + TAIL
     stack = tl.program_id(0).to(tl.int64)

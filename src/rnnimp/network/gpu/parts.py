@@ -81,7 +81,7 @@ def table_factors(alt, rows, N, OPERAND: tl.constexpr):
 
 @triton.jit
 def halves(pair):
-    """The two sides of a product with what `load_pair` loads, transposed."""
+    """The two sides of (TILE, 2 * PADDED), as of a product with what `load_pair` loads, transposed."""
     TILE: tl.constexpr = pair.shape[0]
     PADDED: tl.constexpr = pair.shape[1] // 2
     return tl.split(tl.permute(tl.reshape(pair, (TILE, 2, PADDED)), (0, 2, 1)))
@@ -89,6 +89,6 @@ def halves(pair):
 
 @triton.jit
 def joined(left, right):
-    """Back again: (TILE, 2 * PADDED)."""
+    """Two of (TILE, PADDED) side by side: (TILE, 2 * PADDED)."""
     both = tl.permute(tl.join(left, right), (0, 2, 1))
     return tl.reshape(both, (left.shape[0], 2 * left.shape[1]))
