@@ -13,16 +13,13 @@ import torch
 from torch import Tensor
 
 from rnnimp.network.gpu import gru, heads, lstm, narrow, sums
+from rnnimp.network.gpu_limits import MOST_UNITS_KEPT, MOST_UNITS_NARROW, PLENTY, SHARED_FOR_BEST, shared_memory
 from rnnimp.network.row_layout import RowLayout
-from rnnimp.network.shared_memory import PLENTY, shared_memory
 from rnnimp.network.slots import Slots
 from rnnimp.network.stack import ImputationNetwork, NetworkSettings
 
 SITES_AT_ONCE = 16
 CHUNKS = 16
-MOST_UNITS_NARROW = 48  # a layer of more needs more registers than there are for the kernels of `gpu/narrow.py`
-MOST_UNITS_KEPT = 64  # the weights of a layer of more do not fit on chip
-LEAST_SHARED_MEMORY = 116 << 10  # what the backward passes of up to 64 GRU units take at their best
 
 
 def stored_units(n_units: int) -> int:
@@ -59,7 +56,7 @@ class Tuning:
     @classmethod
     def of(cls, settings: NetworkSettings, on_chip: int = PLENTY) -> Tuning:
         """What is best for networks of this shape, or with so many bytes of shared memory fits."""
-        is_small = on_chip < LEAST_SHARED_MEMORY
+        is_small = on_chip < SHARED_FOR_BEST
         if settings.n_units <= MOST_UNITS_NARROW:
             stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
             return cls(forward_tile=64, backward_tile=64, **stages | ({"backward_stages": 1} if is_small else {}))
@@ -105,7 +102,10 @@ class StackedNetworks(Slots):
         self._width = stored_units(settings.n_units)
         self._kernel_types = {"PADDED": padded, "OPERAND": self._kernel_operand}
         # columns and gates of the weight gradients that a program's registers have room for
-        self._block, self._gates_at_once = (padded, 4) if padded <= MOST_UNITS_KEPT else (64, 2)
+        self._block, self._gates_at_once = min(padded, 64), min(4, 256 // padded)
+        wide = {"GRU": (gru.gru_forward, gru.gru_backward), "LSTM": (lstm.lstm_forward, lstm.lstm_backward)}
+        of_layers = (narrow.forward, narrow.backward) if self._is_narrow else wide[settings.cell]
+        self._forward_kernel, self._backward_kernel = of_layers
         zeros, operand = self._zeros, self._operand
         stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
         self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
@@ -240,13 +240,12 @@ class StackedNetworks(Slots):
     def _forward(self, table: Tensor, weights: Tensor, alt: Tensor, has_backward: bool) -> None:
         tile, n_haplotypes = self.tuning.forward_tile, alt.shape[2]
         grid = (2 * self.n_networks, -(-n_haplotypes // tile))
-        kernel = {"GRU": gru.gru_forward, "LSTM": lstm.lstm_forward}[self.settings.cell]
         for depth in range(self.settings.n_layers):
             states: Tensor | None = self._h[depth]
             cells = self._c[depth]
             if self._is_narrow:  # what nobody reads is not stored
                 states, cells = (states if depth else None, cells) if has_backward else (None, None)
-            (narrow.forward if self._is_narrow else kernel)[grid](
+            self._forward_kernel[grid](
                 self.parameters, weights, self._y[max(depth - 1, 0)], table, alt, self._y[depth], states, cells,
                 self.lengths, *self._shape(depth, n_haplotypes), **self._layer_sizes(depth), TILE=tile,
                 num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
@@ -255,10 +254,9 @@ class StackedNetworks(Slots):
     def _backward(self, table: Tensor, weights: Tensor) -> None:
         tile = self.tuning.backward_tile
         grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
-        kernel = {"GRU": gru.gru_backward, "LSTM": lstm.lstm_backward}[self.settings.cell]
         for depth in reversed(range(self.settings.n_layers)):
             y_in = self._y[max(depth - 1, 0)]
-            (narrow.backward if self._is_narrow else kernel)[grid](
+            self._backward_kernel[grid](
                 self.parameters, weights, y_in, table, self.alt, self._h[depth], self._c[depth], self._dy, self._dgates,
                 self.lengths, *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
                 num_warps=self.tuning.backward_warps, num_stages=self.tuning.backward_stages,
@@ -278,7 +276,8 @@ class StackedNetworks(Slots):
     def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
         """Weight gradients of a layer, into its part of the rows."""
         is_gru, n_gates = self.settings.cell == "GRU", self.layout.n_gates
-        sums.weight_gradients[self._sum_grid](
+        parts = self._n_blocks * (4 // self._gates_at_once)
+        sums.weight_gradients[2 * self.n_networks, CHUNKS, parts](
             self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
             self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=is_gru,
             W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps,
@@ -357,7 +356,7 @@ class StackedNetworks(Slots):
 
     def _pass_down(self, depth: int, weights: Tensor) -> None:
         """From a layer's gates to the gradient of the layers below."""
-        sums.pass_down[2 * self.n_networks, CHUNKS, -(-self.settings.n_units // self._block)](
+        sums.pass_down[2 * self.n_networks, CHUNKS, self._n_blocks](
             weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
             IS_GRU=self.settings.cell == "GRU", TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
             num_stages=self.tuning.pass_stages, **self._sum_sizes,
@@ -368,9 +367,8 @@ class StackedNetworks(Slots):
         return -(-self.n_markers // CHUNKS)
 
     @property
-    def _sum_grid(self) -> tuple[int, int, int]:
-        blocks = -(-self.settings.n_units // self._block)
-        return 2 * self.n_networks, CHUNKS, blocks * (4 // self._gates_at_once)
+    def _n_blocks(self) -> int:
+        return -(-self.settings.n_units // self._block)
 
     @property
     def _sum_sizes(self) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.genetic_map import read_genetic_map
-from rnnimp.network.shared_memory import shared_memory
+from rnnimp.network.gpu_limits import (
+    MOST_UNITS,
+    MOST_UNITS_KEPT,
+    MOST_UNITS_NARROW,
+    SHARED_FOR_WIDE,
+    shared_memory,
+)
 from rnnimp.pipeline.bundle import write_bundle_manifest
 from rnnimp.pipeline.train_devices import train_on_devices
 from rnnimp.pipeline.train_files import check_settings, model_prefix, write_plan
@@ -23,9 +29,7 @@ from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
-MOST_FUSED_UNITS = 128
 LEAST_TRITON = (3, 3)
-LEAST_FOR_WIDE = 148 << 10
 SECONDS_FOR_LATE_FILES = 60.0
 """How long a task waits for training files that a shared file system may show late."""
 
@@ -186,10 +190,12 @@ def _obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
         obstacles.append("no triton")
     elif tuple(map(int, _triton_version().split(".")[:2])) < LEAST_TRITON:
         obstacles.append(f"Triton {_triton_version()}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
-    if settings.n_units > MOST_FUSED_UNITS:
-        obstacles.append(f"{settings.n_units} units, of at most {MOST_FUSED_UNITS} on a GPU")
-    elif settings.n_units > (48 if settings.cell == "LSTM" else 64) and shared_memory(device) < LEAST_FOR_WIDE:
-        size = f"{shared_memory(device) >> 10} KiB of a GPU's shared memory, of {LEAST_FOR_WIDE >> 10}"
+    most_anywhere = MOST_UNITS_NARROW if settings.cell == "LSTM" else MOST_UNITS_KEPT
+    room = shared_memory(device)
+    if settings.n_units > MOST_UNITS:
+        obstacles.append(f"{settings.n_units} units, of at most {MOST_UNITS} on a GPU")
+    elif settings.n_units > most_anywhere and room < SHARED_FOR_WIDE:
+        size = f"{room >> 10} KiB of a GPU's shared memory, of {SHARED_FOR_WIDE >> 10}"
         obstacles.append(f"{size} that {settings.n_units} {settings.cell} units need")
     if settings.n_layers_higher != settings.n_layers_lower:
         obstacles.append("higher- and lower-MAF networks of different depth")

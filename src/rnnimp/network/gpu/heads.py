@@ -17,6 +17,16 @@ def _head(pointer, logit, sites, is_site, U: tl.constexpr, PADDED: tl.constexpr)
 
 
 @triton.jit
+def _clear(rows_of, N, M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr):
+    """Write zeros to the N rows of M that begin here."""
+    columns = tl.arange(0, M_PADDED)
+    for start in range(0, N, TILE):
+        rows = start + tl.arange(0, TILE)
+        mask = (rows < N)[:, None] & (columns < M)[None, :]
+        tl.store(rows_of + rows[:, None] * M + columns[None, :], tl.zeros((TILE, M_PADDED), OPERAND), mask=mask)
+
+
+@triton.jit
 def heads(
     parameters, gradients, y, dy, mixed, d_mixed, truth, weights, first_site, loss, lengths, n_sites,
     n_parameters, head_offset, T, S, N,
@@ -68,10 +78,8 @@ def heads(
                 zero = tl.zeros((TILE, PADDED), OPERAND)
                 tl.store(dy + left + at, zero, mask=mask & has_left)
                 tl.store(dy + right + at, zero, mask=mask & has_right)
-                if M:
-                    inside = (rows < N)[:, None] & is_column[None, :]
-                    nothing = tl.zeros((TILE, M_PADDED), OPERAND)
-                    tl.store(d_mixed + between + rows[:, None] * M + columns[None, :], nothing, mask=inside)
+            if M:
+                _clear(d_mixed + between, N, M, M_PADDED, TILE, OPERAND)
         for block in range(begin, end, SITES):
             sites = block + tl.arange(0, SITES)
             is_site = sites < end
@@ -142,13 +150,7 @@ def heads(
                 tl.store(gradients + mixed_head + place, -sum_mixed, mask=inside)
         tl.store(loss + network * (T + 1) + gap, total)
     elif M:  # what follows multiplies whole arrays, where a network that broke down may have left NaN
-        between = (network * (T + 1) + gap) * N * M
-        columns = tl.arange(0, M_PADDED)
-        for start in range(0, N, TILE):
-            rows = start + tl.arange(0, TILE)
-            inside = (rows < N)[:, None] & (columns < M)[None, :]
-            nothing = tl.zeros((TILE, M_PADDED), OPERAND)
-            tl.store(d_mixed + between + rows[:, None] * M + columns[None, :], nothing, mask=inside)
+        _clear(d_mixed + (network * (T + 1) + gap) * N * M, N, M, M_PADDED, TILE, OPERAND)
 
 
 @triton.jit

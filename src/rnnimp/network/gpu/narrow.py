@@ -50,16 +50,51 @@ def _load_block(
 @triton.jit
 def _load_bias(biases, first_out, OUT: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr):
     """What is added to a part's gates: float32 (1, 4 * OUT)."""
+    N_GATES: tl.constexpr = 3 if IS_GRU else 4
     row = tl.arange(0, 4 * OUT)
     gate, out = row // OUT, first_out + row % OUT
-    if IS_GRU:
-        at = tl.minimum(gate, 2) * U + out
-        bias = tl.load(biases + at, mask=(out < U) & (gate != 3), other=0.0)
-        bias += tl.load(biases + 3 * U + at, mask=(out < U) & (gate != 2), other=0.0)
+    at = tl.minimum(gate, N_GATES - 1) * U + out
+    bias = tl.load(biases + at, mask=(out < U) & (gate < N_GATES), other=0.0)
+    if IS_GRU:  # the halves of n have one each
+        bias += tl.load(biases + N_GATES * U + at, mask=(out < U) & (gate != 2), other=0.0)
     else:
-        bias = tl.load(biases + gate * U + out, mask=out < U, other=0.0)
-        bias += tl.load(biases + (4 + gate) * U + out, mask=out < U, other=0.0)
+        bias += tl.load(biases + N_GATES * U + at, mask=out < U, other=0.0)
     return bias[None, :]
+
+
+@triton.jit
+def _load_layer(
+    parameters, weights, own, HEAD: tl.constexpr, TAIL: tl.constexpr,
+    FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr,
+):  # fmt: skip
+    """A layer's blocks, from head to head, tail to head, head to tail and tail to tail, and the biases of both parts.
+
+    Where there is no tail, what is its is the head's; the first layer's biases, which its table has, are 0.
+    """
+    from_head = _load_block(weights + own, 0, 0, HEAD, HEAD, FIRST, IS_GRU, U)
+    from_tail, head_to_tail, tail_to_tail = from_head, from_head, from_head
+    if TAIL:
+        from_tail = _load_block(weights + own, 0, HEAD, HEAD, TAIL, FIRST, IS_GRU, U)
+        head_to_tail = _load_block(weights + own, HEAD, 0, TAIL, HEAD, FIRST, IS_GRU, U)
+        tail_to_tail = _load_block(weights + own, HEAD, HEAD, TAIL, TAIL, FIRST, IS_GRU, U)
+    bias = tl.zeros((1, 4 * HEAD), tl.float32)
+    bias_tail = bias
+    if not FIRST:
+        biases = parameters + own + 2 * (3 if IS_GRU else 4) * U * U
+        bias = _load_bias(biases, 0, HEAD, IS_GRU, U)
+        if TAIL:
+            bias_tail = _load_bias(biases, HEAD, TAIL, IS_GRU, U)
+    return from_head, from_tail, head_to_tail, tail_to_tail, bias, bias_tail
+
+
+@triton.jit
+def _with_input(a, bias, factors, marker, first, PART: tl.constexpr, FIRST: tl.constexpr, U: tl.constexpr):
+    """A part's gates with the first layer's input, which has the biases, or with the biases."""
+    if FIRST:
+        a = tl.dot(factors, tl.trans(load_table(marker, 0, 4, first, PART, U)), acc=a)
+    else:
+        a += bias
+    return a
 
 
 @triton.jit
@@ -129,20 +164,14 @@ def forward(
     own = network * n_parameters + stack_offset + direction * direction_stride
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
     is_row = (rows < N)[:, None]
+    from_head, from_tail, head_to_tail, tail_to_tail, bias, bias_tail = _load_layer(
+        parameters, weights, own, HEAD, TAIL, FIRST, IS_GRU, U
+    )
     at = _places(rows, 0, HEAD, W)
     h, c = tl.zeros((TILE, HEAD), tl.float32), tl.zeros((TILE, HEAD), tl.float32)
-    from_head = _load_block(weights + own, 0, 0, HEAD, HEAD, FIRST, IS_GRU, U)
-    biases = parameters + own + 2 * (3 if IS_GRU else 4) * U * U
-    if not FIRST:
-        bias = _load_bias(biases, 0, HEAD, IS_GRU, U)
     if TAIL:
         at_tail = _places(rows, HEAD, TAIL, W)
         h_tail, c_tail = tl.zeros((TILE, TAIL), tl.float32), tl.zeros((TILE, TAIL), tl.float32)
-        from_tail = _load_block(weights + own, 0, HEAD, HEAD, TAIL, FIRST, IS_GRU, U)
-        head_to_tail = _load_block(weights + own, HEAD, 0, TAIL, HEAD, FIRST, IS_GRU, U)
-        tail_to_tail = _load_block(weights + own, HEAD, HEAD, TAIL, TAIL, FIRST, IS_GRU, U)
-        if not FIRST:
-            bias_tail = _load_bias(biases, HEAD, TAIL, IS_GRU, U)
     length = tl.load(lengths + network)
     for turn in range(length):
         t = tl.where(direction == 0, turn, length - 1 - turn)
@@ -162,16 +191,11 @@ def forward(
             a = tl.dot(read_tail, tl.trans(from_tail), acc=a)
             a_tail = tl.dot(read, tl.trans(head_to_tail))
             a_tail = tl.dot(read_tail, tl.trans(tail_to_tail), acc=a_tail)
-        if FIRST:
-            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
-            marker = table + (stack * T + t) * 4 * U * 8
-            a = tl.dot(factors, tl.trans(load_table(marker, 0, 4, 0, HEAD, U)), acc=a)
-            if TAIL:
-                a_tail = tl.dot(factors, tl.trans(load_table(marker, 0, 4, HEAD, TAIL, U)), acc=a_tail)
-        else:
-            a += bias
-            if TAIL:
-                a_tail += bias_tail
+        factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND) if FIRST else None
+        marker = table + (stack * T + t) * 4 * U * 8
+        a = _with_input(a, bias, factors, marker, 0, HEAD, FIRST, U)
+        if TAIL:
+            a_tail = _with_input(a_tail, bias_tail, factors, marker, HEAD, TAIL, FIRST, U)
         h, c = _step(a, h, c, x, y_out, h_out, c_out, place, rows, is_row, 0, HEAD, FIRST, IS_GRU, W, OPERAND)
         if TAIL:
             h_tail, c_tail = _step(
@@ -262,18 +286,12 @@ def backward(
     own = network * n_parameters + stack_offset + direction * direction_stride
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
     is_row = (rows < N)[:, None]
+    from_head, from_tail, head_to_tail, tail_to_tail, bias, bias_tail = _load_layer(
+        parameters, weights, own, HEAD, TAIL, FIRST, IS_GRU, U
+    )
     dh, dc = tl.zeros((TILE, HEAD), tl.float32), tl.zeros((TILE, HEAD), tl.float32)
-    from_head = _load_block(weights + own, 0, 0, HEAD, HEAD, FIRST, IS_GRU, U)
-    biases = parameters + own + 2 * (3 if IS_GRU else 4) * U * U
-    if not FIRST:
-        bias = _load_bias(biases, 0, HEAD, IS_GRU, U)
     if TAIL:
         dh_tail, dc_tail = tl.zeros((TILE, TAIL), tl.float32), tl.zeros((TILE, TAIL), tl.float32)
-        from_tail = _load_block(weights + own, 0, HEAD, HEAD, TAIL, FIRST, IS_GRU, U)
-        head_to_tail = _load_block(weights + own, HEAD, 0, TAIL, HEAD, FIRST, IS_GRU, U)
-        tail_to_tail = _load_block(weights + own, HEAD, HEAD, TAIL, TAIL, FIRST, IS_GRU, U)
-        if not FIRST:
-            bias_tail = _load_bias(biases, HEAD, TAIL, IS_GRU, U)
     length = tl.load(lengths + network)
     for back in range(length):
         turn = length - 1 - back
@@ -286,12 +304,9 @@ def backward(
         if TAIL:
             read_tail = _load_read(x, states, has_before, rows, is_row, HEAD, TAIL, FIRST, W)
             a = tl.dot(read_tail, tl.trans(from_tail), acc=a)
-        if FIRST:
-            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
-            marker = table + (stack * T + t) * 4 * U * 8
-            a = tl.dot(factors, tl.trans(load_table(marker, 0, 4, 0, HEAD, U)), acc=a)
-        else:
-            a += bias
+        factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND) if FIRST else None
+        marker = table + (stack * T + t) * 4 * U * 8
+        a = _with_input(a, bias, factors, marker, 0, HEAD, FIRST, U)
         d, dread, dc = _slopes(
             a, read, dh, dc, c, earlier, dy + place, gates, has_before, rows, is_row, 0, HEAD, N,
             FIRST, IS_GRU, W, OPERAND,
@@ -299,10 +314,7 @@ def backward(
         if TAIL:
             a = tl.dot(read, tl.trans(head_to_tail))
             a = tl.dot(read_tail, tl.trans(tail_to_tail), acc=a)
-            if FIRST:
-                a = tl.dot(factors, tl.trans(load_table(marker, 0, 4, HEAD, TAIL, U)), acc=a)
-            else:
-                a += bias_tail
+            a = _with_input(a, bias_tail, factors, marker, HEAD, TAIL, FIRST, U)
             d_tail, dread_tail, dc_tail = _slopes(
                 a, read_tail, dh_tail, dc_tail, c, earlier, dy + place, gates, has_before, rows, is_row, HEAD, TAIL,
                 N, FIRST, IS_GRU, W, OPERAND,

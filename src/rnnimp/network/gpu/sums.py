@@ -62,11 +62,9 @@ def weight_gradients(
         to = (gate * U + unit) * U
         tl.store(matrices + to[None, :], below, mask=inside & (gate < N_GATES)[None, :])
     if IS_GRU:  # the recurrent half of n has a gradient of its own, the fourth
-        to = ((N_GATES + tl.minimum(gate, 2)) * U + unit) * U
-        tl.store(matrices + to[None, :], recurrent, mask=inside & (gate != 2)[None, :])
-    else:
-        to = ((N_GATES + gate) * U + unit) * U
-        tl.store(matrices + to[None, :], recurrent, mask=inside)
+        inside = inside & (gate != 2)[None, :]
+    to = ((N_GATES + tl.minimum(gate, N_GATES - 1)) * U + unit) * U
+    tl.store(matrices + to[None, :], recurrent, mask=inside)
     if block == 0:  # each of the 16 columns holds the same sums
         sums = partial_bias + (stack * n_chunks + chunk) * 4 * U
         tl.store(sums + gate * U + unit, tl.sum(bias, axis=1) / 16.0, mask=unit < U)
