@@ -82,6 +82,15 @@ def test_the_installed_command_runs_outside_the_checkout_without_any_dependency(
 
 def test_one_version(project: dict[str, Any]) -> None:
     assert project["version"] == rnnimp.__version__
+    citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {rnnimp.__version__}" in citation
+
+
+def test_pre_commit_runs_the_pinned_ruff() -> None:
+    hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pins = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (ruff,) = (pin.removeprefix("ruff==") for pin in pins if pin.startswith("ruff=="))
+    assert f"ruff-pre-commit\n    rev: v{ruff}\n" in hooks
 
 
 def test_the_pinned_versions_are_those_that_the_project_asks_for(project: dict[str, Any]) -> None:
