@@ -4,18 +4,21 @@
 PYTHON ?= python3
 DEMO_VENV := .venv-demo
 TEST_VENV := .venv-test
+DOCS_VENV := .venv-docs
 TEST_REQUIREMENT := .[train,test,simulate,benchmarks,bgen,pgen]
 # a process a core, each with whole files of tests, whose fixtures are costly; one process: make test PYTEST_ARGS='-n 0'
 PYTEST_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTEST_ARGS ?=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint demo-data clean
+.PHONY: help demo test lint docs pictures demo-data clean
 
 help:
 	@echo 'make demo       impute the packaged example, evaluate it, say where the results are (no torch)'
 	@echo 'make test       lint, types, import contract and all tests'
 	@echo 'make lint       the same without the tests'
+	@echo 'make docs       build the documentation site into build/docs'
+	@echo 'make pictures   draw the accuracy picture of README and documentation again'
 	@echo 'make demo-data  simulate the packaged example again'
 	@echo 'make clean      remove what these commands made'
 
@@ -31,16 +34,27 @@ lint: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/mypy
 	$(TEST_VENV)/bin/lint-imports
 
+# a broken link or reference is an error, but the build goes on to name all of them
+docs: $(DOCS_VENV)/.ready
+	$(DOCS_VENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs build/docs
+	@echo 'open build/docs/index.html'
+
+pictures:
+	$(PYTHON) tools/draw_pictures.py
+
 demo-data: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/python tools/simulate_demo.py --output-dir build/demo --package-dir src/rnnimp/demo
 
-# Both are editable, so that only a change of the requirements calls for a new installation. The stamp is
+# All are editable, so that only a change of the requirements calls for a new installation. The stamp is
 # made last: an interrupted installation starts again.
 $(DEMO_VENV)/.ready: pyproject.toml constraints.txt
 	$(call set_up,$(DEMO_VENV),.)
 
 $(TEST_VENV)/.ready: pyproject.toml constraints.txt
 	$(call set_up,$(TEST_VENV),$(TEST_REQUIREMENT))
+
+$(DOCS_VENV)/.ready: pyproject.toml constraints.txt
+	$(call set_up,$(DOCS_VENV),.[docs])
 
 define set_up
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -51,4 +65,4 @@ define set_up
 endef
 
 clean:
-	rm -rf $(DEMO_VENV) $(TEST_VENV) demo_results build dist
+	rm -rf $(DEMO_VENV) $(TEST_VENV) $(DOCS_VENV) demo_results build dist

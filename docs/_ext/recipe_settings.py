@@ -1,0 +1,72 @@
+"""The directive `recipe-settings`: every setting of a training with its value in each recipe, read from the code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import Any
+
+from command_reference import command_parsers, escape
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.ext.autodoc.mock import mock
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.parsing import nested_parse_to_nodes
+
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError:  # the settings need nothing of it
+    with mock(["torch"]):
+        from rnnimp.training import recipe
+else:
+    from rnnimp.training import recipe
+
+
+def setting_descriptions(docstring: str) -> dict[str, str]:
+    """The text of each attribute in a dataclass's docstring."""
+    _, _, attributes = docstring.partition("Attributes:\n")
+    texts: dict[str, str] = {}
+    for match in re.finditer(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", attributes, re.MULTILINE):
+        texts[match.group(1)] = " ".join(match.group(2).split())
+    return texts
+
+
+def setting_options() -> dict[str, str]:
+    """The option of `rnnimp train` that sets each field, where there is one."""
+    names = {field.name for field in fields(recipe.TrainingSettings)}
+    actions = command_parsers()["train"]._actions
+    return {action.dest: action.option_strings[0] for action in actions if action.dest in names}
+
+
+def table_lines() -> list[str]:
+    """The table as reStructuredText: setting, option, value in each recipe, meaning."""
+    recipes = dict(sorted(recipe.RECIPES.items()))
+    descriptions = setting_descriptions(recipe.TrainingSettings.__doc__ or "")
+    options = setting_options()
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 24 12 12 32", ""]
+    lines += _row("setting", "option", *recipes, "meaning")
+    for field in fields(recipe.TrainingSettings):
+        option = f":option:`rnnimp train {options[field.name]}`" if field.name in options else ""
+        values = [f"``{getattr(settings, field.name)}``" for settings in recipes.values()]
+        lines += _row(f"``{field.name}``", option, *values, escape(descriptions[field.name]))
+    return lines
+
+
+def _row(*cells: str) -> list[str]:
+    first, *others = cells
+    return [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+
+
+class RecipeSettings(SphinxDirective):
+    """`.. recipe-settings::`, the table of all settings."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table's nodes."""
+        return nested_parse_to_nodes(self.state, StringList(table_lines(), source="rnnimp.training.recipe"))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive."""
+    app.add_directive("recipe-settings", RecipeSettings)
+    return {"version": "1", "parallel_read_safe": True}

@@ -1,0 +1,31 @@
+"""Settings of the documentation site; `make docs` builds it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from rnnimp import __version__
+
+project = "rnnimp"
+author = "the rnnimp developers"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx_copybutton", "command_reference", "recipe_settings"]
+exclude_patterns = ["_build", "README.md"]
+
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.xref_missing"] if "linkcheck" in sys.argv else []
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "furo"
+html_title = f"rnnimp {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["rnnimp.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
