@@ -11,12 +11,13 @@ PYTEST_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTEST_ARGS ?=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint docs pictures demo-data clean
+.PHONY: help demo check test lint docs pictures demo-data clean
 
 help:
 	@echo 'make demo       impute the packaged example, evaluate it, say where the results are (no torch)'
-	@echo 'make test       lint, types, import contract and all tests'
-	@echo 'make lint       the same without the tests'
+	@echo 'make check      lint, types, import contract and the fast tests: under a minute once set up'
+	@echo 'make test       the same with all tests'
+	@echo 'make lint       the same without tests'
 	@echo 'make docs       build the documentation site into build/docs'
 	@echo 'make pictures   draw the accuracy picture of README and documentation again'
 	@echo 'make demo-data  simulate the packaged example again'
@@ -24,6 +25,9 @@ help:
 
 demo: $(DEMO_VENV)/.ready
 	$(DEMO_VENV)/bin/rnnimp demo --output-dir demo_results
+
+check: lint
+	$(TEST_VENV)/bin/python -m pytest $(PYTEST_PARALLEL) -m 'not slow and not slurm and not gpu' $(PYTEST_ARGS)
 
 test: lint
 	$(TEST_VENV)/bin/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
