@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from rnnimp.formats.hapslegend import open_panel
-from rnnimp.network.stack import CERTAIN, ImputationNetwork
+from rnnimp.network.recurrent.reference import CERTAIN, ImputationNetwork
+from rnnimp.training.batched.batches import Job
+from rnnimp.training.batched.networks import NetworkGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
-from rnnimp.training.device_batches import Job
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import Draws, draw_network
-from rnnimp.training.stacked import NetworkGroup
 from rnnimp.training.trainer import Evaluation, Objective, Trainer
 
 _NAME = "higher"

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnimp.network.copying import CopyingNetwork
-from rnnimp.network.cpu_copying_training import CpuCopyingEngine
-from rnnimp.network.cpu_engine import CpuEngine
-from rnnimp.network.simd import LANES
-from rnnimp.network.stack import ImputationNetwork, NetworkSettings
+from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+from rnnimp.network.hmm.reference import CopyingNetwork
+from rnnimp.network.kernels.simd import LANES
+from rnnimp.network.recurrent.cpu.autograd import CpuEngine
+from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
 from rnnimp.training.loss import weighted_cross_entropy
 
 MATRIX = 2048

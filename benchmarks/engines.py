@@ -27,16 +27,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnimp.bundle import BundleRegion
-from rnnimp.engines import load_onnx_engine
-from rnnimp.network.copying import CopyingNetwork, round_weights
-from rnnimp.network.cpu_imputation import KernelEngine
-from rnnimp.network.export import build_graph
-from rnnimp.network.graph import read_folded_network
-from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings
-from rnnimp.network.torch_imputation import TorchEngine
-from rnnimp.panel import Sites
-from rnnimp.region_runs import RegionEngine
+from rnnimp.formats.bundle import BundleRegion
+from rnnimp.imputation.engines.choice import load_onnx_engine
+from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.torch_gpu import TorchEngine
+from rnnimp.imputation.region_runs import RegionEngine
+from rnnimp.network.graph.export import build_graph
+from rnnimp.network.graph.reading import read_folded_network
+from rnnimp.network.hmm.reference import CopyingNetwork, round_weights
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.sites.panel import Sites
 from rnnimp.training.recipe import ACCURATE
 
 N_MARKERS, N_SITES, TURNS, MATRIX = 300, 1000, 3, 2048

@@ -31,9 +31,9 @@ import numpy as np
 from rnnimp.formats import hapslegend
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.hapslegend import read_legend, write_legend
-from rnnimp.formats.vcf_header import VcfContent
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import MISSING, ImputedBlock, Panel, default_sample_names
+from rnnimp.formats.vcf.header import VcfContent
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.sites.panel import MISSING, ImputedBlock, Panel, default_sample_names
 
 CROSSOVER_BASES = 100_000
 REGION_LIMITS = ("--body-marker-count-limit", "200", "--flanking-marker-count-limit", "50")
@@ -95,8 +95,8 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
     """A graph of the published shape; made in another process, as memory is measured from this one's on."""
     import torch
 
-    from rnnimp.network.export import build_graph
-    from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+    from rnnimp.network.graph.export import build_graph
+    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
 
     torch.manual_seed(seed)
     features = np.random.default_rng(seed).normal(size=(int(is_marker.sum()), 2, 40)).astype(np.float32)

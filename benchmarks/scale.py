@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnimp.formats.hapslegend import HapsLegendWriter, write_legend
-from rnnimp.panel import Sites, default_sample_names
+from rnnimp.sites.panel import Sites, default_sample_names
 
 N_MARKERS, N_SITES = 300, 1000
 LIMIT_MB = 2000
@@ -52,8 +52,8 @@ def write_model(prefix: Path, n_regions: int) -> None:
     """Regions one after the other with the same small networks; in a process of its own, which may use torch."""
     import torch
 
-    from rnnimp.network.export import build_graph
-    from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+    from rnnimp.network.graph.export import build_graph
+    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
 
     torch.manual_seed(1)
     gaps = gaps_of_sites(region_sites(0).markers())

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnnimp.panel import Panel, Sites, default_sample_names
+from rnnimp.sites.panel import Panel, Sites, default_sample_names
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.loss import site_weights
@@ -141,8 +141,8 @@ def many_networks(
     data: RegionData, settings: TrainingSettings, device: torch.device, n_networks: int
 ) -> tuple[float, float]:
     """An iteration, and a forward pass, of each of many networks at once."""
-    from rnnimp.training.device_batches import Job
-    from rnnimp.training.stacked import NetworkGroup
+    from rnnimp.training.batched.batches import Job
+    from rnnimp.training.batched.networks import NetworkGroup
 
     with tempfile.TemporaryDirectory() as folder:
         features = data.features(settings.feature_size)
@@ -197,8 +197,8 @@ def main() -> None:
             ours = many_networks(data, settings, device, args.networks)
             print(Row(where, "fused", args.networks, *ours, memory(device), top).text(flops, reference[0]), flush=True)
         elif device.type == "cpu" and find_spec("numba"):
-            from rnnimp.network.cpu_copying_training import CpuCopyingEngine
-            from rnnimp.network.cpu_engine import CpuEngine
+            from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+            from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 
             engines = (partial(engine, threads=args.threads) for engine in (CpuEngine, CpuCopyingEngine))
             run_by = Runner("fused-cpu", *engines)

@@ -19,12 +19,12 @@ from pathlib import Path
 import cyvcf2
 import numpy as np
 
-from rnnimp.formats.bcf_output import BcfWriter
-from rnnimp.formats.calls import calls_of
 from rnnimp.formats.gen import GenWriter
-from rnnimp.formats.vcf_header import VcfContent, header_text
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import ImputedBlock, Sites, default_sample_names
+from rnnimp.formats.vcf.bcf_writing import BcfWriter
+from rnnimp.formats.vcf.genotypes import calls_of
+from rnnimp.formats.vcf.header import VcfContent, header_text
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.sites.panel import ImputedBlock, Sites, default_sample_names
 
 REPEATS, NEEDED_RATE, SITES_A_BLOCK, SLOW_SHARE = 3, 4e6, 1000, 10
 

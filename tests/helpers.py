@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnimp.panel import Panel, Sites, alt_frequency, default_sample_names
+from rnnimp.sites.panel import Panel, Sites, alt_frequency, default_sample_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnimp import accuracy
-from rnnimp.accuracy import (
+from rnnimp.errors import DataError
+from rnnimp.scoring import accuracy
+from rnnimp.scoring.accuracy import (
     SiteStatistics,
     Truth,
     align,
@@ -21,8 +22,7 @@ from rnnimp.accuracy import (
     non_reference_discordance,
     score_bins,
 )
-from rnnimp.errors import DataError
-from rnnimp.panel import GenotypeTable, Sites, as_strings, default_sample_names
+from rnnimp.sites.panel import GenotypeTable, Sites, as_strings, default_sample_names
 
 
 def random_pairs(

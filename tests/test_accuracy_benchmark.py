@@ -14,11 +14,11 @@ import pytest
 
 from helpers import REPOSITORY, random_panel
 from rnnimp.errors import DataError
-from rnnimp.formats.vcf import open_panel
-from rnnimp.formats.vcf_header import VcfContent
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import ImputedBlock, Panel
-from rnnimp.pipeline.evaluate import EvaluateSettings, GenotypeSource, evaluate
+from rnnimp.formats.vcf.header import VcfContent
+from rnnimp.formats.vcf.reading import open_panel
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.pipeline.evaluate.run import EvaluateSettings, GenotypeSource, evaluate
+from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.training.data import held_out_samples
 from test_vcf import write_panel
 
@@ -37,7 +37,7 @@ N_TEST, N_SAMPLES = 10, 60
 def load() -> Iterator[Callable[[str], ModuleType]]:
     """Imports a module of the folder benchmarks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+        patch.syspath_prepend(str(REPOSITORY / "benchmarks" / "accuracy"))
         yield importlib.import_module
 
 
@@ -89,7 +89,7 @@ def with_stand_ins(
     monkeypatch.setattr(imputers, "PANEL_IMPUTERS", {"Beagle": stand_in(panel, 0.0), "Minimac4": stand_in(panel, 1.0)})
 
     def run(output: Path, *argv: str) -> dict[str, dict[str, str]]:
-        assert load("accuracy").main(list(argv)) == 0
+        assert load("run").main(list(argv)) == 0
         with (output / "accuracy.tsv").open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         return {row["maf_percent"]: row for row in rows if row["measure"] == "mean"}
@@ -100,7 +100,7 @@ def with_stand_ins(
 @pytest.fixture(scope="module")
 def model(data: Path, load: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The prefix of a model of the training samples."""
-    inputs, folder = load("accuracy_inputs"), tmp_path_factory.mktemp("model")
+    inputs, folder = load("inputs"), tmp_path_factory.mktemp("model")
     prepared = inputs.prepare(data / "panel.vcf", data / "markers.tsv", data / "test.txt", folder, None)
     prefix, seconds = inputs.train(prepared, None, 0.005, TRAINING, folder)
     assert seconds > 0
@@ -182,7 +182,7 @@ def test_real_programs(data: Path, model: Path, tmp_path: Path, load: Callable[[
         pytest.skip("Beagle and Minimac4 are not installed")
     (tmp_path / "inputs").mkdir()
     (tmp_path / "inputs/reference.msav").write_text("an earlier run's")
-    assert load("accuracy").main(arguments(data, tmp_path, f"--model-prefix={model}", "--memory=500m")) == 0
+    assert load("run").main(arguments(data, tmp_path, f"--model-prefix={model}", "--memory=500m")) == 0
     with (tmp_path / "accuracy.tsv").open(newline="") as file:
         (row,) = [
             r for r in csv.DictReader(file, delimiter="\t") if (r["measure"], r["maf_percent"]) == ("mean", "0.5-50")
@@ -229,7 +229,7 @@ def test_bad_arguments(
     message: str,
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        load("accuracy").main(arguments(data, tmp_path, *options))
+        load("run").main(arguments(data, tmp_path, *options))
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -243,7 +243,7 @@ def test_a_failing_stage_ends_the_benchmark(
 ) -> None:
     monkeypatch.setattr(load("panel_imputers"), "versions", dict)
     options = [option for option in arguments(data, tmp_path) if not option.startswith("--panel")]
-    assert load("accuracy").main([*options, f"--panel={tmp_path}/none.vcf"]) == 1
+    assert load("run").main([*options, f"--panel={tmp_path}/none.vcf"]) == 1
     error = capfd.readouterr().err
     assert "none.vcf" in error
-    assert error.splitlines()[-1].startswith("accuracy.py: error: 'rnnimp prepare' ended with exit code 1")
+    assert error.splitlines()[-1].startswith("run.py: error: 'rnnimp prepare' ended with exit code 1")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
-from rnnimp.array_markers import ArrayMarkers, flag_markers
-from rnnimp.panel import Sites
+from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
+from rnnimp.sites.panel import Sites
 
 
 def test_alleles_in_either_order() -> None:

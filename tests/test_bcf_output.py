@@ -13,13 +13,13 @@ import pysam
 import pytest
 
 from helpers import random_panel
-from rnnimp.formats.bcf_output import BcfWriter
 from rnnimp.formats.bgzf import BLOCK_BYTES, END_MARK, BgzfWriter
 from rnnimp.formats.sums import read_sums
-from rnnimp.formats.vcf_header import VcfContent, parse_fields
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import ImputedBlock, Sites
-from rnnimp.scores import impute_info, minimac_r2
+from rnnimp.formats.vcf.bcf_writing import BcfWriter
+from rnnimp.formats.vcf.header import VcfContent, parse_fields
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.scoring.quality import impute_info, minimac_r2
+from rnnimp.sites.panel import ImputedBlock, Sites
 from test_impute_command import program
 
 FIELDS = ("GT", "DS", "HDS", "GP", "AP")

@@ -18,9 +18,9 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.gen import read_gen
-from rnnimp.formats.pgen import PgenWriter
-from rnnimp.panel import ImputedBlock, Sites
-from rnnimp.scores import dosages
+from rnnimp.formats.pgen.writing import PgenWriter
+from rnnimp.scoring.quality import dosages
+from rnnimp.sites.panel import ImputedBlock, Sites
 from test_gen import random_block
 from test_impute_command import legacy_command, program
 
@@ -132,7 +132,7 @@ def test_bytes_do_not_depend_on_blocks(tmp_path: Path, kind: str) -> None:
 def test_pgen_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_bytes: int) -> None:
     block = random_block(np.random.default_rng(7))
     write(tmp_path / "a", "pgen", block)
-    monkeypatch.setattr("rnnimp.formats.pgen._BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr("rnnimp.formats.pgen.writing._BATCH_BYTES", batch_bytes)
     write(tmp_path / "b", "pgen", block)
     for ending in ("pgen", "pvar", "psam"):
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import bootstrap
 import numpy as np
 import pytest
+from bootstrap import binned_r2, corrected_interval, gains, resampling_weights
 
-from rnnimp import bootstrap
-from rnnimp.accuracy import compare_genotypes, score_bins
-from rnnimp.bootstrap import binned_r2, corrected_interval, gains, resampling_weights
+from rnnimp.scoring.accuracy import compare_genotypes, score_bins
 
 EDGES = (0.5, 5.0, 20.0, 50.0)
 BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from helpers import shared_data
-from rnnimp.bundle import (
+from rnnimp.errors import DataError
+from rnnimp.formats.bundle import (
     Bundle,
     Manifest,
     RegionEntry,
@@ -22,9 +23,8 @@ from rnnimp.bundle import (
     sha256_of,
     write_manifest,
 )
-from rnnimp.errors import DataError
 from rnnimp.formats.hapslegend import write_legend
-from rnnimp.panel import as_strings
+from rnnimp.sites.panel import as_strings
 from tiny_model import TinyRegion, tiny_chromosome, write_tiny_bundle, write_tiny_model
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnimp.cli import main
-from rnnimp.pipeline import bundle as stage
+from rnnimp.pipeline.train import bundle as stage
 from test_train_command import arguments, data_list, trained_files
 
 __all__ = ["data_list"]  # a fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnimp.accuracy import compare_genotypes
-from rnnimp.calibration import (
+from rnnimp.cli import main
+from rnnimp.scoring.accuracy import compare_genotypes
+from rnnimp.scoring.calibration import (
     ESTIMATE_EDGES,
     PROBABILITY_EDGES,
     Agreement,
@@ -20,7 +21,6 @@ from rnnimp.calibration import (
     dosage_slope,
     maf_groups,
 )
-from rnnimp.cli import main
 from test_vcf import write_vcf
 
 NAN = float("nan")

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from helpers import random_panel, shared_data
-from rnnimp.checks import (
+from rnnimp.formats.hapslegend import read_legend
+from rnnimp.sites.matching import MatchKind, match_sites
+from rnnimp.sites.panel import Sites, alt_frequency
+from rnnimp.sites.target_checks import (
     AlleleCounts,
     Frequencies,
     Strand,
@@ -22,9 +25,6 @@ from rnnimp.checks import (
     strand_by_frequency,
     worst_differences,
 )
-from rnnimp.formats.hapslegend import read_legend
-from rnnimp.markers import MatchKind, match_sites
-from rnnimp.panel import Sites, alt_frequency
 
 
 def frequencies_of(target: float, model: float, n_alleles: int = 2000) -> Frequencies:

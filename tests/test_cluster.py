@@ -12,7 +12,7 @@ from rnnimp.cluster.estimate import NetworkShape, copying_seconds, region_second
 from rnnimp.cluster.shared_folder import local_file_system
 from rnnimp.cluster.slurm import SlurmSettings, array_script, command_line, parse_time
 from rnnimp.errors import SettingsError
-from rnnimp.pipeline.train_jobs import expected_iterations
+from rnnimp.pipeline.train.slurm import expected_iterations
 from rnnimp.training.recipe import TrainingSettings
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from helpers import random_panel
-from rnnimp.training import copying
-from rnnimp.training.copying import CopyingModel
+from rnnimp.training import soft_targets as copying
+from rnnimp.training.soft_targets import CopyingModel
 
 SIZE, ERROR = 2e4, 0.02
 

@@ -13,13 +13,13 @@ import torch
 from onnx import helper
 
 from rnnimp.errors import TrainingError
-from rnnimp.network import export
-from rnnimp.network.copying import CopyingNetwork, round_weights
-from rnnimp.network.cpu_copying import copied_odds, pack_copying
-from rnnimp.network.cpu_imputation import KernelEngine
-from rnnimp.network.graph import ForeignGraphError, read_folded_network
-from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
-from rnnimp.network.torch_imputation import TorchEngine
+from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.torch_gpu import TorchEngine
+from rnnimp.network.graph import export
+from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
+from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
+from rnnimp.network.hmm.reference import CopyingNetwork, round_weights
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
 from test_graph import by_onnx_runtime, set_attribute, set_constant
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "m.m", "mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "m" + "." * 19 + "m", "m..mm" * 12]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnnimp.network.copying import CopyingNetwork, combined, round_weights
-from rnnimp.network.cpu_copying_training import CpuCopyingEngine
-from rnnimp.network.stack import gaps_of_sites
+from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+from rnnimp.network.hmm.reference import CopyingNetwork, combined, round_weights
+from rnnimp.network.recurrent.reference import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -148,7 +148,7 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
 
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
 def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
-    stacked_copying = pytest.importorskip("rnnimp.network.stacked_copying", reason="needs triton")
+    stacked_copying = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")
     cases = [Case(flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
     tuning = stacked_copying.CopyingTuning(pass_values=64, head_tile=16, chunk=16)
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)

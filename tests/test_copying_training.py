@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from rnnimp.errors import SettingsError
-from rnnimp.network.cpu_copying_training import CpuCopyingEngine
-from rnnimp.network.cpu_engine import CpuEngine
-from rnnimp.training import stacked
+from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+from rnnimp.network.recurrent.cpu.autograd import CpuEngine
+from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched.networks import CopyingGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, Runner, draw_copying, states_of, train_region, trained_networks
-from rnnimp.training.stacked import CopyingGroup
 from test_stacked_training import DEVICE, SETTINGS, assert_same, final_states, job
 
 COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)

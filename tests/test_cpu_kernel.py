@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from helpers import REPOSITORY
-from rnnimp.network import simd
-from rnnimp.network.cpu_engine import CpuEngine
-from rnnimp.network.cpu_stack import (
+from rnnimp.network.kernels import simd
+from rnnimp.network.recurrent.cpu.autograd import CpuEngine
+from rnnimp.network.recurrent.cpu.stacks import (
     PackedStack,
     Workspace,
     backward,
@@ -23,9 +23,9 @@ from rnnimp.network.cpu_stack import (
     forward_training,
     pack,
     padded_size,
-)  # fmt: skip
-from rnnimp.network.stack import ImputationNetwork, NetworkSettings, RecurrentStack, gaps_of_sites
-from rnnimp.network.weights import LayerWeights, StackWeights
+)
+from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings, RecurrentStack, gaps_of_sites
+from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
 from rnnimp.training.loss import weighted_cross_entropy
 
 # units, layers, feature size, haplotypes, markers
@@ -246,6 +246,6 @@ def test_a_nan_is_not_hidden() -> None:
 
 
 def test_the_kernels_need_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import rnnimp.network.cpu_stack"
+    code = "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import rnnimp.network.recurrent.cpu.stacks"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -14,10 +14,10 @@ from helpers import random_panel
 from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
-from rnnimp.formats.vcf import read_genotypes
-from rnnimp.panel import Panel, Sites, as_strings
+from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline import demo as demo_stage
 from rnnimp.pipeline.demo import demo
+from rnnimp.sites.panel import Panel, Sites, as_strings
 from tiny_model import tiny_region, write_tiny_bundle
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from helpers import random_panel, shared_data
-from rnnimp.bundle import BundleRegion, open_bundle
 from rnnimp.cli import main
-from rnnimp.engines import load_engine, load_onnx_engine
 from rnnimp.errors import DataError
+from rnnimp.formats.bundle import BundleRegion, open_bundle
 from rnnimp.formats.hapslegend import write_legend
-from rnnimp.network.cpu_imputation import KernelEngine
-from rnnimp.network.graph import read_folded_network
-from rnnimp.network.torch_imputation import TorchEngine
-from rnnimp.region_runs import RegionEngine
+from rnnimp.imputation.engines.choice import load_engine, load_onnx_engine
+from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.torch_gpu import TorchEngine
+from rnnimp.imputation.region_runs import RegionEngine
+from rnnimp.network.graph.reading import read_folded_network
 from test_graph import exported, random_inputs
 from test_impute_command import error_line
 from tiny_model import tiny_chromosome, write_tiny_bundle
@@ -80,7 +80,8 @@ def test_without_numba_or_onnx_runs_onnx_runtime(
     own_region: BundleRegion, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     expected = load_onnx_engine(own_region)(random_inputs(5, 4))
-    for module in [key for key in sys.modules if key.startswith(("rnnimp.network.", f"{name}."))]:
+    loaded = ("rnnimp.network.", "rnnimp.imputation.engines.cpu_kernels", f"{name}.")
+    for module in [key for key in sys.modules if key.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, name, None)
     engine = load_engine(own_region)

@@ -10,16 +10,23 @@ import numpy as np
 import pytest
 
 from helpers import random_panel, shared_data
-from rnnimp.accuracy import compare_genotypes, non_reference_discordance
 from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.bcf_output import BcfWriter
 from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.formats.vcf_header import VcfContent
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import ImputedBlock, Panel, Sites
-from rnnimp.pipeline.evaluate import EvaluateSettings, Evaluation, GenotypeSource, evaluate, read_imputed, read_truth
+from rnnimp.formats.vcf.bcf_writing import BcfWriter
+from rnnimp.formats.vcf.header import VcfContent
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.pipeline.evaluate.run import (
+    EvaluateSettings,
+    Evaluation,
+    GenotypeSource,
+    evaluate,
+    read_imputed,
+    read_truth,
+)
+from rnnimp.scoring.accuracy import compare_genotypes, non_reference_discordance
+from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 
 TRUTH = {  # site: id position a0 a1 array_marker_flag a1_freq, and the haplotypes of four samples
     "s1 10 A G 0 0.5": "0 0 0 1 1 1 1 0",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
-from rnnimp.network.features import marker_features
+from rnnimp.network.recurrent.features import marker_features
 
 
 def direct_features(columns: list[list[float]], n_components: int) -> np.ndarray:

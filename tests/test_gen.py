@@ -11,7 +11,7 @@ from helpers import random_panel, shared_data
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import decimals, packed_rows
 from rnnimp.formats.gen import GenWriter, gen_text, read_gen
-from rnnimp.panel import ImputedBlock, Sites
+from rnnimp.sites.panel import ImputedBlock, Sites
 
 
 def random_block(rng: np.random.Generator, n_sites: int = 30, n_samples: int = 6) -> ImputedBlock:

@@ -9,9 +9,9 @@ import pytest
 
 from helpers import shared_data
 from rnnimp.formats.hapslegend import read_legend
-from rnnimp.formats.vcf_records import RecordReader
-from rnnimp.genome_build import Shift, build_of_length, find_shift, possible_builds
-from rnnimp.panel import Sites
+from rnnimp.formats.vcf.records import RecordReader
+from rnnimp.sites.genome_build import Shift, build_of_length, find_shift, possible_builds
+from rnnimp.sites.panel import Sites
 
 
 @pytest.mark.parametrize(

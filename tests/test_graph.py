@@ -12,11 +12,11 @@ import torch
 from onnx import helper, numpy_helper
 
 from helpers import shared_data
-from rnnimp.network.cpu_imputation import KernelEngine
-from rnnimp.network.export import build_graph
-from rnnimp.network.graph import ForeignGraphError, read_folded_network
-from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
-from rnnimp.network.torch_imputation import TorchEngine
+from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.torch_gpu import TorchEngine
+from rnnimp.network.graph.export import build_graph
+from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "mm..m...m", "m.m.mmmmm", "m..m"]
 

@@ -9,14 +9,14 @@ import cyvcf2
 import numpy as np
 import pytest
 
-from rnnimp.formats.bcf_output import BcfWriter
 from rnnimp.formats.sums import read_sums
-from rnnimp.formats.vcf import open_panel
-from rnnimp.formats.vcf_header import VcfContent
-from rnnimp.formats.vcf_output import VcfWriter
-from rnnimp.panel import ImputedBlock, Sites
-from rnnimp.ploidy import PloidyRecorder
-from rnnimp.scores import minimac_r2
+from rnnimp.formats.vcf.bcf_writing import BcfWriter
+from rnnimp.formats.vcf.header import VcfContent
+from rnnimp.formats.vcf.reading import open_panel
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.scoring.quality import minimac_r2
+from rnnimp.sites.panel import ImputedBlock, Sites
+from rnnimp.sites.ploidy import PloidyRecorder
 from test_impute_command import program
 
 FIELDS = ("GT", "DS", "HDS", "GP", "AP")

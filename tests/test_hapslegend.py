@@ -22,7 +22,7 @@ from rnnimp.formats.hapslegend import (
     write_legend,
 )
 from rnnimp.formats.sample import read_sample
-from rnnimp.panel import Panel, Sites
+from rnnimp.sites.panel import Panel, Sites
 
 HEADER = "id position a0 a1"
 

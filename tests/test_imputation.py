@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnimp.bundle import Bundle, open_bundle
-from rnnimp.engines import load_onnx_engine
 from rnnimp.errors import DataError
-from rnnimp.imputation import impute, plan_imputation
-from rnnimp.panel import ImputedBlock, Panel, Sites
+from rnnimp.formats.bundle import Bundle, open_bundle
+from rnnimp.imputation.engines.choice import load_onnx_engine
+from rnnimp.imputation.impute import impute, plan_imputation
+from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 from tiny_model import TinyRegion, tiny_chromosome, tiny_region, write_tiny_bundle, write_tiny_model
 
 Chromosome = tuple[Panel, list[TinyRegion]]

@@ -15,8 +15,8 @@ from helpers import random_panel, shared_data
 from rnnimp.cli import main
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
-from rnnimp.markers import COMPLEMENT
-from rnnimp.panel import Panel, Sites, as_strings, default_sample_names
+from rnnimp.sites.matching import COMPLEMENT
+from rnnimp.sites.panel import Panel, Sites, as_strings, default_sample_names
 from tiny_model import tiny_chromosome, tiny_region, write_tiny_bundle
 
 

@@ -18,8 +18,8 @@ from rnnimp.cli import EXIT_INTERRUPTED, main
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
-from rnnimp.formats.vcf import read_genotypes
-from rnnimp.panel import Panel, as_strings
+from rnnimp.formats.vcf.reading import read_genotypes
+from rnnimp.sites.panel import Panel, as_strings
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 Impute = Callable[..., int]
@@ -292,7 +292,7 @@ def test_unwritable_output(tmp_path: Path, impute: Impute, capsys: pytest.Captur
 def test_interruption_leaves_nothing_but_the_older_file(
     tmp_path: Path, impute: Impute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rnnimp.pipeline import impute as stage
+    from rnnimp.pipeline.impute import run as stage
 
     assert impute() == 0
     before = outputs(tmp_path)

@@ -17,12 +17,13 @@ from helpers import shared_data
 from rnnimp.cli import main
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats import bgen as bgen_format
-from rnnimp.formats import pgen_input, vcf
 from rnnimp.formats.gen import read_gen
-from rnnimp.formats.pgen_input import read_psam
-from rnnimp.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
-from rnnimp.pipeline.impute_target import TargetFiles, read_target
-from rnnimp.ploidy import PloidyRecorder
+from rnnimp.formats.pgen import reading as pgen_input
+from rnnimp.formats.pgen.reading import read_psam
+from rnnimp.formats.vcf import reading as vcf
+from rnnimp.pipeline.impute.target import TargetFiles, read_target
+from rnnimp.sites.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
+from rnnimp.sites.ploidy import PloidyRecorder
 from test_impute_command import Impute, error_line, impute, program, vcf_of  # noqa: F401 (a fixture)
 from tiny_model import tiny_region, write_tiny_bundle
 

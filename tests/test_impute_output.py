@@ -12,9 +12,9 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.errors import SettingsError
-from rnnimp.formats.vcf import read_genotypes
-from rnnimp.pipeline.impute import ImputeSettings
-from rnnimp.pipeline.impute_output import OutputSettings
+from rnnimp.formats.vcf.reading import read_genotypes
+from rnnimp.pipeline.impute.output import OutputSettings
+from rnnimp.pipeline.impute.run import ImputeSettings
 from test_impute_command import error_line, write_target
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
@@ -189,7 +189,7 @@ def test_the_header_says_how_the_file_was_made(folder: Path) -> None:
 
 
 def test_the_header_has_the_checksum_of_the_manifest(tmp_path: Path) -> None:
-    from rnnimp.bundle import sha256_of
+    from rnnimp.formats.bundle import sha256_of
     from rnnimp.pipeline.demo import demo
 
     result = demo(tmp_path)

@@ -14,7 +14,7 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.formats.gen import read_gen
-from rnnimp.panel import Panel, Sites
+from rnnimp.sites.panel import Panel, Sites
 from test_impute_command import error_line, write_target
 from tiny_model import tiny_chromosome, write_tiny_bundle
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnimp.errors import SettingsError
-from rnnimp.interval import LAST_POSITION, Interval, chosen_interval, parse_interval
+from rnnimp.sites.interval import LAST_POSITION, Interval, chosen_interval, parse_interval
 
 CASES = [
     ("22", "22", 1, LAST_POSITION),

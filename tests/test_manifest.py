@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnimp.array_markers import ArrayMarkers
 from rnnimp.errors import DataError
-from rnnimp.formats import manifest
+from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.fasta import read_chromosome
-from rnnimp.formats.manifest import Piece, place_indel, read_manifest
+from rnnimp.formats.illumina_manifest import Piece, place_indel, read_manifest
+from rnnimp.sites.array_markers import ArrayMarkers
 
 COLUMNS = "IlmnID,Name,IlmnStrand,SNP,Chr,MapInfo,SourceStrand,SourceSeq,RefStrand"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from helpers import shared_data
-from rnnimp.array_markers import ArrayMarkers
 from rnnimp.errors import DataError
 from rnnimp.formats.marker_list import read_markers
+from rnnimp.sites.array_markers import ArrayMarkers
 
 
 def listed(markers: ArrayMarkers) -> list[tuple[int, tuple[str, str] | None]]:

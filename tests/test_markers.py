@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
-from rnnimp.markers import MatchKind, complete_alleles, match_sites
-from rnnimp.panel import Sites
+from rnnimp.sites.matching import MatchKind, complete_alleles, match_sites
+from rnnimp.sites.panel import Sites
 
 
 def sites(*rows: tuple[int, str, str], markers: list[bool] | None = None) -> Sites:

@@ -10,9 +10,9 @@ import cyvcf2
 import numpy as np
 import pytest
 
-from rnnimp.bundle import write_manifest
 from rnnimp.cli import main
 from rnnimp.formats.bgzf import END_MARK, packed_block
+from rnnimp.formats.bundle import write_manifest
 from rnnimp.formats.sums import read_sums
 from test_bundle import manifest_of
 from test_impute_command import error_line, write_target

@@ -12,9 +12,9 @@ import torch
 
 from helpers import random_panel
 from rnnimp.errors import SettingsError, TrainingError
-from rnnimp.network import export
-from rnnimp.network.features import marker_features
-from rnnimp.network.stack import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+from rnnimp.network.graph import export
+from rnnimp.network.recurrent.features import marker_features
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
 
 Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead]
 

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import random_panel
 from rnnimp.errors import DataError
-from rnnimp.panel import (
+from rnnimp.sites.panel import (
     GenotypeTable,
     Panel,
     PanelStream,
@@ -140,7 +140,7 @@ def test_a_genotype_table_refuses_arrays_of_another_shape() -> None:
 
 @pytest.mark.parametrize("held_bytes", [0, 1, 600, 10**9])
 def test_a_large_panel_is_read_into_a_file(monkeypatch: pytest.MonkeyPatch, held_bytes: int) -> None:
-    monkeypatch.setattr("rnnimp.panel.HELD_BYTES", held_bytes)
+    monkeypatch.setattr("rnnimp.sites.panel.HELD_BYTES", held_bytes)
     panel = random_panel(np.random.default_rng(1), n_sites=50, n_samples=7, missing_share=0.1)
     blocks = (panel[start : start + 8] for start in range(0, 50, 8))
     result = PanelStream(panel.sample_names, blocks).read()
@@ -151,7 +151,7 @@ def test_a_large_panel_is_read_into_a_file(monkeypatch: pytest.MonkeyPatch, held
 
 
 def test_no_room_for_a_large_panel_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("rnnimp.panel.HELD_BYTES", 0)
+    monkeypatch.setattr("rnnimp.sites.panel.HELD_BYTES", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
     panel = random_panel(np.random.default_rng(1), n_sites=5)
     with pytest.raises(DataError, match=r"absent: cannot be written .* name another folder in TMPDIR"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnimp.ploidy import Ploidy, PloidyRecorder
+from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
 
 
 def recorded(rows: list[tuple[int, str]]) -> Ploidy | None:

@@ -14,8 +14,8 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import hapslegend
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel, read_legend
-from rnnimp.panel import Panel, alt_frequency
 from rnnimp.pipeline.prepare import PrepareSettings, draw_samples, prepare
+from rnnimp.sites.panel import Panel, alt_frequency
 
 TEST_SAMPLES = ("Sample_3", "Sample_11", "Sample_4")
 TEST_INDICES = [2, 3, 10]  # in the panel's order
@@ -139,7 +139,7 @@ def test_region(files: dict[str, Path], panel: Panel, source: str) -> None:
 def test_block_size_changes_no_byte(files: dict[str, Path], block_sites: int, monkeypatch: pytest.MonkeyPatch) -> None:
     common = {"vcf": files["vcf"], "markers": files["markers"], "test_samples": files["test"]}
     prepare(PrepareSettings(files["out"], **common))
-    monkeypatch.setattr("rnnimp.formats.alleles.MAX_BLOCK_SITES", block_sites)
+    monkeypatch.setattr("rnnimp.formats.biallelic.MAX_BLOCK_SITES", block_sites)
     other = files["out"].parent / "other"
     prepare(PrepareSettings(other, **common))
     for name in ALL_FILES:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnimp.errors import DataError
-from rnnimp.region_runs import RegionTask, distinct_haplotypes, marker_inputs, run_regions
+from rnnimp.imputation.region_runs import RegionTask, distinct_haplotypes, marker_inputs, run_regions
 
 
 class WeightedMean:
@@ -137,7 +137,7 @@ def test_the_next_region_runs_while_the_last_one_is_used() -> None:
 
 
 def test_large_results_are_held_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnimp.region_runs.LARGE_RESULT", 10)
+    monkeypatch.setattr("rnnimp.imputation.region_runs.LARGE_RESULT", 10)
     tasks, engines, expected = tasks_of(3)
     results = run_regions(tasks, 2)
     next(results)

@@ -11,8 +11,8 @@ from helpers import shared_data
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.partition import read_partition
-from rnnimp.panel import Sites
-from rnnimp.regions import Region, RegionLimits, plan_regions
+from rnnimp.sites.panel import Sites
+from rnnimp.sites.regions import Region, RegionLimits, plan_regions
 
 PUBLISHED = RegionLimits(body_markers=200, flank_markers=50, imputed_sites=1000)
 

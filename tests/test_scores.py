@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnimp.scores import (
+from rnnimp.scoring.quality import (
     beagle_r2,
     dosage_frequency,
     dosages,

@@ -11,7 +11,7 @@ from helpers import shared_data
 from rnnimp.errors import DataError
 from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.shapeit import read_haps
-from rnnimp.ploidy import PloidyRecorder
+from rnnimp.sites.ploidy import PloidyRecorder
 
 
 def write(folder: Path, text: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from helpers import REPOSITORY
 from rnnimp.formats.hapslegend import open_panel, read_legend
-from rnnimp.panel import Panel, alt_frequency
+from rnnimp.sites.panel import Panel, alt_frequency
 
 PACKAGED = REPOSITORY / "src" / "rnnimp" / "demo"
 LENGTH = 60_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnimp.scores import dosage_frequency, impute_info, minimac_r2
-from rnnimp.site_sums import SiteSums, sums_of
+from rnnimp.scoring.quality import dosage_frequency, impute_info, minimac_r2
+from rnnimp.scoring.site_sums import SiteSums, sums_of
 
 
 def random_sites(missing_share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,8 @@ import pytest
 from helpers import REPOSITORY, random_panel
 from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.pipeline.region_state import State
-from rnnimp.pipeline.status import read_status
+from rnnimp.pipeline.train.region_state import State
+from rnnimp.pipeline.train.status import read_status
 from slurm_cluster import SlurmCluster, missing_programs
 from test_train_command import arguments, trained_files
 

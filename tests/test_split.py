@@ -12,8 +12,8 @@ from helpers import random_panel
 from rnnimp.cli import main
 from rnnimp.formats import hapslegend
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
-from rnnimp.panel import Panel
 from rnnimp.pipeline.split import REGION_INFO_COLUMNS
+from rnnimp.sites.panel import Panel
 
 
 def write(panel: Panel, prefix: Path) -> list[str]:

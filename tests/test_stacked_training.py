@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from helpers import random_panel
-from rnnimp.network.stack import CERTAIN
-from rnnimp.panel import haplotype_columns
-from rnnimp.training import stacked
+from rnnimp.network.recurrent.reference import CERTAIN
+from rnnimp.sites.panel import haplotype_columns
+from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
+from rnnimp.training.batched.networks import NetworkGroup, train_group
+from rnnimp.training.batched.optimizer import RowAdam
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
-from rnnimp.training.device_batches import ROWS_AT_ONCE, Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, train_region
-from rnnimp.training.rows import RowAdam
-from rnnimp.training.stacked import NetworkGroup, train_group
 from test_stacked import few_chunks
 
 __all__ = ["few_chunks"]  # a fixture

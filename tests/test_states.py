@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnimp.training.states import distinct_haplotypes, first_states, recombined
+from rnnimp.training.hmm_states import distinct_haplotypes, first_states, recombined
 
 
 def test_haplotypes_unlike_the_others_are_chosen_first() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.cluster.locks import STALE_SECONDS, Holder
-from rnnimp.pipeline.region_state import ProgressWriter, State
-from rnnimp.pipeline.status import read_status
+from rnnimp.pipeline.train.region_state import ProgressWriter, State
+from rnnimp.pipeline.train.status import read_status
 from rnnimp.training import checkpoint
 from rnnimp.training.trainer import Trainer
 from test_train_command import arguments, data_list
@@ -54,7 +54,7 @@ def test_what_runs_is_shown_while_it_runs(
 ) -> None:
     """Looked at from within, at the second evaluation of the lower-MAF network."""
     prefix, seen = tmp_path / "out/chr22", []
-    monkeypatch.setattr("rnnimp.pipeline.region_state.SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr("rnnimp.pipeline.train.region_state.SECONDS_BETWEEN_NOTES", 0)
     tell = ProgressWriter.tell
 
     def look(self: ProgressWriter, iteration: int, validation_r2: float) -> None:

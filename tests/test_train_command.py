@@ -20,7 +20,7 @@ import torch
 from helpers import REPOSITORY, random_panel
 from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.pipeline import train_regions as stage
+from rnnimp.pipeline.train import one_device as stage
 from rnnimp.training import checkpoint
 from rnnimp.training.data import RegionData
 from rnnimp.training.trainer import HISTORY_COLUMNS, Trainer

@@ -17,10 +17,10 @@ import torch
 from helpers import random_panel
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.pipeline import train
-from rnnimp.pipeline.train import resolve_engine
-from rnnimp.pipeline.train_devices import train_on_devices
-from rnnimp.pipeline.train_regions import TrainOptions, Work, train_regions
+from rnnimp.pipeline.train import run as train
+from rnnimp.pipeline.train.devices import train_on_devices
+from rnnimp.pipeline.train.one_device import TrainOptions, Work, train_regions
+from rnnimp.pipeline.train.run import resolve_engine
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Progress
 

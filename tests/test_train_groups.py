@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from rnnimp.errors import DataError
-from rnnimp.pipeline import train_regions as stage
-from rnnimp.pipeline.train_regions import Work
-from rnnimp.training import stacked
-from rnnimp.training.device_batches import Job
+from rnnimp.pipeline.train import one_device as stage
+from rnnimp.pipeline.train.one_device import Work
+from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched.batches import Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import train_region
 from test_train_devices import CPU, Record, models, work

@@ -13,8 +13,8 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.cluster.locks import STALE_SECONDS, FileLock, Holder
-from rnnimp.pipeline import train as train_stage
-from rnnimp.pipeline import train_regions as stage
+from rnnimp.pipeline.train import one_device as stage
+from rnnimp.pipeline.train import run as train_stage
 from test_train_command import arguments, data_list, trained_files
 
 __all__ = ["data_list"]  # a fixture

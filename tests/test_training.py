@@ -12,14 +12,14 @@ import torch
 from helpers import random_panel
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.genetic_map import GeneticMap
-from rnnimp.network.stack import CERTAIN
-from rnnimp.panel import haplotype_columns
+from rnnimp.network.recurrent.reference import CERTAIN
+from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource, crossover_weights, recombine
-from rnnimp.training.copying import CopyingModel
 from rnnimp.training.data import Feeder, RegionData
 from rnnimp.training.loss import expected_alleles, mean_dosage_r2, site_weights, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import CosineSchedule, HalvingSchedule, MedianClip, Verdict
+from rnnimp.training.soft_targets import CopyingModel
 
 
 class TestAugmentation:

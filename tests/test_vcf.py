@@ -12,8 +12,8 @@ import pytest
 
 from helpers import random_panel, shared_data
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.vcf import open_panel, read_genotypes, read_sites
-from rnnimp.panel import Panel
+from rnnimp.formats.vcf.reading import open_panel, read_genotypes, read_sites
+from rnnimp.sites.panel import Panel
 
 HEADER = """##fileformat=VCFv4.2
 ##contig=<ID=22>

@@ -10,10 +10,10 @@ import pytest
 
 from helpers import random_panel
 from rnnimp.errors import DataError
-from rnnimp.formats.vcf_header import VcfContent, header_text
-from rnnimp.formats.vcf_output import VcfWriter, vcf_text
-from rnnimp.panel import ImputedBlock, Sites
-from rnnimp.scores import impute_info, minimac_r2
+from rnnimp.formats.vcf.header import VcfContent, header_text
+from rnnimp.formats.vcf.writing import VcfWriter, vcf_text
+from rnnimp.scoring.quality import impute_info, minimac_r2
+from rnnimp.sites.panel import ImputedBlock, Sites
 
 
 def content_of(block: ImputedBlock, **more: Any) -> VcfContent:
@@ -100,7 +100,7 @@ def test_every_number_comes_back() -> None:
 
 def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lines_of(random_block())
-    monkeypatch.setattr("rnnimp.formats.vcf_output.ROW_BYTES", 1)
+    monkeypatch.setattr("rnnimp.formats.vcf.writing.ROW_BYTES", 1)
     assert lines_of(random_block()) == whole
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from helpers import random_panel
 from rnnimp.formats.hapslegend import write_legend
-from rnnimp.panel import Panel, Sites
+from rnnimp.sites.panel import Panel, Sites
 
 
 @dataclass(frozen=True, eq=False)

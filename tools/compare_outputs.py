@@ -27,7 +27,9 @@ from pathlib import Path
 SMALL = ["--num-units", "8", "--num-layers-higher", "2", "--num-layers-lower", "1", "--feature-size", "6"]
 SHORT = ["--max-iteration-count", "20", "--batch-size", "20", "--validation-sample-size", "6"]
 FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
-UNSTABLE = re.compile(rb'"(seconds|[a-z_]*seconds|started|finished|host|pid|time)": [^,\n}]+|\b\d+\.\d s\b|\d\d:\d\d:\d\d')
+UNSTABLE = re.compile(
+    rb'"(seconds|[a-z_]*seconds|started|finished|host|pid|time)": [^,\n}]+|\b\d+\.\d s\b|\d\d:\d\d:\d\d'
+)
 SKIPPED = (".ort", ".lock", ".log", ".pt", "progress.json")
 
 
@@ -147,7 +149,9 @@ def comparable(path: Path) -> bytes:
 def listed(folder: Path) -> dict[str, Path]:
     """Files to compare, by their path in the folder."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith(SKIPPED))
-    return {str(path.relative_to(folder)): path for path in paths if not str(path.relative_to(folder)).startswith("in/")}
+    return {
+        str(path.relative_to(folder)): path for path in paths if not str(path.relative_to(folder)).startswith("in/")
+    }
 
 
 def differences(before: Path, after: Path) -> list[str]:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.panel import Panel, Sites, alt_frequency, haplotype_columns
+from rnnimp.sites.panel import Panel, Sites, alt_frequency, haplotype_columns
 
 CHROMOSOME = "22"  # a name that every tool accepts; the sequence is simulated
 MUTATION_RATE = 1.44e-8

@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
-    from rnnimp.pipeline.bundle import bundle
+    from rnnimp.pipeline.train.bundle import bundle
 
     if not args.wait >= 0:
         raise SettingsError(f"--wait must be 0 or more, found {args.wait:g}")

@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the demo, print its table, and say where the results are."""
     from rnnimp.pipeline.demo import demo, impute_real
-    from rnnimp.pipeline.evaluate import bins_table
+    from rnnimp.pipeline.evaluate.run import bins_table
 
     if args.truth is not None and args.vcf is None:
         raise SettingsError("--truth goes with --vcf; the packaged example has its own truth")

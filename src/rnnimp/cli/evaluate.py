@@ -66,9 +66,9 @@ def _edges(text: str) -> tuple[float, ...]:
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
-    from rnnimp.accuracy import DEFAULT_BIN_EDGES
-    from rnnimp.pipeline.calibration import calibration_tables
-    from rnnimp.pipeline.evaluate import EvaluateSettings, GenotypeSource, bins_table, evaluate
+    from rnnimp.pipeline.evaluate.calibration import calibration_tables
+    from rnnimp.pipeline.evaluate.run import EvaluateSettings, GenotypeSource, bins_table, evaluate
+    from rnnimp.scoring.accuracy import DEFAULT_BIN_EDGES
 
     settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome, args.calibration)
     imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)

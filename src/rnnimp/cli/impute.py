@@ -9,7 +9,7 @@ from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rnnimp.pipeline.impute import ImputeSettings
+    from rnnimp.pipeline.impute.run import ImputeSettings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -123,8 +123,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
-    from rnnimp.formats.vcf_header import parse_fields
-    from rnnimp.pipeline.impute import ImputeSettings, run_impute
+    from rnnimp.formats.vcf.header import parse_fields
+    from rnnimp.pipeline.impute.run import ImputeSettings, run_impute
 
     if args.num_tasks is not None and not args.slurm:
         raise SettingsError("--num-tasks goes with --slurm; without it all is imputed in this process")
@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:
-    from rnnimp.pipeline.impute_jobs import submit_imputation
+    from rnnimp.pipeline.impute.slurm import submit_imputation
 
     if args.num_tasks is not None and args.num_tasks < 2:
         raise SettingsError(f"--num-tasks must be 2 or more, found {args.num_tasks}")

@@ -24,6 +24,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
-    from rnnimp.pipeline.merge import MergeSettings, run_merge
+    from rnnimp.pipeline.merge.run import MergeSettings, run_merge
 
     run_merge(MergeSettings(tuple(args.inputs), args.output))

@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
     from rnnimp.pipeline.split import SplitSettings, split
-    from rnnimp.regions import RegionLimits
+    from rnnimp.sites.regions import RegionLimits
 
     limits = RegionLimits(args.body_marker_count_limit, args.flanking_marker_count_limit, args.imp_site_count_limit)
     settings = SplitSettings(limits, args.maf_threshold, not args.suppress_allele_flip)

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage."""
-    from rnnimp.pipeline.status import is_settled, status_code
+    from rnnimp.pipeline.train.status import is_settled, status_code
 
     if not args.interval > 0:
         raise SettingsError(f"--interval must be above 0, found {args.interval:g}")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(prefixes: list[str], only_busy: bool) -> list[Any]:
     """Print a table for each prefix; the states of all."""
-    from rnnimp.pipeline.status import counts_line, read_status, table
+    from rnnimp.pipeline.train.status import counts_line, read_status, table
 
     lines, together = [], []
     for prefix in prefixes:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.ploidy import ABSENT
+from rnnimp.sites.ploidy import ABSENT
 
 _SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
 

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rnnimp.array_markers import array_chromosome
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
+from rnnimp.sites.array_markers import array_chromosome
 
 
 def read_chromosome(path: str | Path, chromosome: str) -> str:

@@ -21,9 +21,9 @@ from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input
 from rnnimp.formats.hapslegend import read_samples_of
 from rnnimp.formats.sample import sample_text
-from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import GenotypeTable, ImputedBlock, Sites, as_strings
-from rnnimp.scores import genotype_probabilities
+from rnnimp.scoring.quality import genotype_probabilities
+from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.panel import GenotypeTable, ImputedBlock, Sites, as_strings
 
 _DECIMALS = 6
 _SUM_TOLERANCE = 0.02

@@ -19,8 +19,8 @@ from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, sample_text
-from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import (
+from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.panel import (
     Panel,
     PanelStream,
     Sites,
@@ -29,7 +29,7 @@ from rnnimp.panel import (
     known_chromosome,
     same_chromosome,
 )
-from rnnimp.ploidy import PloidyRecorder, may_be_haploid
+from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
 
 BLOCK_BYTES = 1 << 24
 

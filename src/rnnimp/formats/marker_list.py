@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnnimp.array_markers import AllelePair, ArrayMarkers, array_chromosome
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
-from rnnimp.formats.vcf import read_sites
+from rnnimp.formats.vcf.reading import read_sites
+from rnnimp.sites.array_markers import AllelePair, ArrayMarkers, array_chromosome
 
 _VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _COLUMN_NAMES = {

@@ -19,9 +19,9 @@ from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import open_input
 from rnnimp.formats.hapslegend import check_order, read_samples_of
-from rnnimp.interval import LAST_POSITION
-from rnnimp.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
-from rnnimp.ploidy import PloidyRecorder, may_be_haploid
+from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
+from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
 
 _N_HEAD = 5
 _BLOCK_LINES = 4096

@@ -14,8 +14,8 @@ import numpy as np
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
-from rnnimp.panel import Sites
-from rnnimp.site_sums import SiteSums
+from rnnimp.scoring.site_sums import SiteSums
+from rnnimp.sites.panel import Sites
 
 _SUMS = [item.name for item in fields(SiteSums)]
 _COLUMNS = ["position", "a0", "a1", *_SUMS]

@@ -20,12 +20,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.array_markers import ArrayMarkers, flag_markers
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats import hapslegend, manifest, marker_list, vcf
+from rnnimp.formats import hapslegend, marker_list
+from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.files import AtomicGroup, read_lines
-from rnnimp.interval import Interval, chosen_interval
-from rnnimp.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, plain_chromosome
+from rnnimp.formats.vcf import reading as vcf
+from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
+from rnnimp.sites.interval import Interval, chosen_interval
+from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, plain_chromosome
 
 _DRAW_SEED = 1
 _SITES_A_NOTE = 200_000

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from rnnimp.errors import DataError
 from rnnimp.formats.genetic_map import GeneticMap
-from rnnimp.network.features import marker_features
-from rnnimp.network.stack import CERTAIN, gaps_of_sites
-from rnnimp.panel import Panel, alt_frequency, haplotype_columns
+from rnnimp.network.recurrent.features import marker_features
+from rnnimp.network.recurrent.reference import CERTAIN, gaps_of_sites
+from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
 from rnnimp.training.augmentation import MISSING, crossover_weights
-from rnnimp.training.copying import CopyingModel
 from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.soft_targets import CopyingModel
 
 LEAST_CM = 1e-6  # a crossover can fall between any two sites, also where the map is flat
 

@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.copying import CopyingNetwork, combined, round_weights
-from rnnimp.network.stack import HybridHead, ImputationNetwork
-from rnnimp.panel import haplotype_columns
+from rnnimp.network.hmm.reference import CopyingNetwork, combined, round_weights
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.hmm_states import MOST_CANDIDATES, first_states
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
-from rnnimp.training.states import MOST_CANDIDATES, first_states
 from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
 
 NETWORKS = ("higher", "lower", "hybrid", "copying")

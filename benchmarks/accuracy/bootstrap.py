@@ -1,0 +1,189 @@
+"""How sure an accuracy is: r2 over samples drawn anew, in which all imputations are scored on the same draws.
+
+In this order: `resampling_weights` draws how often each replicate holds each sample; `binned_r2` scores all replicates
+of one imputation; `gains` are the differences to the better of its rivals, with the interval that tells whether they
+are real.
+
+A replicate is the same genotypes with other weights of the samples. So a site's sums, and its r2, follow for all
+replicates at once from one matrix product each, and no genotype is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.scoring.accuracy import minor_percent, squared_correlation
+
+_BLOCK_NUMBERS = 1 << 17
+_NORMAL = NormalDist()
+_ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
+
+
+@dataclass(frozen=True, eq=False)
+class BinnedR2:
+    """Scores of each replicate in each bin of minor allele frequency, and at last in all of them together.
+
+    Attributes:
+        mean: float64 (n_replicates, n_bins + 1), mean of the sites' r2 over those whose true genotypes vary in the
+            replicate; NaN where none does.
+        aggregate: float64 (n_replicates, n_bins + 1), one r2 over all genotypes, as copies of the minor allele.
+    """
+
+    mean: NDArray[np.float64]
+    aggregate: NDArray[np.float64]
+
+
+def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[np.float64]:
+    """How often each replicate holds each sample: n_samples draws with replacement.
+
+    Returns:
+        float64 (n_replicates, n_samples); whole numbers, each row sums to n_samples.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=n_replicates).astype(np.float64)
+
+
+def binned_r2(
+    genotypes: NDArray[np.int8],
+    dosages: NDArray[np.floating],
+    frequencies: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    edges: Sequence[float],
+) -> BinnedR2:
+    """Score an imputation under each row of weights; a row of ones gives the scores of the samples as they are.
+
+    Args:
+        genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+        dosages: (n_sites, n_samples), imputed; NaN for missing.
+        frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
+        weights: float64 (n_replicates, n_samples), whole numbers.
+        edges: of the bins, rising, in percent of minor allele frequency; a site at an edge is in the bin below it.
+    """
+    percent = minor_percent(frequencies)
+    parts = []
+    for lower, upper in pairwise(edges):
+        is_inside = (percent > lower) & (percent <= upper)
+        minor = _minor_copies(genotypes[is_inside], dosages[is_inside], frequencies[is_inside] > 0.5)
+        parts.append(_sums(*minor, weights))
+    total, count, pooled = (np.stack([*sums, np.sum(sums, axis=0)], axis=-1) for sums in zip(*parts, strict=True))
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return BinnedR2(mean, _r2(pooled))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a score has over the best of its rivals.
+
+    Attributes:
+        rival: index of the rival that scores highest on the samples as they are.
+        estimate: the difference to it on the samples as they are.
+        lower: of the difference's 95% interval; see `corrected_interval`.
+        upper: likewise.
+        share_above: of the replicates, that in which it is above every rival.
+    """
+
+    rival: int
+    estimate: float
+    lower: float
+    upper: float
+    share_above: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval lies on one side of 0."""
+        return self.lower > 0 or self.upper < 0
+
+
+def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
+    """The gain in each bin.
+
+    Args:
+        own: float64 (1 + n_replicates, n_bins), of the samples as they are and then of each replicate.
+        rivals: float64 (n_rivals, 1 + n_replicates, n_bins), the same of each rival, on the same replicates.
+    """
+    found = []
+    for number in range(own.shape[1]):
+        ours, theirs = own[:, number], rivals[:, :, number]
+        rival = int(np.argmax(np.where(np.isnan(theirs[:, 0]), -np.inf, theirs[:, 0])))
+        difference = ours - theirs[rival]
+        above = float(np.mean(ours[1:] > theirs[:, 1:].max(axis=0)))
+        found.append(Gain(rival, float(difference[0]), *corrected_interval(difference[0], difference[1:]), above))
+    return found
+
+
+def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139).
+
+    A mean over sites needs the correction: rare alleles are absent from many replicates, their sites then do not count,
+    and the mean is that of other sites.
+
+    Args:
+        estimate: of the samples as they are.
+        replicates: float64 (n_replicates,); NaN is left out.
+        level: share of the replicates between the two ends, were they without bias.
+
+    Returns:
+        Lower and upper end; NaN where there is nothing.
+    """
+    known = replicates[~np.isnan(replicates)]
+    if not known.size or np.isnan(estimate):
+        return float("nan"), float("nan")
+    share_below = (np.count_nonzero(known < estimate) + np.count_nonzero(known == estimate) / 2) / known.size
+    shift = 2 * _NORMAL.inv_cdf(min(max(share_below, 0.5 / known.size), 1 - 0.5 / known.size))
+    spread = _NORMAL.inv_cdf((1 + level) / 2)
+    lower, upper = np.quantile(known, [_NORMAL.cdf(shift - spread), _NORMAL.cdf(shift + spread)])
+    return float(lower), float(upper)
+
+
+def _minor_copies(
+    genotypes: NDArray[np.int8], dosages: NDArray[np.floating], is_common: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """True and imputed copies of the minor allele; NaN in both where either is missing."""
+    truth = np.where(genotypes < 0, np.nan, genotypes.astype(np.float64))
+    imputed = np.asarray(dosages, dtype=np.float64) + 0 * truth
+    truth = truth + 0 * imputed
+    turned = is_common[:, np.newaxis]
+    return np.where(turned, 2 - truth, truth), np.where(turned, 2 - imputed, imputed)
+
+
+def _sums(
+    truth: NDArray[np.float64], imputed: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of a bin's sites, in each replicate: the sum of their r2, how many vary, and the six sums (6, n_replicates)."""
+    total, count = np.zeros((2, len(weights)))
+    pooled = np.zeros((6, len(weights)))
+    for sums in _weighted_sums(truth, imputed, weights):
+        r2 = _r2(sums)
+        varies = ~np.isnan(r2)
+        total += np.sum(r2, axis=0, where=varies)
+        count += np.count_nonzero(varies, axis=0)
+        pooled += sums.sum(axis=1)
+    return total, count, pooled
+
+
+def _weighted_sums(
+    truth: NDArray[np.float64], imputed: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Blocks (6, n_rows, n_replicates) of sums over samples: 1, x, y, xx, yy and xy."""
+    n_rows = max(1, _BLOCK_NUMBERS // len(weights))
+    for start in range(0, len(truth), n_rows):
+        x, y = truth[start : start + n_rows], imputed[start : start + n_rows]
+        is_pair = ~np.isnan(x)
+        x, y = np.where(is_pair, x, 0), np.where(is_pair, y, 0)
+        columns = np.concatenate([is_pair.astype(np.float64), x, y, x * x, y * y, x * y])
+        yield (columns @ weights.T).reshape(6, len(x), len(weights))
+
+
+def _r2(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared correlation from the six sums; the truth's spread is exact, the dosages' is cleared of rounding."""
+    n, x, y, xx, yy, xy = sums
+    imputed_spread = n * yy - y * y
+    imputed_spread[imputed_spread <= _ROUNDING * n * yy] = 0
+    return squared_correlation(n * xx - x * x, imputed_spread, n * xy - x * y)

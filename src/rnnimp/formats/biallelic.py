@@ -1,0 +1,234 @@
+"""From records with any number of alleles to biallelic sites, for every format that has such records.
+
+Every alternative allele becomes one site, so a record with three of them gives three sites at one position. Alleles
+that are no sequence (`<DEL>`, `*`, breakends) are left out and counted, and so are records without alternatives,
+unless they are asked for. Alleles are upper-cased. Ids: `.` becomes `chrom:pos:ref:alt`, the id of a record with
+several alternatives gets `:ref:alt` behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import allele_key
+from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, same_chromosome
+
+BLOCK_BYTES = 1 << 24
+MAX_BLOCK_SITES = 4096
+
+NO_SEQUENCE = "alternative alleles that are no sequence"
+REPEATED = "sites whose position and alleles stood before"
+"""Why sites are left out: the reasons in `PanelStream.left_out`."""
+
+_NO_ALLELE = -3  # of no genotype
+
+_log = logging.getLogger(__name__)
+
+Record = Any
+"""A cyvcf2.Variant or a `SiteRecord`."""
+
+
+class SiteRecord(NamedTuple):
+    """A site of a format that is no VCF, under cyvcf2's names, and the row of the file that it stands in."""
+
+    CHROM: str
+    POS: int
+    ID: str | None
+    REF: str
+    ALT: list[str]
+    row: int
+
+
+class Allele(NamedTuple):
+    """An alternative allele of a record: its number in the record's genotypes, and the site it makes."""
+
+    number: int
+    chromosome: str
+    position: int
+    id: str
+    ref: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class ReadingRules:
+    """What to do with records that are not plain.
+
+    Attributes:
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_monomorphic: whether to keep records without an alternative allele as sites whose a1 is `.`.
+    """
+
+    keep_first_duplicate: bool = False
+    keep_monomorphic: bool = False
+
+
+def panel_of(
+    path: str | Path,
+    names: tuple[str, ...],
+    records: Iterator[Record],
+    calls_of: Callable[[Record], NDArray[np.int16]],
+    rules: ReadingRules,
+    block_sites: int | None = None,
+    contig_length: Callable[[str], int | None] = lambda _: None,
+    place: str = "",
+) -> PanelStream:
+    """Make a panel of records.
+
+    A haplotype is 1 if it carries the site's alternative allele, else 0, whatever else it carries.
+
+    Args:
+        path: the file, for messages.
+        names: its samples.
+        records: of one chromosome, in order of position.
+        calls_of: gives a record's allele numbers, int16 (n_samples, 2), below 0 for missing.
+        rules: for records that are not plain.
+        block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+        contig_length: gives the length of a chromosome, where the file says it.
+        place: what part of the file the records are of, for messages.
+
+    Raises:
+        DataError: for sites that repeat, or if there are none.
+    """
+    left_out = Counter[str]()
+    rows = _panel_rows(alleles_of(path, records, rules, left_out), calls_of)
+    blocks = _blocks(rows, names, block_sites or max(1, min(MAX_BLOCK_SITES, BLOCK_BYTES // max(1, 2 * len(names)))))
+    first = next(blocks, None)
+    if first is None:
+        raise DataError(f"expected sites{place}, found none whose alternative allele is a sequence", path)
+    return PanelStream(names, chain([first], blocks), contig_length(first.sites.chromosome or ""), left_out)
+
+
+def alleles_of(
+    path: str | Path, records: Iterator[Record], rules: ReadingRules, left_out: Counter[str] | None = None
+) -> Iterator[tuple[Record, list[Allele]]]:
+    """Each record with the alternative alleles that become sites; records without any are passed over.
+
+    Args:
+        path: the file, for messages.
+        records: in order of position.
+        rules: for records that are not plain.
+        left_out: counts what is left out.
+
+    Raises:
+        DataError: for sites that repeat, unless the rules drop them.
+    """
+    left_out = Counter[str]() if left_out is None else left_out
+    position, seen = 0, set[tuple[str, str]]()  # exchanged alleles make no other site
+    for record in records:
+        found = record.POS
+        if found != position:
+            position, seen = found, set()
+        alleles = split_record(record, rules.keep_monomorphic)
+        left_out[NO_SEQUENCE] += max(len(record.ALT), 1) - len(alleles)
+        new = [allele for allele in alleles if allele_key(allele.ref, allele.alt) not in seen]
+        if len(new) < len(alleles) and not rules.keep_first_duplicate:
+            raise DataError(
+                f"expected each site once, found {record.CHROM}:{position} {record.REF} {','.join(record.ALT)} again; "
+                "remove the duplicate, or keep the first with --keep-first-duplicate",
+                path,
+            )
+        left_out[REPEATED] += len(alleles) - len(new)
+        seen.update(allele_key(allele.ref, allele.alt) for allele in new)
+        if new:
+            yield record, new
+    for reason, count in left_out.items():
+        if count:
+            _log.info("%s: left out %d %s", path, count, reason)
+
+
+def split_record(record: Record, keep_monomorphic: bool) -> list[Allele]:
+    """The alternative alleles of a record that become sites."""
+    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF.upper(), record.ALT
+    found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
+    if not alts and keep_monomorphic:
+        found = [(_NO_ALLELE, ".")]
+    alleles = []
+    for number, alt in found:
+        if record.ID is None:
+            name = f"{chromosome}:{position}:{ref}:{alt}"
+        else:
+            name = record.ID if len(alts) < 2 else f"{record.ID}:{ref}:{alt}"
+        alleles.append(Allele(number, chromosome, position, name, ref, alt))
+    return alleles
+
+
+def sites_of(alleles: list[Allele], chromosome: str | None = None) -> Sites:
+    """The sites that alleles make."""
+    return Sites(
+        as_strings(allele.id for allele in alleles),
+        np.fromiter((allele.position for allele in alleles), np.int64, len(alleles)),
+        as_strings(allele.ref for allele in alleles),
+        as_strings(allele.alt for allele in alleles),
+        chromosome=alleles[0].chromosome if alleles else chromosome,
+    )
+
+
+def _panel_rows(
+    records: Iterator[tuple[Record, list[Allele]]], calls_of: Callable[[Record], NDArray[np.int16]]
+) -> Iterator[tuple[Allele, NDArray[np.int8]]]:
+    for record, alleles in records:
+        calls = calls_of(record).reshape(-1)
+        missing = calls < 0 if calls.min() < 0 else None
+        for allele in alleles:
+            row = (calls == allele.number).view(np.int8)
+            if missing is not None:
+                row[missing] = -1
+            yield allele, row
+
+
+def _blocks(
+    rows: Iterator[tuple[Allele, NDArray[np.int8]]], names: tuple[str, ...], block_sites: int
+) -> Iterator[Panel]:
+    while block := list(islice(rows, block_sites)):
+        yield Panel(sites_of([allele for allele, _ in block]), np.stack([row for _, row in block]), names)
+
+
+def on_one_chromosome(records: Iterator[SiteRecord], chromosome: str | None, path: str | Path) -> Iterator[SiteRecord]:
+    """The records of one chromosome, in order of position.
+
+    Args:
+        records: of a whole file.
+        chromosome: the one to take; None if the file must have only one.
+        path: the file, for messages.
+
+    Raises:
+        DataError: if there are several and none is chosen, none of the chosen one, or positions go down.
+    """
+    others: dict[str, None] = {}
+    before: SiteRecord | None = None
+    for record in records:
+        wanted = chromosome if chromosome is not None else before.CHROM if before is not None else record.CHROM
+        if not same_chromosome(record.CHROM, wanted):
+            if chromosome is None:
+                raise DataError(
+                    f"expected one chromosome, found {wanted} and {record.CHROM}; choose one with --chromosome", path
+                )
+            others[record.CHROM] = None
+            continue
+        if before is not None and record.POS < before.POS:
+            raise DataError(
+                f"expected positions in rising order, found {record.CHROM}:{record.POS} after {before.POS}; sort the "
+                "file, for instance with plink2 --sort-vars",
+                path,
+            )
+        before = record
+        yield record
+    if before is None:
+        found = f"only {', '.join(list(others)[:25])}" if others else "none at all"
+        raise DataError(
+            f"expected sites on chromosome {chromosome}, found {found}; check --chromosome"
+            if chromosome
+            else "expected sites, found an empty file",
+            path,
+        )

@@ -1,0 +1,1 @@
+"""PGEN, the binary format of plink2: reading and writing."""

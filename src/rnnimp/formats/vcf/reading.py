@@ -1,0 +1,346 @@
+"""Reading VCF and BCF: phased panels block by block, and unphased genotypes with their uncertainty.
+
+Every alternative allele becomes one site; see `alleles.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.biallelic import Allele, ReadingRules, alleles_of, panel_of, sites_of, split_record
+from rnnimp.formats.hapslegend import check_order
+from rnnimp.formats.vcf.records import Record, RecordReader
+from rnnimp.sites.interval import chosen_interval
+from rnnimp.sites.panel import GenotypeTable, PanelStream, Sites
+from rnnimp.sites.ploidy import PloidyRecorder
+
+QUALITY_SCORES = ("R2", "INFO", "DR2")
+"""Estimates of a site's r2 in INFO: Minimac's and ours, IMPUTE's and ours, Beagle's."""
+
+_END = -2  # cyvcf2's code for "this sample has fewer alleles"
+_MISSING_INTEGER = -(2**31)
+_DOSAGE_TOLERANCE = 0.001  # of rounded numbers
+
+
+def open_panel(
+    path: str | Path,
+    region: str | None = None,
+    chromosome: str | None = None,
+    keep_first_duplicate: bool = False,
+    keep_monomorphic: bool = False,
+    block_sites: int | None = None,
+    ploidy: PloidyRecorder | None = None,
+) -> PanelStream:
+    """Open the phased diploid genotypes of one chromosome for reading block by block.
+
+    A haplotype is 1 if it carries the site's alternative allele, else 0, whatever else it carries. Unphased
+    homozygous genotypes (`0/0`) are accepted, since phase says nothing about them.
+
+    Args:
+        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted; an index beside it is used.
+        region: the part to read, such as `22:50.3-50.6Mb`.
+        chromosome: the chromosome to read, where the file has several; `chr22` and `22` are the same.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_monomorphic: whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`:
+            in a target they say that everybody carries REF.
+        block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+        ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
+
+    Raises:
+        DataError: naming the place and the sample, for genotypes that are absent, unphased or of another ploidy, sites
+            out of order or repeated, several chromosomes where none is chosen, or damaged data.
+        SettingsError: for a malformed region.
+    """
+    interval = chosen_interval(region, chromosome)
+    reader = RecordReader(path)
+    names = reader.sample_names
+    if not names:
+        raise DataError("expected phased genotypes, found a VCF without samples", path)
+    return panel_of(
+        path,
+        names,
+        reader.records(interval),
+        lambda record: _phased_calls(record, reader, ploidy),
+        ReadingRules(keep_first_duplicate, keep_monomorphic),
+        block_sites,
+        contig_length=reader.contig_length,
+        place=f" in {interval}" if interval is not None else "",
+    )
+
+
+def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
+    """The sites of one chromosome, genotypes or not; `a1` is `.` where a record has no alternative allele.
+
+    Without a chromosome, the file must have one only.
+
+    Raises:
+        DataError: as `open_panel`, but for the genotypes.
+    """
+    sites: list[Allele] = []
+    for record in RecordReader(path).records(chosen_interval(None, chromosome)):
+        sites += split_record(record, keep_monomorphic=True)
+    return sites_of(sites, chromosome)
+
+
+def _phased_calls(record: Record, reader: RecordReader, ploidy: PloidyRecorder | None) -> NDArray[np.int16]:
+    """Allele numbers, (n_samples, 2); below 0 for missing."""
+    calls, phased = _diploid_calls(record, reader, ploidy)
+    if not phased.all():
+        doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
+        if doubtful.size:
+            sample = int(doubtful[0])
+            raise DataError(
+                f"expected phased genotypes like 0|1, found an unphased one, {_genotype(calls[sample], '/')}, at "
+                f"{record.CHROM}:{record.POS} in sample {reader.sample_names[sample]}; phase the data first",
+                reader.path,
+            )
+    return calls
+
+
+def _diploid_calls(
+    record: Record, reader: RecordReader, ploidy: PloidyRecorder | None = None, doubled: bool = False
+) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased.
+
+    Haploid samples are refused unless `ploidy` is told of them, or they are to be `doubled` all the same.
+    """
+    place = f"{record.CHROM}:{record.POS}"
+    if "GT" not in (record.FORMAT or ()):
+        raise DataError(f"expected genotypes, found no FORMAT field GT at {place}", reader.path)
+    array = record.genotype.array()
+    calls, phased = array[:, :-1], array[:, -1] != 0
+    if ploidy is not None:
+        ploidy.add(record.POS, np.count_nonzero(calls != _END, axis=1) == 1, calls.max(axis=1) >= 0)
+    if ploidy is not None or doubled:
+        calls = _doubled(calls, _has_one_allele(calls))
+    if calls.shape != (len(reader.sample_names), 2) or calls.min() == _END:
+        calls = _padded(calls, place, reader)
+    return calls, phased
+
+
+def _has_one_allele(calls: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Who is haploid, bool (n_samples,), of allele numbers with `_END` where a sample has no more."""
+    one: NDArray[np.bool_] = np.count_nonzero(calls != _END, axis=1) == 1
+    return one
+
+
+def _doubled(calls: NDArray[np.int16], is_haploid: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Put the allele of haploid samples into both columns."""
+    if not is_haploid.any():
+        return calls
+    wide = np.full((len(calls), max(2, calls.shape[1])), _END, dtype=np.int16)
+    wide[:, : calls.shape[1]] = calls
+    wide[is_haploid, 1] = wide[is_haploid, 0]
+    return wide
+
+
+def _padded(calls: NDArray[np.int16], place: str, reader: RecordReader) -> NDArray[np.int16]:
+    """Bring rows of another number of alleles to two, if all they say is "missing"."""
+    n_alleles = np.count_nonzero(calls != _END, axis=1)
+    wrong = np.flatnonzero((n_alleles != 2) & (calls.max(axis=1) >= 0))
+    if wrong.size:
+        sample = int(wrong[0])
+        raise DataError(
+            f"expected diploid genotypes, found {_genotype(calls[sample], '|')} at {place} in sample "
+            f"{reader.sample_names[sample]}; leave out such regions or samples",
+            reader.path,
+        )
+    two = np.full((len(calls), 2), -1, dtype=np.int16)
+    width = min(calls.shape[1], 2)
+    two[:, :width] = np.maximum(calls[:, :width], -1)
+    return two
+
+
+def _genotype(calls: NDArray[np.int16], separator: str) -> str:
+    return separator.join("." if call < 0 else str(call) for call in calls if call != _END)
+
+
+def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
+    """Read genotypes with their uncertainty, as imputers write them.
+
+    Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
+    else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
+    was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too), what it
+    is said to be worth from `QUALITY_SCORES` in INFO. Haploid samples, told by the number of their values, or of the
+    alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
+
+    Args:
+            path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
+            chromosome: the chromosome to read, where the file has several.
+
+        Raises:
+            DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
+    """
+    reader = RecordReader(path)
+    if not reader.sample_names:
+        raise DataError("expected genotypes, found a VCF without samples", path)
+    alleles: list[Allele] = []
+    probabilities: list[NDArray[np.float32]] = []
+    dosages: list[NDArray[np.float32]] = []
+    typed: list[bool] = []
+    scores: dict[str, list[float]] = {name: [] for name in QUALITY_SCORES if reader.declares("INFO", name)}
+    for record, new in alleles_of(path, reader.records(chosen_interval(None, chromosome)), ReadingRules()):
+        record_probabilities, record_dosages = _record_genotypes(record, reader)
+        is_typed = _is_typed(record, reader)
+        for allele in new:
+            alleles.append(allele)
+            probabilities.append(record_probabilities[allele.number - 1])
+            dosages.append(record_dosages[allele.number - 1])
+            typed.append(bool(is_typed))
+            for name, values in scores.items():
+                values.append(_of_allele(record.INFO.get(name), allele.number))
+    if not alleles:
+        raise DataError("expected sites, found none whose alternative allele is a sequence", path)
+    sites = sites_of(alleles)
+    check_order(sites, path)
+    flags = np.array(typed, dtype=np.bool_) if is_typed is not None else None
+    arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}
+    return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags, arrays)
+
+
+def _is_typed(record: Record, reader: RecordReader) -> bool | None:
+    # Minimac4 sets IMPUTED at every site of the panel, typed or not, so TYPED goes first
+    if reader.declares("INFO", "TYPED"):
+        return bool(record.INFO.get("TYPED") or record.INFO.get("TYPED_ONLY"))
+    imputed_flags = [name for name in ("IMP", "IMPUTED") if reader.declares("INFO", name)]
+    if not imputed_flags:
+        return None
+    return not any(record.INFO.get(name) for name in imputed_flags)
+
+
+def _of_allele(value: object, number: int) -> float:
+    """A number of INFO, or the one of an allele where there is one for each; NaN for anything else."""
+    if isinstance(value, tuple):
+        value = value[number - 1] if number <= len(value) else None
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (n_alts, n_samples, 3) and dosages (n_alts, n_samples); haploid samples as if homozygous."""
+    fields = set(record.FORMAT or ())
+    n_alts = len(record.ALT)
+    probabilities, is_haploid = _record_probabilities(record, fields, n_alts, reader)
+    expected = probabilities[..., 1] + 2 * probabilities[..., 2]
+    if "DS" not in fields:
+        return probabilities, expected
+    dosages = _values(record, "DS", n_alts, reader).T
+    if (dosages[:, is_haploid] > 1 + _DOSAGE_TOLERANCE).any():
+        raise DataError(
+            f"expected dosages up to 1 of samples with one allele, found a larger one at {record.CHROM}:{record.POS}; "
+            "make the file again",
+            reader.path,
+        )
+    dosages = np.where(is_haploid, 2 * dosages, dosages)
+    return probabilities, np.where(np.isnan(dosages), expected, dosages)
+
+
+def _record_probabilities(
+    record: Record, fields: set[str], n_alts: int, reader: RecordReader
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """P(0, 1, 2 copies), (n_alts, n_samples, 3), NaN where only dosages tell; and who is haploid, (n_samples,)."""
+    if "GP" in fields:
+        n_genotypes = (n_alts + 1) * (n_alts + 2) // 2
+        genotypes = _values(record, "GP", n_genotypes, reader, n_haploid=n_alts + 1)
+        probabilities, alleles = _copies_from_genotypes(genotypes, n_alts), genotypes[:, 1 : n_alts + 1]
+        is_haploid: NDArray[np.bool_] = np.isnan(genotypes[:, -1]) & ~np.isnan(genotypes[:, : n_alts + 1]).any(axis=1)
+    elif ("HDS" in fields and n_alts == 1) or {"AP1", "AP2"} <= fields:
+        alleles, second = _haplotype_values(record, "HDS" in fields and n_alts == 1, n_alts, reader)
+        probabilities = _copies_from_haplotypes(alleles, second)
+        is_haploid = np.isnan(second[:, 0]) & ~np.isnan(alleles).any(axis=1)
+    elif "DS" in fields:
+        probabilities = np.full((n_alts, len(reader.sample_names), 3), np.nan, np.float32)
+        alleles, is_haploid = _values(record, "DS", n_alts, reader), _haploid_by_genotype(record, fields, reader)
+    else:
+        calls, _ = _diploid_calls(record, reader, doubled=True)
+        return _copies_from_calls(calls, n_alts), np.zeros(len(calls), np.bool_)
+    if is_haploid.any():
+        _require_haploid(record, fields, is_haploid, reader)
+        probabilities[:, is_haploid] = _copies_of_haploid(alleles[is_haploid])
+    return probabilities, is_haploid
+
+
+def _haploid_by_genotype(record: Record, fields: set[str], reader: RecordReader) -> NDArray[np.bool_]:
+    if "GT" not in fields:
+        return np.zeros(len(reader.sample_names), np.bool_)
+    calls = record.genotype.array()[:, :-1]
+    # a lone dot may stand for a diploid genotype too
+    is_haploid: NDArray[np.bool_] = _has_one_allele(calls) & (calls.max(axis=1) >= 0)
+    return is_haploid
+
+
+def _require_haploid(record: Record, fields: set[str], is_haploid: NDArray[np.bool_], reader: RecordReader) -> None:
+    """Refuse diploid genotypes with as many values as a haploid one has."""
+    if "GT" not in fields:
+        return
+    wrong = np.flatnonzero(is_haploid & ~_has_one_allele(record.genotype.array()[:, :-1]))
+    if wrong.size:
+        raise DataError(
+            f"expected as many values as the genotype has, found those of one allele beside two at "
+            f"{record.CHROM}:{record.POS} in sample {reader.sample_names[wrong[0]]}; make the file again",
+            reader.path,
+        )
+
+
+def _haplotype_values(
+    record: Record, has_hds: bool, n_alts: int, reader: RecordReader
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """P(alternative) on both haplotypes, each (n_samples, n_alts)."""
+    if has_hds:
+        haplotypes = _values(record, "HDS", 2, reader, n_haploid=1)
+        return haplotypes[:, :1], haplotypes[:, 1:]
+    first, second = (_values(record, name, n_alts, reader) for name in ("AP1", "AP2"))
+    return first, second
+
+
+def _values(
+    record: Record, field: str, n_values: int, reader: RecordReader, n_haploid: int | None = None
+) -> NDArray[np.float32]:
+    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples."""
+    raw = record.format(field)
+    if raw is not None and raw.dtype.kind in "fi" and raw.shape[1:] == (n_haploid,):  # nobody has more
+        raw = np.pad(raw.astype(np.float32), ((0, 0), (0, n_values - raw.shape[1])), constant_values=np.nan)
+    if raw is None or raw.dtype.kind not in "fi" or raw.shape != (len(reader.sample_names), n_values):
+        raise DataError(
+            f"expected {n_values} numbers a sample in FORMAT field {field} at {record.CHROM}:{record.POS}, found "
+            f"{'none' if raw is None else 'text' if raw.dtype.kind not in 'fi' else raw.shape[-1]}",
+            reader.path,
+        )
+    if raw.dtype.kind == "i":
+        return np.asarray(np.where(raw <= _MISSING_INTEGER + 1, np.nan, raw), dtype=np.float32)
+    return np.asarray(raw, dtype=np.float32)
+
+
+def _copies_from_genotypes(genotypes: NDArray[np.float32], n_alts: int) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) of each alternative from genotype probabilities in VCF's order (specification 1.6.2)."""
+    if n_alts == 1:
+        return genotypes[np.newaxis]
+    pairs = np.array([(first, second) for second in range(n_alts + 1) for first in range(second + 1)])
+    numbers = np.arange(1, n_alts + 1)
+    copies = (pairs[np.newaxis] == numbers[:, np.newaxis, np.newaxis]).sum(axis=2)  # (n_alts, n_genotypes)
+    which = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)  # (n_alts, n_genotypes, 3)
+    return np.asarray(np.einsum("sg,agc->asc", genotypes, which), dtype=np.float32)
+
+
+def _copies_from_haplotypes(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) from two independent haplotypes' probabilities, each (n_samples, n_alts)."""
+    a, b = first.T, second.T
+    return np.stack([(1 - a) * (1 - b), a * (1 - b) + (1 - a) * b, a * b], axis=-1)
+
+
+def _copies_of_haploid(alleles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """P(0, 1, 2 copies) from each alternative's probability on the only haplotype, (n_samples, n_alts)."""
+    alt = alleles.T
+    return np.stack([1 - alt, np.zeros_like(alt), alt], axis=-1)
+
+
+def _copies_from_calls(calls: NDArray[np.int16], n_alts: int) -> NDArray[np.float32]:
+    """One where the sample has that many copies; NaN where a call is missing."""
+    numbers = np.arange(1, n_alts + 1)[:, np.newaxis, np.newaxis]
+    copies = (calls[np.newaxis] == numbers).sum(axis=2)
+    certain: NDArray[np.float32] = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)
+    certain[:, (calls < 0).any(axis=1)] = np.nan
+    return certain

@@ -1,0 +1,1 @@
+"""The programs that run a region's model: CPU kernels, ONNX Runtime, a GPU by PyTorch."""

@@ -1,0 +1,180 @@
+"""Which program runs a region's model: our own kernels for graphs that `rnnimp train` exported, else ONNX Runtime.
+
+On a GPU, PyTorch runs such graphs, and ONNX Runtime all others.
+
+The kernels need Numba, and reading a graph's weights needs onnx. Where either is missing, and for every other graph,
+ONNX Runtime takes over, whose results differ in the sixth decimal at most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.bundle import BundleRegion, load_session, read_model
+from rnnimp.imputation.region_runs import RegionEngine
+
+if TYPE_CHECKING:  # needs onnx
+    from rnnimp.network.graph.reading import FoldedNetwork
+
+logger = logging.getLogger(__name__)
+
+
+DEVICES = ("cpu", "cuda")
+_CUDA_PROVIDER = "CUDAExecutionProvider"
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that nothing here can use.
+
+    Raises:
+        SettingsError: for another name than those of `DEVICES`, or for `cuda` where neither PyTorch nor ONNX Runtime
+            has it.
+    """
+    if device not in DEVICES:
+        raise SettingsError(f"--device must be one of {', '.join(DEVICES)}, found {device}")
+    if device == "cuda" and not (_torch_has_cuda() or _onnx_runtime_has_cuda()):
+        raise SettingsError(
+            "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use, and finds none; leave the option out, "
+            "or install torch for your CUDA"
+        )
+
+
+def _torch_has_cuda() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+def _onnx_runtime_has_cuda() -> bool:
+    import onnxruntime
+
+    return _CUDA_PROVIDER in onnxruntime.get_available_providers()
+
+
+def load_engine(region: BundleRegion, device: str = "cpu") -> RegionEngine:
+    """The fastest engine that runs a region's model on a device.
+
+    Args:
+        region: of an opened bundle.
+        device: one of `DEVICES`, as `require_device` allows.
+
+    Raises:
+        DataError: if the model cannot be loaded, does not fit the legend, or cannot run on the device.
+    """
+    if device == "cpu":
+        return _load_own_engine(region, _kernel_engine) or load_onnx_engine(region)
+    own = _load_own_engine(region, _torch_engine) if _torch_has_cuda() else None
+    if own is None and not _onnx_runtime_has_cuda():
+        raise DataError(
+            "PyTorch runs on the GPU only models that rnnimp exported; install onnxruntime-gpu for this one, or leave "
+            "out --device cuda",
+            region.model_path,
+        )
+    return own or load_onnx_engine(region, _CUDA_PROVIDER)
+
+
+def _kernel_engine(network: FoldedNetwork) -> OwnEngine:
+    from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+
+    return KernelEngine(network)
+
+
+def _torch_engine(network: FoldedNetwork) -> OwnEngine:
+    from rnnimp.imputation.engines.torch_gpu import TorchEngine
+
+    return TorchEngine(network, "cuda")
+
+
+class OwnEngine(RegionEngine, Protocol):
+    """An engine that has taken the weights out of the graph."""
+
+    n_markers: int
+    n_sites: int
+
+
+def _load_own_engine(region: BundleRegion, make: Callable[[FoldedNetwork], OwnEngine]) -> RegionEngine | None:
+    """None where the engine cannot run here, or not this graph."""
+    if region.model_path.suffix != ".onnx":
+        return None
+    try:
+        from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
+    except ImportError as error:
+        logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
+        return None
+    try:
+        engine = make(read_folded_network(read_model(region)))
+    except (ForeignGraphError, ImportError, RuntimeError) as error:
+        # the last comes from Numba, where it finds no folder for its cache
+        logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
+        return None
+    # a graph of another region is left to the loader that says so
+    fits = (engine.n_markers, engine.n_sites) == (len(region.marker_rows), len(region.imputed_rows))
+    return _Checked(engine, region) if fits else None
+
+
+class _Checked:
+    """Refuses results that are no numbers."""
+
+    def __init__(self, engine: RegionEngine, region: BundleRegion) -> None:
+        self._engine, self._path = engine, region.model_path
+        self.haplotypes_per_run = engine.haplotypes_per_run
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        alt = self._engine(inputs)
+        if not np.isfinite(alt).all():
+            raise DataError("the model predicts what is no number; train or get it again", self._path)
+        return alt
+
+
+def load_onnx_engine(region: BundleRegion, provider: str = "CPUExecutionProvider") -> RegionEngine:
+    """An engine of ONNX Runtime; each call runs on the thread that makes it.
+
+    Args:
+        region: of an opened bundle.
+        provider: ONNX Runtime's name of what runs it.
+
+    Raises:
+        DataError: if the model cannot be loaded, or does not fit the legend.
+    """
+    return _Checked(_OnnxEngine(region, provider), region)
+
+
+class _OnnxEngine:
+    """Always runs whole groups of haplotypes: another number of rows could take another way through a product."""
+
+    haplotypes_per_run = 32
+
+    def __init__(self, region: BundleRegion, provider: str) -> None:
+        self._session: Any = load_session(region, provider=provider)
+        self._path, self._n_sites = region.model_path, len(region.imputed_rows)
+        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        size = self.haplotypes_per_run
+        padded = np.zeros((-(-len(inputs) // size) * size, *inputs.shape[1:]), np.float32)
+        padded[: len(inputs)] = inputs
+        padded[len(inputs) :] = inputs[:1]
+        groups = [self._run(padded[start : start + size]) for start in range(0, len(padded), size)]
+        return np.concatenate(groups, axis=1)[:, : len(inputs)]
+
+    def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            (predictions,) = self._session.run([self._output], {self._input: inputs})
+        except Exception as error:  # ONNX Runtime raises many kinds; the input is ours and right
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"ONNX Runtime cannot run the model ({reason})", self._path) from error
+        if predictions.shape != (self._n_sites, len(inputs), 2):
+            raise DataError(
+                f"expected predictions of {self._n_sites} sites as in the legend, found shape {predictions.shape}; "
+                "it is the model of another region",
+                self._path,
+            )
+        return np.asarray(predictions[:, :, 1], dtype=np.float32)

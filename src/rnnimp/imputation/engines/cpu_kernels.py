@@ -1,0 +1,56 @@
+"""Runs a region's folded networks on the CPU kernels. Needs numpy and Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnimp.network.graph.reading import FoldedNetwork
+from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
+from rnnimp.network.recurrent.cpu.heads import logits_of_states
+from rnnimp.network.recurrent.cpu.mixing import join, pack_joining
+from rnnimp.network.recurrent.cpu.stacks import forward, pack
+from rnnimp.network.recurrent.weights import SHARE, Floats
+
+
+class KernelEngine:
+    """A region's networks, laid out for the kernels.
+
+    Several threads may run it at once. Haplotypes do not mix, so the result of one depends on no other.
+
+    Args:
+        network: from `graph.read_folded_network`.
+    """
+
+    haplotypes_per_run = 64  # whole tiles on every processor; states of 12 MB for a region of the published shape
+
+    def __init__(self, network: FoldedNetwork) -> None:
+        self._stacks = [pack(stack.weights, stack.features) for stack in network.stacks]
+        self._gaps, first_sites = np.unique(network.gaps, return_index=True)
+        self._first_rows = np.append(first_sites, len(network.gaps))
+        self._head, self._bias = network.head, network.bias
+        n_units = sum(stack.shape.n_units for stack in self._stacks)
+        self._joining, self._n_mixed = pack_joining(network.joining, n_units), network.head.shape[1] - n_units
+        self._copying = None if network.copying is None else pack_copying(network.copying)
+        self._share = SHARE if network.copying is None else network.copying.share
+        self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """P(a1) of every site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1.
+
+        Returns:
+            float32 (n_sites, n_haplotypes).
+        """
+        alleles = np.ascontiguousarray(inputs[:, :, 1])
+        states = forward(self._stacks, alleles, self._gaps, room=self._n_mixed)
+        join(states, self._joining)
+        logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
+        if self._copying is not None:
+            certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)
+            share = self._share.at((1 - certain / self.n_markers).astype(np.float32))
+            logits = (1 - share) * logits + share * copied_odds(self._copying, alleles)[:, : len(alleles)]
+        with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
+            alt: Floats = np.reciprocal(1 + np.exp(-logits))
+        return alt

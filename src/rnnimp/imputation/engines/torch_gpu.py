@@ -1,0 +1,140 @@
+"""Runs a region's folded networks by PyTorch, on a GPU. Needs torch; the CPU has faster kernels of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnnimp.network.graph.reading import FoldedNetwork, FoldedStack
+from rnnimp.network.hmm.reference import emission, is_certain, passed, share_of
+from rnnimp.network.recurrent.weights import CopyingWeights, Floats, JoiningWeights
+
+_COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
+
+
+class TorchEngine:
+    """A region's networks on a device, in float32 without shortened products.
+
+    Args:
+        network: from `graph.read_folded_network`.
+        device: as PyTorch names it.
+    """
+
+    haplotypes_per_run = 2048  # about 1 GB for a region of the published shape
+
+    def __init__(self, network: FoldedNetwork, device: str) -> None:
+        self._device = device
+        self._stacks = [_TorchStack(stack, device) for stack in network.stacks]
+        gaps, first_sites = np.unique(network.gaps, return_index=True)
+        self._gaps = gaps.tolist()
+        head = torch.from_numpy(network.head).to(device)
+        self._head = torch.tensor_split(head, first_sites[1:].tolist())
+        self._joining = [_TorchJoining(layer, device) for layer in network.joining]
+        self._bias = torch.from_numpy(network.bias).to(device)[:, None]
+        self._copying = None if network.copying is None else _TorchCopying(network.copying, device)
+        self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
+
+    @torch.inference_mode()
+    def __call__(self, inputs: Floats) -> Floats:
+        """P(a1) of every site.
+
+        Args:
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1.
+
+        Returns:
+            float32 (n_sites, n_haplotypes).
+        """
+        alt = torch.from_numpy(np.ascontiguousarray(inputs[:, :, 1].T)).to(self._device)[:, :, None]
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            states = [stack.states(alt) for stack in self._stacks]  # (n_markers + 1, n_haplotypes, n_units) each
+        logits = []
+        for gap, head in zip(self._gaps, self._head, strict=True):
+            here = torch.cat([part[gap] for part in states], dim=1)
+            mixed = [layer.states(here) for layer in self._joining]
+            logits.append(head @ torch.cat([here, *mixed], dim=1).T)
+        odds = torch.cat(logits) + self._bias
+        if self._copying is not None:
+            odds = self._copying.joined(odds, alt)
+        result: Floats = torch.sigmoid(odds).cpu().numpy()
+        return result
+
+
+class _TorchJoining:
+    """A layer that joins states at a gap."""
+
+    def __init__(self, layer: JoiningWeights, device: str) -> None:
+        self._read = torch.cat(
+            [torch.arange(start, start + len(part)) for start, part in zip(layer.starts, layer.weights, strict=True)]
+        ).to(device)
+        self._weight = torch.from_numpy(np.concatenate(layer.weights)).to(device)
+        self._bias = torch.from_numpy(layer.bias).to(device)
+
+    def states(self, here: Tensor) -> Tensor:
+        """Its states, float32 (n_haplotypes, n_mixed), from those of all stacks at one gap."""
+        return torch.tanh(here[:, self._read] @ self._weight + self._bias)
+
+
+class _TorchCopying:
+    """A copying network's weights on a device, and what `copying.py` makes of them."""
+
+    def __init__(self, weights: CopyingWeights, device: str) -> None:
+        self._chance, self._enter, self._leave = (
+            torch.from_numpy(table).to(device) for table in (weights.chance(), weights.entering(), weights.leaving())
+        )
+        self._share, self._gaps = weights.share, np.unique(weights.gaps)
+        rows = np.searchsorted(weights.gaps, self._gaps)[1:].tolist()
+        self._emits = [torch.tensor_split(torch.from_numpy(table).to(device), rows) for table in weights.emits()]
+
+    def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
+        """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
+        share = share_of(1 - is_certain(alt).float().mean(0)[:, 0], self._share)
+        copied = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
+        return (1 - share) * odds + share * copied
+
+    def _odds(self, alt: Tensor) -> Tensor:
+        emitted = emission(alt, self._chance[:, None])
+        left = passed(emitted, self._enter, self._leave)
+        right = passed(emitted.flip(0), self._leave.flip(0), self._enter.flip(0)).flip(0)
+        odds = []
+        for gap, refs, alts in zip(self._gaps.tolist(), *self._emits, strict=True):
+            f, v = left[gap], right[gap]
+            weights = f * v + 0.5 * (self._leave[gap] * f + self._enter[gap] * v)
+            odds.append(torch.log((alts @ weights.T) / (refs @ weights.T)))
+        return torch.cat(odds)
+
+
+def _parts(n_haplotypes: int) -> list[slice]:
+    return [slice(start, start + _COPIED_AT_ONCE) for start in range(0, n_haplotypes, _COPIED_AT_ONCE)]
+
+
+class _TorchStack:
+    """PyTorch's recurrent layers with a stack's weights."""
+
+    def __init__(self, stack: FoldedStack, device: str) -> None:
+        weights = stack.weights
+        kind = nn.GRU if weights.cell == "GRU" else nn.LSTM
+        self._from_right = weights.from_right
+        self._features = torch.from_numpy(stack.features).to(device)
+        self._layers: list[nn.GRU | nn.LSTM] = []
+        for layer in weights.layers:
+            module = kind(layer.input.shape[1], layer.recurrent.shape[1])
+            for parameter, value in zip(module.parameters(), layer, strict=True):
+                parameter.data = torch.from_numpy(value)
+            self._layers.append(module.to(device))
+
+    def states(self, alt: Tensor) -> Tensor:
+        """States at each gap, float32 (n_markers + 1, n_haplotypes, n_units); 0 where there is no marker.
+
+        Args:
+            alt: float32 (n_markers, n_haplotypes, 1), P(a1).
+        """
+        start, end = self._features[:, None, 0], self._features[:, None, 1]
+        states = start + alt * (end - start)
+        if self._from_right:
+            states = states.flip(0)
+        for depth, layer in enumerate(self._layers):
+            output, _ = layer(states)
+            states = output if depth == 0 else states + output
+        outside = torch.zeros_like(states[:1])
+        return torch.cat([states.flip(0), outside] if self._from_right else [outside, states])

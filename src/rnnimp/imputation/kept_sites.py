@@ -1,0 +1,108 @@
+"""What models impute, and what becomes of it and of a target's own sites in a block that is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.imputation.region_runs import RegionResult
+from rnnimp.sites.panel import MISSING, ImputedBlock, Sites
+
+
+@dataclass(frozen=True, eq=False)
+class KeptSites:
+    """What is kept of a model's output: sites that are written, and those that the target types and that are needed.
+
+    Attributes:
+        sites: n_kept of them.
+        typed_rows: int64 (n_kept,), the target site, -1 where the site itself is written.
+        is_swapped: bool (n_kept,), True where a0 of the target's site is the model's a1.
+    """
+
+    sites: Sites
+    typed_rows: NDArray[np.int64]
+    is_swapped: NDArray[np.bool_]
+
+    def __getitem__(self, selection: NDArray[np.bool_]) -> KeptSites:
+        """The selected sites."""
+        return KeptSites(self.sites[selection], self.typed_rows[selection], self.is_swapped[selection])
+
+    def __add__(self, other: KeptSites) -> KeptSites:
+        """Those of both."""
+        return KeptSites(
+            Sites.concatenate([self.sites, other.sites]),
+            np.concatenate([self.typed_rows, other.typed_rows]),
+            np.concatenate([self.is_swapped, other.is_swapped]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImputedRows:
+    """P(a1) at the `KeptSites` of a region.
+
+    Attributes:
+        late: float32 (n_late, n_haplotypes), what was left of the region before.
+        result: of the region.
+    """
+
+    late: NDArray[np.float32]
+    result: RegionResult
+
+    def rows(self, selection: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (n_selected_sites, n_haplotypes)."""
+        if not len(self.late):
+            return self.result.rows(selection)
+        is_late = selection < len(self.late)
+        rows = np.empty((len(selection), self.late.shape[1]), dtype=np.float32)
+        rows[is_late] = self.late[selection[is_late]]
+        rows[~is_late] = self.result.rows(selection[~is_late] - len(self.late))
+        return rows
+
+
+def typed_block(sites: Sites, is_typed: NDArray[np.bool_], alleles: NDArray[np.int8]) -> ImputedBlock:
+    """A block with the alleles of its typed sites; the other probabilities are yet to be filled in."""
+    probabilities = np.empty((len(sites), alleles.shape[1]), dtype=np.float32)
+    probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
+    is_missing = np.zeros(probabilities.shape, dtype=bool)
+    is_missing[is_typed] = alleles == MISSING
+    return ImputedBlock(sites, probabilities, is_typed, is_missing if is_missing.any() else None)
+
+
+def with_own(
+    block: ImputedBlock,
+    own_rows: NDArray[np.int64],
+    is_swapped: NDArray[np.bool_],
+    source: ImputedRows,
+    keep_own: bool,
+) -> ImputedBlock:
+    """The block with what the model imputes at typed sites: for missing alleles and, if that is kept, as a whole.
+
+    Args:
+        block: complete but for that.
+        own_rows: int64 (n_sites,), rows of the source; -1 for none.
+        is_swapped: bool, whether a0 is the model's a1, for each of the others.
+        source: of what the model imputes.
+        keep_own: whether to keep it.
+    """
+    found = np.flatnonzero(own_rows >= 0)
+    if not found.size and not keep_own:
+        return block
+    own = source.rows(own_rows[found])
+    own[is_swapped] = 1 - own[is_swapped]
+    if keep_own:
+        whole = np.full(block.alt_probabilities.shape, np.nan, dtype=np.float32)
+        whole[found] = own
+        block = replace(block, own_probabilities=whole)
+    if block.is_missing is None:
+        return block
+    is_filled, is_missing = np.zeros(block.is_missing.shape, dtype=bool), block.is_missing.copy()
+    is_filled[found] = is_missing[found]
+    is_missing[found] = False
+    block.alt_probabilities[found] = np.where(is_filled[found], own, block.alt_probabilities[found])
+    return replace(
+        block,
+        is_missing=is_missing if is_missing.any() else None,
+        is_filled=is_filled if is_filled.any() else None,
+    )

@@ -1,0 +1,327 @@
+"""From an exported ONNX graph back to its weights, so that the CPU kernels can run it.
+
+The graph is walked from its output to its input, and every node must be what `export.py` writes: the sigmoid of a sum
+of a bias and, for each direction, products of a weight vector a site with the states that the site reads, and perhaps
+with those of layers that join both directions at each gap. There may be any number of stacks, each of GRU or LSTM
+layers, of any width and depth and with features of its own. A copying network's part must be what `copying_graph.py`
+writes of its weights. Whatever differs in the least is another program's graph,
+and is left to ONNX Runtime. Needs numpy and onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from rnnimp.network.hmm import onnx_part as copying_graph
+from rnnimp.network.recurrent.weights import (
+    GAP_PADS,
+    ONNX_GATES,
+    CopyingWeights,
+    Floats,
+    JoiningWeights,
+    LayerWeights,
+    Share,
+    StackWeights,
+)
+
+_DIRECTIONS = {"forward": False, "reverse": True}
+_CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedStack:
+    """A stack and the marker features that it reads.
+
+    Attributes:
+        weights: of its layers.
+        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+    """
+
+    weights: StackWeights
+    features: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedNetwork:
+    """A region's networks with their heads folded: `P(a1) = sigmoid(states . head + bias)`.
+
+    Attributes:
+        stacks: any number, from the left and from the right.
+        gaps: int64 (n_sites,), markers before each site; they do not go down.
+        head: float32 (n_sites, units of all stacks, and n_mixed), 0 where a site has no marker on the stack's side.
+        bias: float32 (n_sites,).
+        joining: layers over the stacks' states at a gap, whose own are states too.
+        copying: of the region's copying network, if it has one.
+    """
+
+    stacks: tuple[FoldedStack, ...]
+    gaps: NDArray[np.int64]
+    head: Floats
+    bias: Floats
+    joining: tuple[JoiningWeights, ...]
+    copying: CopyingWeights | None = None
+
+
+class ForeignGraphError(Exception):
+    """The graph is not of the kind that `export.py` writes."""
+
+
+def read_folded_network(model: bytes) -> FoldedNetwork:
+    """Take the weights out of a graph.
+
+    Args:
+        model: an ONNX file's content.
+
+    Raises:
+        ForeignGraphError: if it is any other graph, or none.
+    """
+    try:
+        return _Walk(onnx.load_model_from_string(model).graph).network()
+    except ForeignGraphError:
+        raise
+    except Exception as error:  # protobuf's own error, or a graph in which a name or a dimension is missing
+        raise ForeignGraphError(f"{type(error).__name__}: {error}") from error
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ForeignGraphError(f"expected {what}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """One product of the sum: stacks of one direction, the marker that each site reads, and its weights."""
+
+    stacks: list[FoldedStack]
+    markers: NDArray[np.int64]
+    weight: Floats  # (n_sites, units of its stacks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixed:
+    """The product with the layers that join a stack of each direction: of each layer its stacks, weights and bias."""
+
+    layers: list[tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]]
+    gaps: NDArray[np.int64]
+    weight: Floats  # (n_sites, width of all layers)
+
+
+class _Walk:
+    """Finds what made a tensor, and checks it."""
+
+    def __init__(self, graph: Any) -> None:
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        _require(len(graph.input) == len(graph.output) == 1, "one input and one output")
+        self._input, self._output = graph.input[0].name, graph.output[0].name
+        self._stacks: dict[str, FoldedStack] = {}
+
+    def network(self) -> FoldedNetwork:
+        """The whole graph."""
+        both = self._made_by("Concat", self._output, axis=2)
+        _require(len(both.input) == 2, "both alleles")
+        alt = both.input[1]
+        rest = self._made_by("Sub", both.input[0])
+        _require(rest.input[1] == alt and self._constants[rest.input[0]].tolist() == [1], "1 - P(a1)")
+        biases: list[Floats] = []
+        readings: list[_Reading | _Mixed] = []
+        logits = self._made_by("Sigmoid", alt).input[0]
+        has_copying = logits == copying_graph.LOGITS
+        for term in self._terms(self._recurrent_logits() if has_copying else logits):
+            if term in self._constants:
+                biases.append(self._constants[term])
+            else:
+                readings.append(self._reading(term))
+        _require(len(biases) == 1, "one bias")
+        mixed = [reading for reading in readings if isinstance(reading, _Mixed)]
+        _require(len(mixed) <= 1, "one product with joining layers")
+        network = _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
+        return replace(network, copying=self._copying(network)) if has_copying else network
+
+    def _recurrent_logits(self) -> str:
+        """What the copying network's log odds are joined with."""
+        product = self._made_by("Mul", self._made_by("Add", copying_graph.LOGITS).input[0])
+        result: str = product.input[1]
+        return result
+
+    def _copying(self, network: FoldedNetwork) -> CopyingWeights:
+        """The copying network's weights; written again, they must give the same nodes and constants."""
+        names = ("emission", "enter", "leave", "site")
+        arrays = {name: self._constants[copying_graph.PREFIX + name] for name in names}
+        _require(all(array.dtype == np.int8 and array.ndim == 2 for array in arrays.values()), "int8")
+        n_markers, n_states = len(network.stacks[0].features), arrays["site"].shape[1]
+        rows = {"emission": n_markers, "enter": n_markers + 1, "leave": n_markers + 1, "site": len(network.gaps)}
+        _require(all(arrays[name].shape == (rows[name], n_states) for name in names), "weights of each state")
+        shares = [self._constants[copying_graph.PREFIX + name] for name in copying_graph.SHARE_CONSTANTS]
+        _require(all(share.shape == (1,) and 0 <= share[0] < np.inf for share in shares), "shares")
+        weights = CopyingWeights(**arrays, gaps=network.gaps, share=Share(*(float(share[0]) for share in shares)))
+        part = copying_graph.copying_part(weights, self._recurrent_logits())
+        for node in part.nodes:
+            _require(_plain(self._makers[node.output[0]]) == _plain(node), f"another {node.op_type}")
+        for name, expected in part.constants.items():
+            found = self._constants[name]
+            is_equal = found.dtype == expected.dtype and np.array_equal(found, expected)
+            _require(is_equal, f"another constant {name}")
+        return weights
+
+    def _made_by(self, operator: str, name: str, **attributes: Any) -> Any:
+        node = self._makers.get(name)
+        if node is None or node.op_type != operator or node.domain:
+            raise ForeignGraphError(f"expected {operator} for {name}")
+        found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        _require(found == attributes, f"{attributes} of {name}, found {found}")
+        return node
+
+    def _terms(self, name: str) -> Iterator[str]:
+        node = self._makers.get(name)
+        if node is not None and node.op_type == "Add":
+            for operand in self._made_by("Add", name).input:
+                yield from self._terms(operand)
+        else:
+            yield name
+
+    def _reading(self, name: str) -> _Reading | _Mixed:
+        states, weight = self._made_by("MatMul", name).input
+        joined, markers = self._made_by("Gather", states, axis=0).input
+        is_several = joined in self._makers and self._makers[joined].op_type == "Concat"
+        names = self._made_by("Concat", joined, axis=2).input if is_several else [joined]
+        rows, weights = self._constants[markers].astype(np.int64), self._constants[weight][:, :, 0]
+        if self._makers[names[0]].op_type == "Tanh":
+            return _Mixed([self._joining_layer(part) for part in names], rows, weights)
+        stacks = [self._stack(part) for part in names]
+        _require(len({stack.weights.from_right for stack in stacks}) == 1, "stacks of one direction")
+        return _Reading(stacks, rows, weights)
+
+    def _joining_layer(self, name: str) -> tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]:
+        both, bias = self._made_by("Add", self._made_by("Tanh", name).input[0]).input
+        stacks, weights = [], []
+        for term, pad in zip(self._made_by("Add", both).input, GAP_PADS, strict=True):
+            padded, weight = self._made_by("MatMul", term).input
+            states, pads = self._made_by("Pad", padded).input
+            _require(self._constants[pads].tolist() == list(pad), "a gap outside the markers")
+            stacks.append(self._stack(states))
+            weights.append(self._constants[weight])
+        return (stacks[0], stacks[1]), (weights[0], weights[1]), self._constants[bias]
+
+    def _stack(self, name: str) -> FoldedStack:
+        if name not in self._stacks:
+            self._stacks[name] = self._read_stack(name)
+        return self._stacks[name]
+
+    def _read_stack(self, name: str) -> FoldedStack:
+        """From the highest layer to the lowest, whose input is the features."""
+        layers: list[LayerWeights] = []
+        kinds: set[tuple[str, bool]] = set()
+        while True:
+            is_lowest = self._makers[name].op_type != "Add"
+            below, output = (None, name) if is_lowest else self._made_by("Add", name).input
+            kind, states, layer = self._layer(output)
+            kinds.add(kind)
+            layers.insert(0, layer)
+            if below is None:
+                break
+            _require(states == below, "a layer whose input is added to its output")
+            name = below
+        _require(len(kinds) == 1, "layers of one kind")
+        ((cell, from_right),) = kinds
+        widths = {layer.recurrent.shape[1] for layer in layers} | {layer.input.shape[1] for layer in layers[1:]}
+        _require(len(widths) == 1, "layers of one width")
+        return FoldedStack(StackWeights(cell, from_right, tuple(layers)), self._features(states))
+
+    def _layer(self, name: str) -> tuple[tuple[str, bool], str, LayerWeights]:
+        """Its cell and whether it runs from the right; its input; its weights."""
+        squeezed, axes = self._made_by("Squeeze", name).input
+        _require(self._constants[axes].tolist() == [1], "the axis of directions squeezed")
+        cell = self._makers[squeezed].op_type
+        _require(cell in ONNX_GATES, "GRU or LSTM")
+        found = {item.name: onnx.helper.get_attribute_value(item) for item in self._makers[squeezed].attribute}
+        direction, n_units = found["direction"].decode(), found["hidden_size"]
+        _require(direction in _DIRECTIONS, "one direction")
+        expected = {"direction": found["direction"], "hidden_size": n_units, **_CELL_ATTRIBUTES[cell]}
+        node = self._made_by(cell, squeezed, **expected)
+        _require(len(node.input) == 4 and node.output[0] == squeezed, "a layer that begins at 0")
+        inputs, recurrent, biases = (self._constants[operand][0] for operand in node.input[1:])
+        halves = np.split(biases, 2)
+        weights = (_in_pytorch_order(part, cell) for part in (inputs, recurrent, *halves))
+        return (cell, _DIRECTIONS[direction]), node.input[0], LayerWeights(*weights)
+
+    def _features(self, name: str) -> Floats:
+        columns, features = self._made_by("MatMul", name).input
+        _require(self._made_by("Transpose", columns, perm=[1, 0, 2]).input[0] == self._input, "the input's columns")
+        result: Floats = self._constants[features]
+        _require(result.ndim == 3 and result.shape[1] == 2, "features of two alleles")
+        return result
+
+
+def _plain(node: Any) -> tuple[Any, ...]:
+    """All that decides what a node computes."""
+    values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    for name, value in values.items():
+        if isinstance(value, onnx.GraphProto):
+            ends = [[end.name for end in part] for part in (value.input, value.output, value.initializer)]
+            values[name] = ends, [_plain(inner) for inner in value.node]
+    return node.op_type, node.domain, list(node.input), list(node.output), values
+
+
+def _in_pytorch_order(rows: Floats, cell: str) -> Floats:
+    gates = np.split(rows, len(ONNX_GATES[cell]))
+    return np.concatenate([gates[place] for place in np.argsort(ONNX_GATES[cell])])
+
+
+def _joined(bias: Floats, readings: list[_Reading], mixed: list[_Mixed]) -> FoldedNetwork:
+    stacks = tuple(stack for reading in readings for stack in reading.stacks)
+    _require(len({len(stack.features) for stack in stacks}) == 1, "stacks over the same markers")
+    head = np.concatenate([reading.weight for reading in readings], axis=1)
+    _require(head.shape[1] == sum(stack.weights.layers[0].recurrent.shape[1] for stack in stacks), "a weight a state")
+    joining, n_units = _joining(stacks, mixed), head.shape[1]
+    head = np.concatenate([head, *(reading.weight for reading in mixed)], axis=1)
+    _require(head.shape[1] == n_units + sum(len(layer.bias) for layer in joining), "a weight a joined state")
+    arrays = [bias, head, *(stack.features for stack in stacks)]
+    arrays += [array for layer in joining for array in (*layer.weights, layer.bias)]
+    arrays += [array for stack in stacks for layer in stack.weights.layers for array in layer]
+    _require(all(array.dtype == np.float32 for array in arrays), "float32")
+    gaps = _gaps(readings, len(stacks[0].features))
+    _require(all((reading.gaps == gaps).all() for reading in mixed), "the gap of each site")
+    return FoldedNetwork(stacks, gaps, np.ascontiguousarray(head), bias.reshape(len(gaps)), joining)
+
+
+def _joining(stacks: tuple[FoldedStack, ...], mixed: list[_Mixed]) -> tuple[JoiningWeights, ...]:
+    widths = [stack.weights.layers[0].recurrent.shape[1] for stack in stacks]
+    starts = dict(zip(map(id, stacks), np.cumsum([0, *widths]).tolist(), strict=False))
+    layers = []
+    for reading in mixed:
+        for of_layer, weights, bias in reading.layers:
+            _require(all(id(stack) in starts for stack in of_layer), "stacks that the sites read too")
+            shapes = [(widths[stacks.index(stack)], bias.size) for stack in of_layer]
+            _require([weight.shape for weight in weights] == shapes, "a weight a state of both stacks")
+            layers.append(JoiningWeights(tuple(starts[id(stack)] for stack in of_layer), weights, bias.ravel()))
+    return tuple(layers)
+
+
+def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:
+    """The gap of each site: where its left and its right marker are neighbours, or lie at an end and weigh nothing."""
+    lefts = [reading for reading in readings if not reading.stacks[0].weights.from_right]
+    rights = [reading for reading in readings if reading.stacks[0].weights.from_right]
+    _require(bool(lefts) and bool(rights), "stacks of both directions")
+    gaps = np.where(_weighs(lefts), lefts[0].markers + 1, rights[0].markers)
+    for reading in lefts:
+        _require(bool((reading.markers == np.maximum(gaps - 1, 0)).all()), "the marker left of each site")
+    for reading in rights:
+        _require(bool((reading.markers == np.minimum(gaps, n_markers - 1)).all()), "the marker right of each site")
+    _require(not _weighs(lefts)[gaps == 0].any(), "no weights left of the first marker")
+    _require(not _weighs(rights)[gaps == n_markers].any(), "no weights right of the last marker")
+    _require(bool((np.diff(gaps) >= 0).all()), "sites in order")
+    return gaps.astype(np.int64)
+
+
+def _weighs(readings: list[_Reading]) -> NDArray[np.bool_]:
+    """Which sites have any weight in these readings."""
+    result: NDArray[np.bool_] = np.any([reading.weight.any(axis=1) for reading in readings], axis=0)
+    return result

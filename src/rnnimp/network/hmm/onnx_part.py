@@ -1,0 +1,179 @@
+"""A copying network as a part of a region's ONNX graph. Needs numpy and onnx.
+
+    inputs (n_haplotypes, n_markers, 2) -> what the alleles say of emissions -> a loop over the markers from the left, f
+    -> a loop from the right, v, and at each gap w -> products with what the states emit at the gap's sites -> log odds
+    -> the mean with the recurrent networks' log odds
+
+as in `copying.py`. Both alleles' probabilities are sums of their own: 1 - P(a1) would lose digits that log odds show.
+Sites are taken in groups of one gap, all of one size, so that one batched product makes them all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from rnnimp.network.onnx_writer import INPUT, GraphWriter
+from rnnimp.network.recurrent.weights import GATE_STEP, ODDS_STEP, CopyingWeights, Share
+
+PREFIX = "copying_"
+LOGITS = PREFIX + "logits"
+"""The last node's output: an `Add` of a product of a share and the recurrent networks' log odds, and of another."""
+SHARE_CONSTANTS = "share", "share_of_missing"
+
+_SITES_AT_ONCE = 8
+_FIRST_ROWS, _LAST_ROWS = (0, -1), (1, np.iinfo(np.int64).max)  # of the gaps, as a slice
+
+
+def copying_part(weights: CopyingWeights, logits: str) -> GraphWriter:
+    """Nodes and constants, the same for the same weights.
+
+    Args:
+        weights: of the network.
+        logits: the recurrent networks' log odds, (n_sites, n_haplotypes, 1).
+    """
+    graph = GraphWriter(PREFIX)
+    one = graph.constant("one", np.ones(1, np.float32))
+    columns = graph.add("Transpose", [INPUT], perm=[1, 0, 2])
+    alt = graph.add("Gather", [columns, graph.constant("alt", np.array([1]))], axis=2)  # (n_markers, n_haplotypes, 1)
+    known = _known(graph, alt, one)
+    odds = _odds(graph, weights, _weights_of_gaps(graph, weights, _allele(graph, alt, known, one), one), one)
+    share = _share(graph, weights.share, known, one)
+    recurrent = graph.add("Mul", [graph.add("Sub", [one, share]), logits])
+    graph.add("Add", [recurrent, graph.add("Mul", [share, odds])], output="logits")
+    return graph
+
+
+def _known(graph: GraphWriter, alt: str, one: str) -> str:
+    """1 where an allele is certain, else 0."""
+    zero = graph.constant("zero", np.zeros(1, np.float32))
+    certain = graph.add("Or", [graph.add("Equal", [alt, zero]), graph.add("Equal", [alt, one])])
+    return graph.add("Cast", [certain], to=TensorProto.FLOAT)
+
+
+def _allele(graph: GraphWriter, alt: str, known: str, one: str) -> str:
+    """0, 1, or 2 for missing, int64 (n_markers, n_haplotypes)."""
+    missing = graph.add("Sub", [one, known])
+    allele = graph.add("Add", [graph.add("Mul", [known, alt]), graph.add("Add", [missing, missing])])
+    column = graph.add("Cast", [allele], to=TensorProto.INT64)
+    return graph.add("Squeeze", [column, graph.constant("allele_axis", np.array([2]))])
+
+
+def _both(graph: GraphWriter, log_odds: str, one: str) -> tuple[str, str]:
+    """P(a0) and P(a1), both to all their digits; a runtime's sigmoid loses some where it is small."""
+    odds = graph.add("Exp", [log_odds])
+    ref = graph.add("Reciprocal", [graph.add("Add", [odds, one])])
+    return ref, graph.add("Mul", [odds, ref])
+
+
+def _emissions(graph: GraphWriter, weights: CopyingWeights, one: str) -> str:
+    """What states make of a0, of a1 and of a missing allele, (n_markers, 3, n_states)."""
+    axis = graph.constant("emission_axis", np.array([1]))
+    both = _both(graph, _scaled(graph, "emission", weights.emission, ODDS_STEP), one)
+    ref, alt = (graph.add("Unsqueeze", [part, axis]) for part in both)
+    return graph.add("Concat", [ref, alt, graph.add("Div", [ref, ref])], axis=1)  # 1 of a missing one
+
+
+def _share(graph: GraphWriter, share: Share, known: str, one: str) -> str:
+    """(n_haplotypes, 1)."""
+    missing = graph.add("Sub", [one, graph.add("ReduceMean", [known], axes=[0], keepdims=0)])
+    least, more = (
+        graph.constant(name, np.array([value], np.float32)) for name, value in zip(SHARE_CONSTANTS, share, strict=True)
+    )
+    return graph.add("Min", [one, graph.add("Add", [least, graph.add("Mul", [more, missing])])])
+
+
+def _weights_of_gaps(graph: GraphWriter, weights: CopyingWeights, allele: str, one: str) -> str:
+    """w of all gaps, (n_markers + 1, n_haplotypes, n_states), from the last gap to the first."""
+    half = graph.constant("half", np.array([0.5], np.float32))
+    enter, leave = (
+        graph.add("Exp", [_scaled(graph, name, levels, GATE_STEP)])
+        for name, levels in (("enter", weights.enter), ("leave", weights.leave))
+    )
+    half_enter, half_leave = (graph.add("Mul", [gate, half]) for gate in (enter, leave))
+    first_enter = _rows(graph, enter, _FIRST_ROWS)  # of the gap before each marker; the gap behind it is read below
+    start = _nothing(graph, weights.emission.shape[1])
+    markers = [_emissions(graph, weights, one), allele]
+    left = [first_enter, _column(graph, _rows(graph, leave, _LAST_ROWS)), *markers]
+    _, before = graph.scan(_body(with_gap=False), [start], left)
+    right = [_rows(graph, leave, _LAST_ROWS), _column(graph, first_enter), *markers]
+    gaps = [before, *(_rows(graph, gate, _LAST_ROWS) for gate in (half_leave, half_enter))]
+    last, of_gaps = graph.scan(_body(with_gap=True), [start], [_turned(graph, part) for part in (*right, *gaps)])
+    first_gap = graph.add("Mul", [last, _rows(graph, half_enter, (0, 1))])  # (n_haplotypes, n_states)
+    axis = graph.constant("gap_axis", np.array([0]))
+    return graph.add("Concat", [of_gaps, graph.add("Unsqueeze", [first_gap, axis])], axis=0)
+
+
+def _body(with_gap: bool) -> onnx.GraphProto:
+    """Over one marker: from the weights before it to those behind it, and what is kept of each step.
+
+    That is the weights behind the marker, or, for the pass from the right, the w of the gap that they come from.
+    """
+    body = GraphWriter(f"{PREFIX}marker_")  # a name inside a loop must not be one outside
+    emitted = body.add("Gather", ["emissions", "allele"], axis=0)  # (n_haplotypes, n_states)
+    reached = body.add("Mul", [body.add("Add", ["before", "enter"]), emitted])
+    behind = body.add("Div", [reached, body.add("MatMul", [reached, "leave"])])
+    if with_gap:
+        kept = body.add("Mul", ["left", body.add("Add", ["before", "half_leave"])])
+        kept = body.add("Add", [kept, body.add("Mul", ["before", "half_enter"])])
+    else:
+        kept = body.add("Identity", [behind])
+    of_gap = ["left", "half_leave", "half_enter"] if with_gap else []
+    inputs = ["before", "enter", "leave", "emissions", "allele", *of_gap]
+    return body.body("over a marker", inputs, [behind, kept], whole="allele")
+
+
+def _odds(graph: GraphWriter, weights: CopyingWeights, of_gaps: str, one: str) -> str:
+    """Log odds of a1, (n_sites, n_haplotypes, 1)."""
+    gaps, sites, places = _groups(weights.gaps)
+    of_groups = graph.add("Gather", [of_gaps, graph.constant("gaps", len(weights.emission) - gaps)], axis=0)
+    odds = _scaled(graph, "site", weights.site, ODDS_STEP)
+    rows = graph.constant("sites", sites)
+    sums = []
+    for emits in _both(graph, odds, one):
+        of_sites = graph.add("Transpose", [graph.add("Gather", [emits, rows], axis=0)], perm=[0, 2, 1])
+        sums.append(graph.add("MatMul", [of_groups, of_sites]))  # (n_groups, n_haplotypes, sites of a group)
+    by_group = graph.add("Transpose", [graph.add("Log", [graph.add("Div", sums[::-1])])], perm=[0, 2, 1])
+    flat = graph.add("Reshape", [by_group, graph.constant("flat", np.array([sites.size, -1, 1]))])
+    return graph.add("Gather", [flat, graph.constant("places", places)], axis=0)
+
+
+def _groups(gaps: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each group's gap, (n_groups,); its sites, (n_groups, _SITES_AT_ONCE), the last again where there are too few; and
+    where each site is among them, (n_sites,).
+    """
+    rank = np.arange(len(gaps)) - np.searchsorted(gaps, gaps)  # within the gap
+    begins = np.flatnonzero(rank % _SITES_AT_ONCE == 0)
+    group = np.cumsum(rank % _SITES_AT_ONCE == 0) - 1
+    ends = np.append(begins[1:], len(gaps))
+    sites = np.minimum(begins[:, None] + np.arange(_SITES_AT_ONCE), ends[:, None] - 1)
+    return gaps[begins], sites, group * _SITES_AT_ONCE + rank % _SITES_AT_ONCE
+
+
+def _scaled(graph: GraphWriter, name: str, levels: NDArray[np.int8], step: float) -> str:
+    scale = graph.constant(f"{name}_step", np.array(step, np.float32))
+    return graph.add("DequantizeLinear", [graph.constant(name, levels), scale])
+
+
+def _nothing(graph: GraphWriter, n_states: int) -> str:
+    """Zeros, (n_haplotypes, n_states)."""
+    width = graph.constant("n_states", np.array([n_states]))
+    return graph.add("ConstantOfShape", [graph.add("Concat", [graph.add("Shape", [INPUT], end=1), width], axis=0)])
+
+
+def _rows(graph: GraphWriter, rows: str, bounds: tuple[int, int]) -> str:
+    first, last = (graph.constant(f"row_{bound}", np.array([bound])) for bound in bounds)
+    return graph.add("Slice", [rows, first, last])
+
+
+def _turned(graph: GraphWriter, rows: str) -> str:
+    """From the last row to the first."""
+    ends = np.array([-1]), np.array([np.iinfo(np.int64).min]), np.array([0]), np.array([-1])
+    names = ("turn_from", "turn_to", "turn_axis", "turn_step")
+    return graph.add("Slice", [rows, *(graph.constant(name, end) for name, end in zip(names, ends, strict=True))])
+
+
+def _column(graph: GraphWriter, rows: str) -> str:
+    return graph.add("Unsqueeze", [rows, graph.constant("column_axis", np.array([2]))])

@@ -1,0 +1,1 @@
+"""What the CPU and GPU kernels of all networks share."""

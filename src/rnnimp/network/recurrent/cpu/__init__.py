@@ -1,0 +1,1 @@
+"""The recurrent networks as Numba kernels for the CPU."""

@@ -1,0 +1,114 @@
+"""The sites' heads on the CPU: logits from the states at the gaps between markers, forward and backward.
+
+All sites of a gap read the same states, so a gap is one matrix product over its sites and all haplotypes. Gaps are
+dealt to threads; each result is computed whole by one of them. Needs numpy and Numba, not torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.network.kernels.simd import LANES, add_product, fma, load, splat, store, total
+from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
+from rnnimp.network.recurrent.cpu.stacks import aligned_empty, deal
+
+_GAPS_A_JOB = 32
+
+
+@kernel
+def _logits(first_gap, last_gap, first_rows, head, bias, states, logits, n_units, width):  # type: ignore
+    for gap in range(first_gap, last_gap):
+        for column in range(0, width, LANES):
+            at = gap * n_units * width + column
+            last = first_rows[gap + 1]
+            for row in range(first_rows[gap], last - 1, 2):
+                two = (splat(bias[row]), splat(bias[row + 1]))
+                two = add_product(two, head, row * n_units, n_units, 1, states, at, width, n_units)
+                store(logits, row * width + column, two[0])
+                store(logits, (row + 1) * width + column, two[1])
+            if (last - first_rows[gap]) % 2:
+                one = add_product(
+                    (splat(bias[last - 1]),), head, (last - 1) * n_units, n_units, 1, states, at, width, n_units
+                )
+                store(logits, (last - 1) * width + column, one[0])
+
+
+@kernel
+def _backward(first_gap, last_gap, first_rows, head, of_head, of_bias, states, of_states, of_logits, n_units, width):  # type: ignore
+    for gap in range(first_gap, last_gap):
+        first, last = first_rows[gap], first_rows[gap + 1]
+        for unit in range(n_units):
+            at = (gap * n_units + unit) * width
+            for column in range(0, width, LANES):
+                from_row = first * width + column
+                one = (splat(0.0),)
+                one = add_product(
+                    one, head, first * n_units + unit, 1, n_units, of_logits, from_row, width, last - first
+                )
+                store(of_states, at + column, one[0])
+            for row in range(first, last):
+                sums = splat(0.0)
+                for column in range(0, width, LANES):
+                    sums = fma(load(states, at + column), load(of_logits, row * width + column), sums)
+                of_head[row * n_units + unit] = total(sums)
+        for row in range(first, last):
+            sums = splat(0.0)
+            for column in range(0, width, LANES):
+                sums = sums + load(of_logits, row * width + column)
+            of_bias[row] = total(sums)
+
+
+def logits_of_states(
+    head: Floats, bias: Floats, first_rows: NDArray[np.int64], states: Floats, threads: int = 1
+) -> Floats:
+    """Logits, or any other rows that are linear in a gap's states.
+
+    Args:
+        head: float32 (n_rows, n_units); the rows of a gap follow each other.
+        bias: float32 (n_rows,).
+        first_rows: int64 (n_gaps + 1,), the first row of each gap, and n_rows.
+        states: float32 (n_gaps, n_units, n_padded), from `cpu_stack.forward`.
+        threads: how many gaps are worked on at once; no bit of the result depends on it.
+
+    Returns:
+        float32 (n_rows, n_padded).
+    """
+    _, n_units, width = states.shape
+    logits = aligned_empty(len(head) * width)
+    arrays = first_rows, _flat(head), _flat(bias), _flat(states), logits, n_units, width
+    deal_gaps(_logits, len(first_rows) - 1, arrays, threads)
+    return logits.reshape(-1, width)
+
+
+def gradients_of_heads(
+    head: Floats, first_rows: NDArray[np.int64], states: Floats, of_logits: Floats, threads: int = 1
+) -> tuple[Floats, Floats, Floats]:
+    """Gradients of the head, of its bias and of the states.
+
+    Args:
+        head: and the next two: as in `logits_of_states`.
+        first_rows: see above.
+        states: see above; finite in all columns.
+        of_logits: float32 (n_rows, n_padded), the gradient of its result; 0 in columns beyond the haplotypes.
+        threads: see above.
+    """
+    _, n_units, width = states.shape
+    of_head, of_bias = np.empty(head.size, np.float32), np.empty(len(head), np.float32)
+    of_states = aligned_empty(states.size)
+    arrays = first_rows, _flat(head), of_head, of_bias, _flat(states), of_states, _flat(of_logits), n_units, width
+    deal_gaps(_backward, len(first_rows) - 1, arrays, threads)
+    return of_head.reshape(head.shape), of_bias, of_states.reshape(states.shape)
+
+
+def deal_gaps(job: Callable[..., None], n_gaps: int, arguments: tuple[Any, ...], threads: int) -> None:
+    """Deal a region's gaps to threads; `job` takes the first gap, the one behind the last, and the arguments."""
+    starts = range(0, n_gaps, _GAPS_A_JOB)
+    deal(job, [(start, min(start + _GAPS_A_JOB, n_gaps), *arguments) for start in starts], threads)
+
+
+def _flat(array: Floats) -> Floats:
+    return np.ascontiguousarray(array).reshape(-1)

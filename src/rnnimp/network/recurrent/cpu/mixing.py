@@ -1,0 +1,93 @@
+"""The layers that join both directions at each gap between markers, on the CPU. Needs numpy and Numba, not torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.network.kernels.simd import LANES, add_product, splat, store, tanh
+from rnnimp.network.recurrent.cpu.heads import deal_gaps
+from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
+from rnnimp.network.recurrent.weights import JoiningWeights
+
+_ROWS = 4  # sums in registers at once
+
+
+@dataclass(frozen=True, eq=False)
+class PackedJoining:
+    """A layer in the kernel's layout, from `pack_joining`.
+
+    Attributes:
+        starts: int64 (n_parts,), the first of the states that each part reads.
+        sizes: int64 (n_parts,), how many those are.
+        weight: float32, flat [unit, rounded up to `_ROWS`][state of all parts].
+        bias: float32 (n_mixed, rounded up).
+        first_row: where its own states lie in a gap.
+        n_mixed: how many those are.
+    """
+
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    weight: Floats
+    bias: Floats
+    first_row: int
+    n_mixed: int
+
+
+@kernel
+def _join(first_gap, last_gap, starts, sizes, weight, bias, states, first_row, n_mixed, n_rows, width):  # type: ignore
+    n_read = sizes.sum()
+    for gap in range(first_gap, last_gap):
+        for column in range(0, width, LANES):
+            at = gap * n_rows * width + column
+            for row in range(0, n_mixed, _ROWS):
+                sums = (splat(bias[row]), splat(bias[row + 1]), splat(bias[row + 2]), splat(bias[row + 3]))
+                of_part = row * n_read
+                for part in range(len(starts)):
+                    place = at + starts[part] * width
+                    sums = add_product(sums, weight, of_part, n_read, 1, states, place, width, sizes[part])
+                    of_part += sizes[part]
+                place = at + (first_row + row) * width
+                store(states, place, tanh(sums[0]))
+                if row + 1 < n_mixed:
+                    store(states, place + width, tanh(sums[1]))
+                if row + 2 < n_mixed:
+                    store(states, place + 2 * width, tanh(sums[2]))
+                if row + 3 < n_mixed:
+                    store(states, place + 3 * width, tanh(sums[3]))
+
+
+def pack_joining(layers: Sequence[JoiningWeights], n_states: int) -> list[PackedJoining]:
+    """Lay weights out as the kernel reads them.
+
+    Args:
+        layers: any number; the states of the first lie behind those of the stacks, then those of the second.
+        n_states: of all stacks.
+    """
+    packed, first_row = [], n_states
+    for layer in layers:
+        n_mixed = len(layer.bias)
+        n_rows = -(-n_mixed // _ROWS) * _ROWS
+        sizes = np.array([len(weight) for weight in layer.weights])
+        rows, bias = np.zeros((n_rows, sizes.sum()), np.float32), np.zeros(n_rows, np.float32)
+        rows[:n_mixed], bias[:n_mixed] = np.concatenate(layer.weights).T, layer.bias
+        packed.append(PackedJoining(np.array(layer.starts), sizes, rows.reshape(-1), bias, first_row, n_mixed))
+        first_row += n_mixed
+    return packed
+
+
+def join(states: Floats, layers: Sequence[PackedJoining], threads: int = 1) -> None:
+    """Fill in what joins the stacks' states at each gap.
+
+    Args:
+        states: float32 (n_gaps, n_states + units of all layers, n_padded), from `cpu_stack.forward` with room for them.
+        layers: from `pack_joining`.
+        threads: how many gaps are worked on at once; no bit of the result depends on it.
+    """
+    n_gaps, n_rows, width = states.shape
+    for layer in layers:
+        arrays = layer.starts, layer.sizes, layer.weight, layer.bias, states.reshape(-1)
+        deal_gaps(_join, n_gaps, (*arrays, layer.first_row, layer.n_mixed, n_rows, width), threads)

@@ -1,0 +1,383 @@
+"""Runs recurrent stacks on the CPU: weights in, states at the gaps between markers out, and back.
+
+Needs numpy and Numba, not torch. In this order: weights, and their layout for the kernels; a batch forward; a batch
+backward. Tiles of haplotypes are dealt to threads; gradients are summed over the tiles in their order, so that the
+number of threads changes no bit of a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.network.kernels.simd import BLOCK, LANES
+from rnnimp.network.recurrent.cpu.kernels import (
+    GATES,
+    GRU_UNITS,
+    Floats,
+    Gradients,
+    Scratch,
+    Shape,
+    Weights,
+    backward_tile,
+    forward_tile,
+    multiply,
+    scratch_sizes,
+)
+from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
+
+_GRU_INPUT, _GRU_RECURRENT, _LSTM = (2, 0, 1), (0, 1, 2), (0, 1, 2, 3)  # PyTorch's number of each gate
+_CACHE_LINE = 16  # float32
+
+
+@dataclass(frozen=True, eq=False)
+class PackedStack:
+    """A stack in the kernels' layout, from `pack`.
+
+    Attributes:
+        shape: sizes.
+        weights: the weights, and the lowest layer's input product.
+        features: float32 (n_markers, 2, feature_size), those packed with it.
+    """
+
+    shape: Shape
+    weights: Weights
+    features: Floats
+
+
+def aligned_empty(size: int) -> Floats:
+    """A flat float32 array that begins at a cache line."""
+    array = np.empty(size + _CACHE_LINE, np.float32)
+    first = -(array.ctypes.data // array.itemsize) % _CACHE_LINE
+    return array[first : first + size]
+
+
+def _aligned(array: NDArray[Any]) -> Floats:
+    flat = aligned_empty(array.size)
+    flat[:] = np.ravel(array)
+    return flat
+
+
+def pack(stack: StackWeights, features: Floats) -> PackedStack:
+    """Lay weights out as the kernels read them.
+
+    Args:
+        stack: the weights.
+        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+    """
+    is_lstm = stack.cell == "LSTM"
+    input_gates, recurrent_gates = _gate_orders(is_lstm)
+    n_gates, n_units = len(input_gates), stack.layers[0].recurrent.shape[1]
+    width = -(-n_units // BLOCK) * BLOCK
+    inputs = [_by_gate(layer.input, input_gates, width, width) for layer in stack.layers[1:]]
+    recurrents = [_by_gate(layer.recurrent, recurrent_gates, width, width) for layer in stack.layers]
+    biases = [_bias(layer, is_lstm, width) for layer in stack.layers]
+    weights = Weights(
+        table=_aligned(_table(stack.layers[0], features, input_gates, biases[0])),
+        bias=_aligned(np.array(biases)),
+        input=_aligned(np.array([_groups_of_units(part, is_lstm) for part in inputs])),
+        recurrent=_aligned(np.array([_groups_of_units(part, is_lstm) for part in recurrents])),
+        input_back=_aligned(np.array([_blocks_of_columns(part) for part in inputs])),
+        recurrent_back=_aligned(np.array([_blocks_of_columns(part) for part in recurrents])),
+    )
+    shape = Shape(is_lstm, stack.from_right, len(features), len(stack.layers), n_units, width, n_gates)
+    return PackedStack(shape, weights, features)
+
+
+def _gate_orders(is_lstm: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return (_LSTM, _LSTM) if is_lstm else (_GRU_INPUT, _GRU_RECURRENT)
+
+
+def _by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
+    """(n_gates * n_units, ...) -> (n_gates, width, ...), the gates in the order given, padded with 0."""
+    parts = rows.reshape(len(gates), -1, *rows.shape[1:])[list(gates)]
+    result = np.zeros((len(gates), *padded), np.float32)
+    result[tuple(slice(size) for size in parts.shape)] = parts
+    return result
+
+
+def _bias(layer: LayerWeights, is_lstm: bool, width: int) -> Floats:
+    """(width, 4), both biases of a gate in one where they only add up."""
+    if is_lstm:
+        return _by_gate(layer.input_bias + layer.recurrent_bias, _LSTM, width).T
+    n, r, z = _by_gate(layer.input_bias, _GRU_INPUT, width)
+    recurrent_r, recurrent_z, m = _by_gate(layer.recurrent_bias, _GRU_RECURRENT, width)
+    return np.stack([n, r + recurrent_r, z + recurrent_z, m], axis=1)
+
+
+def _table(layer: LayerWeights, features: Floats, gates: tuple[int, ...], bias: Floats) -> Floats:
+    """(n_markers, width, 2, n_gates): the input product of allele 0 with the bias, and what allele 1 adds to it."""
+    product = _product(_offset_and_slope(features), layer.input.T)
+    by_gate = product.reshape(len(features), 2, len(gates), -1)[:, :, list(gates)].transpose(0, 3, 1, 2)
+    table = np.zeros((len(features), len(bias), 2, len(gates)), np.float32)
+    table[:, : by_gate.shape[1]] = by_gate
+    table[:, :, 0] += bias[:, : len(gates)]
+    return table
+
+
+def _offset_and_slope(features: Floats) -> Floats:
+    """(2 * n_markers, feature_size): each marker's features at P(a1) of 0, and their change up to 1."""
+    return np.stack([features[:, 0], features[:, 1] - features[:, 0]], axis=1).reshape(-1, features.shape[2])
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    product = np.empty((a.shape[0], b.shape[1]), np.float32)
+    multiply(np.ascontiguousarray(a), np.ascontiguousarray(b), product)
+    return product
+
+
+def _groups_of_units(weights: Floats, is_lstm: bool) -> Floats:
+    """(n_gates, width, width below) -> (group of units, unit below, unit of the group, gate)."""
+    n_gates, width, below = weights.shape
+    size = 1 if is_lstm else GRU_UNITS
+    return weights.reshape(n_gates, width // size, size, below).transpose(1, 3, 2, 0)
+
+
+def _blocks_of_columns(weights: Floats) -> Floats:
+    n_gates, width, _ = weights.shape
+    return weights.reshape(n_gates, width, width // BLOCK, BLOCK).transpose(2, 0, 1, 3)
+
+
+@dataclass(eq=False)
+class Kept:
+    """What a forward pass leaves for its backward pass.
+
+    Attributes:
+        alt: float32 (n_tiles, n_markers * LANES).
+        states: for each stack, float32 (n_tiles, ...), states of all layers at all markers.
+        gates: the same of the gates.
+    """
+
+    alt: Floats
+    states: list[Floats]
+    gates: list[Floats]
+
+
+class Workspace:
+    """Memory of past passes for later ones; fresh memory of this size costs as much time as a tenth of the pass."""
+
+    def __init__(self) -> None:
+        self._free: list[Floats] = []
+
+    def take(self, n_tiles: int, size: int) -> Floats:
+        """float32 (n_tiles, size) of any content; rows begin at cache lines."""
+        stride = -(-size // _CACHE_LINE) * _CACHE_LINE
+        for index, array in enumerate(self._free):
+            if array.size == n_tiles * stride:
+                return self._free.pop(index).reshape(n_tiles, stride)[:, :size]
+        return aligned_empty(n_tiles * stride).reshape(n_tiles, stride)[:, :size]
+
+    def give_back(self, kept: Kept) -> None:
+        """Allow the memory to be used again."""
+        for array in (*kept.states, *kept.gates):
+            rows, stride = len(array), array.strides[0] // array.itemsize
+            self._free.append(np.lib.stride_tricks.as_strided(array, (rows * stride,), (array.itemsize,)))
+        kept.states, kept.gates = [], []
+
+
+def padded_size(n_haplotypes: int) -> int:
+    """Haplotypes rounded up to whole tiles."""
+    return -(-n_haplotypes // LANES) * LANES
+
+
+def forward(
+    stacks: Sequence[PackedStack], alt: Floats, gaps: NDArray[np.int64], threads: int = 1, room: int = 0
+) -> Floats:
+    """States that the sites of each gap between markers read.
+
+    Args:
+        stacks: any number, over the same markers.
+        alt: float32 (n_haplotypes, n_markers), P(a1).
+        gaps: int64 (n_gaps,), distinct; the number of markers before the gap.
+        threads: how many tiles are worked on at once; no bit of the result depends on it.
+        room: rows of a gap that are left for others behind the states.
+
+    Returns:
+        float32 (n_gaps, units of all stacks + room, n_padded): the units of the first stack, of the second and so on,
+        at the marker left of the gap, or right of it for a stack that runs from the right; 0 where there is no marker.
+        Columns beyond the haplotypes mean nothing.
+    """
+    return _forward(stacks, tiles(alt), gaps, threads, None, room)[0]
+
+
+def forward_training(
+    stacks: Sequence[PackedStack],
+    alt: Floats,
+    gaps: NDArray[np.int64],
+    threads: int,
+    workspace: Workspace,
+    room: int = 0,
+) -> tuple[Floats, Kept]:
+    """The same, with what `backward` needs: 20 bytes (LSTM: 24) for each unit, layer, marker and haplotype."""
+    return _forward(stacks, tiles(alt), gaps, threads, workspace, room)
+
+
+def _forward(
+    stacks: Sequence[PackedStack],
+    alt: Floats,
+    gaps: NDArray[np.int64],
+    threads: int,
+    workspace: Workspace | None,
+    room: int,
+) -> tuple[Floats, Kept]:
+    n_tiles, n_rows = len(alt), sum(stack.shape.n_units for stack in stacks) + room
+    output = aligned_empty(len(gaps) * n_rows * n_tiles * LANES)
+    by_gap = output.reshape(len(gaps), n_rows, n_tiles * LANES)
+    by_gap[(gaps == 0) | (gaps == stacks[0].shape.n_markers)] = 0
+    kept = Kept(alt, [], [])
+    jobs: list[tuple[Any, ...]] = []
+    for stack, places in zip(stacks, _places(stacks, gaps, n_rows), strict=True):
+        shape = stack.shape
+        n_kept = 2 if workspace is None else shape.n_markers + 1
+        n_states, n_gates = _sizes(shape, n_kept)
+        if workspace is not None:
+            kept.states.append(workspace.take(n_tiles, n_states))
+            kept.gates.append(workspace.take(n_tiles, n_gates))
+        for tile in range(n_tiles):
+            memory = (kept.states[-1][tile], kept.gates[-1][tile]) if workspace else (n_states, 0)
+            jobs.append((stack, alt[tile], *memory, n_kept, output, places, tile, n_tiles))
+    deal(_forward_job, jobs, threads)
+    return by_gap, kept
+
+
+def _sizes(shape: Shape, n_kept: int) -> tuple[int, int]:
+    """How many numbers of states and of gates a tile keeps."""
+    per_layer = shape.n_layers * shape.width * LANES
+    return n_kept * per_layer * (2 if shape.is_lstm else 1), shape.n_markers * per_layer * GATES
+
+
+def _forward_job(
+    stack: PackedStack, alt: Floats, states: Floats | int, gates: Floats | int, n_kept: int, output: Floats,
+    places: NDArray[np.int64], tile: int, n_tiles: int,
+) -> None:  # fmt: skip
+    states, gates = (aligned_empty(memory) if isinstance(memory, int) else memory for memory in (states, gates))
+    below = aligned_empty(stack.shape.width * LANES)
+    forward_tile(
+        stack.shape, stack.weights, alt, states, n_kept, gates, below, output, places, tile * LANES, n_tiles * LANES
+    )
+
+
+def tiles(alt: Floats) -> Floats:
+    """Haplotypes as the kernels read them, (n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES), and 0."""
+    n_haplotypes, n_markers = alt.shape
+    padded = np.zeros((padded_size(n_haplotypes), n_markers), np.float32)
+    padded[:n_haplotypes] = alt
+    by_tile = padded.reshape(-1, LANES, n_markers).transpose(0, 2, 1)
+    return _aligned(by_tile).reshape(-1, n_markers * LANES)
+
+
+def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
+    """For each stack and marker the first row of the output, which has `n_rows` a gap, that its states go to, or -1."""
+    result, first = [], 0
+    for stack in stacks:
+        markers = gaps if stack.shape.from_right else gaps - 1
+        exists = (markers >= 0) & (markers < stack.shape.n_markers)
+        places = np.full(stack.shape.n_markers, -1, np.int64)
+        places[markers[exists]] = np.flatnonzero(exists) * n_rows + first
+        result.append(places)
+        first += stack.shape.n_units
+    return result
+
+
+def deal(job: Callable[..., None], jobs: Sequence[tuple[Any, ...]], threads: int) -> None:
+    """Do jobs that do not depend on each other, as many at once as there are threads."""
+    if threads == 1:
+        for arguments in jobs:
+            job(*arguments)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda arguments: job(*arguments), jobs))
+
+
+def backward(
+    stacks: Sequence[PackedStack], kept: Kept, gaps: NDArray[np.int64], of_states: Floats, threads: int = 1
+) -> list[StackWeights]:
+    """Gradients of all weights.
+
+    Args:
+        stacks: and the next two: as in the forward pass.
+        kept: from `forward_training`.
+        gaps: see above.
+        of_states: float32 (n_gaps, units of all stacks, n_padded), the gradient of its output; columns beyond
+            the haplotypes must be 0.
+        threads: as in `forward`.
+
+    Returns:
+        For each stack the gradients in place of its weights.
+    """
+    n_tiles, output = len(kept.alt), np.ascontiguousarray(of_states).reshape(-1)
+    jobs: list[tuple[Any, ...]] = []
+    sums = []
+    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps, of_states.shape[1]), strict=True)):
+        by_tile = np.zeros((n_tiles, sum(_gradient_sizes(stack.shape))), np.float32)
+        sums.append(by_tile)
+        for tile in range(n_tiles):
+            gradients = _gradients(stack.shape, by_tile[tile])
+            memory = kept.alt[tile], kept.states[number][tile], kept.gates[number][tile]
+            jobs.append((stack, gradients, *memory, output, places, tile, n_tiles))
+    deal(_backward_job, jobs, threads)
+    return [_unpack(stack, by_tile.sum(axis=0)) for stack, by_tile in zip(stacks, sums, strict=True)]
+
+
+def _backward_job(
+    stack: PackedStack, gradients: Gradients, alt: Floats, states: Floats, gates: Floats, output: Floats,
+    places: NDArray[np.int64], tile: int, n_tiles: int,
+) -> None:  # fmt: skip
+    sizes = scratch_sizes(stack.shape)
+    scratch = Scratch(*(aligned_empty(size) for size in sizes))
+    backward_tile(
+        stack.shape, stack.weights, gradients, scratch, alt, states, gates, output, places, tile * LANES,
+        n_tiles * LANES,
+    )  # fmt: skip
+
+
+def _gradients(shape: Shape, buffer: Floats) -> Gradients:
+    """A flat buffer of `_gradient_sizes` numbers, cut into its parts."""
+    return Gradients(*np.split(buffer, np.cumsum(_gradient_sizes(shape))[:-1]))
+
+
+def _gradient_sizes(shape: Shape) -> tuple[int, int, int, int]:
+    matrix = shape.n_products * shape.width**2
+    table, bias = 2 * shape.n_markers * shape.n_products * shape.width, GATES * shape.n_layers * shape.width
+    return table, bias, (shape.n_layers - 1) * matrix, shape.n_layers * matrix
+
+
+def _unpack(stack: PackedStack, buffer: Floats) -> StackWeights:
+    """The gradients in PyTorch's layout."""
+    shape, gradients = stack.shape, _gradients(stack.shape, buffer)
+    n, width, units = shape.n_products, shape.width, slice(shape.n_units)
+    table = gradients.table.reshape(-1, 2, n, width)[..., units]
+    of_bias = gradients.bias.reshape(-1, GATES, width)[..., units].copy()
+    of_bias[0, :n] = table[:, 0].sum(axis=0)
+    inputs = list(gradients.input.reshape(-1, n, width, width)[:, :, units, units])
+    inputs.insert(0, _first_input_gradient(table, stack.features))
+    recurrents = gradients.recurrent.reshape(-1, n, width, width)[:, :, units, units]
+    input_rows, recurrent_rows = (slice(4), slice(4)) if shape.is_lstm else (slice(3), slice(1, 4))
+    input_gates, recurrent_gates = _gate_orders(shape.is_lstm)
+    layers = [
+        LayerWeights(
+            _by_gate_back(of_input, input_gates),
+            _by_gate_back(of_recurrent, recurrent_gates),
+            _by_gate_back(bias[input_rows], input_gates),
+            _by_gate_back(bias[recurrent_rows], recurrent_gates),
+        )
+        for of_input, of_recurrent, bias in zip(inputs, recurrents, of_bias, strict=True)
+    ]
+    return StackWeights("LSTM" if shape.is_lstm else "GRU", shape.from_right, tuple(layers))
+
+
+def _first_input_gradient(table: Floats, features: Floats) -> Floats:
+    """(n_gates, n_units, feature_size), from the gradient of the lowest layer's input product."""
+    n_markers, _, n_gates, n_units = table.shape
+    product = _product(table.reshape(2 * n_markers, -1).T, _offset_and_slope(features))
+    return product.reshape(n_gates, n_units, -1)
+
+
+def _by_gate_back(parts: Floats, gates: tuple[int, ...]) -> Floats:
+    """(n_gates, n_units, ...) in the order given -> (n_gates * n_units, ...) in PyTorch's."""
+    return np.ascontiguousarray(parts[np.argsort(gates)]).reshape(-1, *parts.shape[2:])

@@ -1,0 +1,406 @@
+"""Many networks of one shape, trained together: the parameters in one array, a row a network (`row_layout.py`).
+
+Networks may differ in markers and sites; rows and arrays are padded to the largest. What is computed for a network does
+not depend on the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnimp.network.kernels.gpu_limits import (
+    MOST_UNITS_KEPT,
+    MOST_UNITS_NARROW,
+    PLENTY,
+    SHARED_FOR_BEST,
+    shared_memory,
+)
+from rnnimp.network.kernels.gpu_slots import Slots
+from rnnimp.network.recurrent.gpu import (
+    gradients as sums,
+)
+from rnnimp.network.recurrent.gpu import (
+    narrow,
+)
+from rnnimp.network.recurrent.gpu import (
+    site_heads as heads,
+)
+from rnnimp.network.recurrent.gpu import (
+    wide_gru as gru,
+)
+from rnnimp.network.recurrent.gpu import (
+    wide_lstm as lstm,
+)
+from rnnimp.network.recurrent.gpu.row_layout import RowLayout
+from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
+
+SITES_AT_ONCE = 16
+CHUNKS = 16
+
+
+def stored_units(n_units: int) -> int:
+    """Room for a state in memory: behind one that would straddle what is moved at once, 32 bytes, zeros."""
+    return -(-n_units // 16) * 16 if n_units <= MOST_UNITS_NARROW else n_units
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
+
+    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below of
+    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, for more than 48 units on
+    an H100, see docs/benchmarks.md.
+    """
+
+    forward_tile: int = 32
+    forward_warps: int = 4
+    forward_stages: int = 3
+    backward_tile: int = 32
+    backward_warps: int = 4
+    backward_stages: int = 3
+    sum_tile: int = 64
+    sum_warps: int = 8
+    sum_stages: int = 3
+    pass_tile: int = 64
+    pass_warps: int = 4
+    pass_stages: int = 3
+    head_tile: int = 64
+    head_warps: int = 4
+    table_tile: int = 64
+    table_warps: int = 8
+
+    @classmethod
+    def of(cls, settings: NetworkSettings, on_chip: int = PLENTY) -> Tuning:
+        """What is best for networks of this shape, or with so many bytes of shared memory fits."""
+        is_small = on_chip < SHARED_FOR_BEST
+        if settings.n_units <= MOST_UNITS_NARROW:
+            stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
+            return cls(forward_tile=64, backward_tile=64, **stages | ({"backward_stages": 1} if is_small else {}))
+        if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
+            stages = {"forward_stages": 1, "backward_stages": 1, "pass_stages": 1}
+            return cls(forward_warps=8, backward_warps=8, **stages)
+        if settings.cell == "LSTM":
+            return cls(forward_tile=64, forward_stages=2, backward_stages=2)
+        return cls(backward_stages=2) if is_small else cls()
+
+
+class StackedNetworks(Slots):
+    """Room for networks of one shape, and their forward and backward passes.
+
+    Args:
+        settings: the shape of every network.
+        n_networks: how many there is room for.
+        n_markers: most markers of any of them.
+        n_sites: most sites of any of them.
+        n_haplotypes: of a batch.
+        device: where; kernels run on the CPU in Triton's interpreter only.
+        tuning: sizes of tiles.
+        room: haplotypes that `logits` may be asked for at once, if more than a batch.
+    """
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        n_networks: int,
+        n_markers: int,
+        n_sites: int,
+        n_haplotypes: int,
+        device: torch.device,
+        tuning: Tuning | None = None,
+        room: int = 0,
+    ) -> None:
+        self.settings = settings
+        self.layout = RowLayout(settings, n_sites)
+        super().__init__(n_networks, self.layout.size, n_markers, n_sites, n_haplotypes, device)
+        self.tuning = tuning or Tuning.of(settings, shared_memory(device))
+        padded = max(16, 1 << (settings.n_units - 1).bit_length())
+        self._is_narrow = settings.n_units <= MOST_UNITS_NARROW
+        self._width = stored_units(settings.n_units)
+        self._kernel_types = {"PADDED": padded, "OPERAND": self._kernel_operand}
+        # columns and gates of the weight gradients that a program's registers have room for
+        self._block, self._gates_at_once = min(padded, 64), min(4, 256 // padded)
+        wide = {"GRU": (gru.gru_forward, gru.gru_backward), "LSTM": (lstm.lstm_forward, lstm.lstm_backward)}
+        of_layers = (narrow.forward, narrow.backward) if self._is_narrow else wide[settings.cell]
+        self._forward_kernel, self._backward_kernel = of_layers
+        zeros, operand = self._zeros, self._operand
+        stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
+        self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
+        states = (stacks, n_markers, max(n_haplotypes, room), self._width)
+        depths = range(settings.n_layers)
+        self._h = [zeros(*states, dtype=operand) for _ in depths]
+        self._y = [self._h[0]] + [zeros(*states, dtype=operand) for _ in depths[1:]]
+        self._c = [zeros(*states, dtype=operand) if settings.cell == "LSTM" else None for _ in depths]
+        self._dy = zeros(*states, dtype=operand)
+        self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, self._width, dtype=operand)
+        self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
+        self._partial_bias = zeros(stacks, CHUNKS, 4, units)
+        self._mixed = zeros(n_networks, n_markers + 1, max(n_haplotypes, room), settings.n_mixed, dtype=operand)
+        self._d_mixed = zeros(n_networks, n_markers + 1, n_haplotypes, settings.n_mixed, dtype=operand)
+        self._d_table = zeros(stacks, n_markers, 2, gates, units)
+        self._clear_for = 0  # size of the batches for which states behind the networks are 0
+
+    def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
+        """Put a network into a slot.
+
+        Args:
+            slot: from 0.
+            network: its parameters, features and gaps.
+            site_weights: float32 (n_sites,), for the loss.
+        """
+        n_markers = len(network.features)
+        self._fill(slot, self.layout.row(network), n_markers, network.gap, site_weights)
+        self.features[slot] = 0
+        self.features[slot, :n_markers] = network.features
+        self._d_mixed[slot] = 0
+        self._clear_for = 0
+
+    def train(self) -> Tensor:
+        """Loss and gradients of the batch in `alt` and `truth`.
+
+        Returns:
+            float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
+        """
+        table, weights = self._table(), self._weights()
+        self._forward(table, weights, self.alt, has_backward=True)
+        mixed = self._mix(weights, self.n_haplotypes)
+        heads.heads[self.n_markers + 1, self.n_networks](
+            self.parameters, self.gradients, self._y[-1], self._dy, mixed, self._d_mixed, self.truth, self.site_weights,
+            self.first_site, self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
+            **self._head_sizes,
+        )  # fmt: skip
+        if self.settings.n_mixed:
+            self._unmix(weights, mixed)
+        self._backward(table, weights)
+        return self.gap_loss.sum(1)
+
+    def logits(self, alt: Tensor) -> Tensor:
+        """Both logits of every site.
+
+        Args:
+            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most as many haplotypes as there is room for.
+
+        Returns:
+            float32 (n_networks, n_sites, n_haplotypes, 2).
+        """
+        n_haplotypes = alt.shape[2]
+        weights = self._weights()
+        self._forward(self._table(), weights, alt, has_backward=False)
+        logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
+        heads.head_logits[self.n_markers + 1, self.n_networks](
+            self.parameters, self._y[-1], self._mix(weights, n_haplotypes), logits, self.first_site, self.lengths,
+            self.site_counts, *self._head_shape(n_haplotypes), **self._head_sizes,
+        )  # fmt: skip
+        return logits.permute(1, 2, 3, 0)
+
+    @property
+    def _head_sizes(self) -> dict[str, Any]:
+        n_mixed = self.settings.n_mixed
+        sizes = {"M": n_mixed, "M_PADDED": max(16, 1 << max(n_mixed - 1, 0).bit_length())}
+        sizes |= {"U": self.settings.n_units, "W": self._width, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
+        sizes["num_warps"] = self.tuning.head_warps
+        return sizes | self._kernel_types
+
+    def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
+        return self.layout.size, self.layout.head_offset, self.n_markers, self.n_sites, n_haplotypes
+
+    def _input_weights(self, rows: Tensor) -> Tensor:
+        """(n_networks, 2, n_gates * n_units, feature_size), a view of the first layers' input weights."""
+        gates = self.layout.n_gates * self.settings.n_units
+        first = self._stacks(rows)[:, :, : self.layout.layer_sizes(0)[0]]
+        return first.view(self.n_networks, 2, gates, self.settings.feature_size)
+
+    def _stacks(self, rows: Tensor) -> Tensor:
+        """(n_networks, 2, stack_size), a view of both stacks' part of the rows."""
+        return rows[:, : self.layout.mixing_offset].view(self.n_networks, 2, self.layout.stack_size)
+
+    def _feature_pair(self) -> Tensor:
+        """Features of allele 0, and what allele 1 adds: (n_networks, 1, 2 * n_markers, feature_size)."""
+        reference, alternative = self.features.unbind(2)
+        pair = torch.stack([reference, alternative - reference], dim=2)
+        return pair.flatten(1, 2).unsqueeze(1)
+
+    def _table(self) -> Tensor:
+        """What the first layer reads of a marker, as its kernel does: OPERAND (stacks, n_markers, 4, n_units, 8)."""
+        sizes, n_gates, units = self.layout.layer_sizes(0), self.layout.n_gates, self.settings.n_units
+        product = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
+        product = product.view(-1, self.n_markers, 2, n_gates, units)
+        start = sizes[0] + sizes[1]
+        biases = self._stacks(self.parameters)[:, :, start : start + 2 * n_gates * units]
+        of_input, of_state = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
+        # of P(a1) = 0, and what P(a1) = 1 adds; rounded in two parts, for the factors of `gpu/parts.py: table_factors`
+        whole = self._zeros(2, len(product), self.n_markers, 4, units)
+        whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
+        whole[0, :, :, :n_gates] += of_input
+        if self.settings.cell == "GRU":  # the halves of n have a bias each
+            whole[0, :, :, :2] += of_state[:, :, :2]
+            whole[0, :, :, 3] = of_state[:, :, 2]
+        else:
+            whole[0] += of_state
+        high = whole.to(self._operand)
+        low = (whole - high).to(self._operand)
+        nothing = torch.zeros_like(high[0])
+        return torch.stack([high[0], low[0], high[1], low[1], high[1], nothing, nothing, nothing], dim=4)
+
+    def _weights(self) -> Tensor:
+        """The parameters as the products' operands."""
+        return self.parameters.to(self._operand)
+
+    def _kernel_offset(self, depth: int) -> int:
+        """The kernels' first layer reads no input weight, so that it begins behind it."""
+        return self.layout.layer_offset(depth) + (self.layout.layer_sizes(0)[0] if depth == 0 else 0)
+
+    def _shape(self, depth: int, n_haplotypes: int) -> tuple[int, ...]:
+        sizes = self.layout.size, self._kernel_offset(depth), self.layout.stack_size
+        return (*sizes, self.n_markers, n_haplotypes)
+
+    def _forward(self, table: Tensor, weights: Tensor, alt: Tensor, has_backward: bool) -> None:
+        tile, n_haplotypes = self.tuning.forward_tile, alt.shape[2]
+        grid = (2 * self.n_networks, -(-n_haplotypes // tile))
+        for depth in range(self.settings.n_layers):
+            states: Tensor | None = self._h[depth]
+            cells = self._c[depth]
+            if self._is_narrow:  # what nobody reads is not stored
+                states, cells = (states if depth else None, cells) if has_backward else (None, None)
+            self._forward_kernel[grid](
+                self.parameters, weights, self._y[max(depth - 1, 0)], table, alt, self._y[depth], states, cells,
+                self.lengths, *self._shape(depth, n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+                num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
+            )  # fmt: skip
+
+    def _backward(self, table: Tensor, weights: Tensor) -> None:
+        tile = self.tuning.backward_tile
+        grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
+        for depth in reversed(range(self.settings.n_layers)):
+            y_in = self._y[max(depth - 1, 0)]
+            self._backward_kernel[grid](
+                self.parameters, weights, y_in, table, self.alt, self._h[depth], self._c[depth], self._dy, self._dgates,
+                self.lengths, *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+                num_warps=self.tuning.backward_warps, num_stages=self.tuning.backward_stages,
+            )  # fmt: skip
+            self._sum_gradients(depth, y_in)
+            if depth and not self._is_narrow:
+                self._pass_down(depth, weights)
+
+    def _layer_sizes(self, depth: int) -> dict[str, Any]:
+        units = self.settings.n_units
+        if self._is_narrow:
+            head, tail = (32, 16) if units > 32 else (self._width, 0)
+            sizes = {"IS_GRU": self.settings.cell == "GRU", "HEAD": head, "TAIL": tail}
+            return sizes | {"FIRST": depth == 0, "U": units, "OPERAND": self._kernel_operand}
+        return {"FIRST": depth == 0, "KEPT": units <= MOST_UNITS_KEPT, "U": units} | self._kernel_types
+
+    def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
+        """Weight gradients of a layer, into its part of the rows."""
+        is_gru, n_gates = self.settings.cell == "GRU", self.layout.n_gates
+        parts = self._n_blocks * (4 // self._gates_at_once)
+        sums.weight_gradients[2 * self.n_networks, CHUNKS, parts](
+            self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
+            self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=is_gru,
+            W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps,
+            num_stages=self.tuning.sum_stages, **self._sum_sizes,
+        )  # fmt: skip
+        input_weight, recurrent = self._partial_weight.sum(1).unbind(1)
+        bias = self._partial_bias.sum(1)
+        input_bias = bias[:, :n_gates]
+        recurrent_bias = bias[:, [0, 1, 3]] if is_gru else bias
+        if depth == 0:
+            table, input_weight = self._first_layer_gradients()
+            input_bias = table[:, :, 0].sum(1)
+        pieces = input_weight, recurrent, input_bias, recurrent_bias
+        stacks = self._stacks(self.gradients)
+        start = self.layout.layer_offset(depth)
+        for piece, size in zip(pieces, self.layout.layer_sizes(depth), strict=True):
+            stacks[:, :, start : start + size] = piece.reshape(self.n_networks, 2, size)
+            start += size
+
+    def _mixing_parts(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views of both weights, each (n_networks, n_units, n_mixed), and of the bias (n_networks, 1, n_mixed)."""
+        units, mixed = self.settings.n_units, self.settings.n_mixed
+        part = rows[:, self.layout.mixing_offset : self.layout.head_offset].view(self.n_networks, 2 * units + 1, mixed)
+        left, right, bias = torch.split(part, [units, units, 1], dim=1)
+        return left, right, bias
+
+    def _sides(self, states: Tensor, n_haplotypes: int) -> tuple[Tensor, Tensor]:
+        """Views of the left and the right stacks' states, each (n_networks, n_markers * n_haplotypes, n_units)."""
+        # the kernels number haplotypes by the batch at hand, whatever there is room for
+        used = states.flatten()[: states[:, :, :n_haplotypes].numel()]
+        by_side = used.view(self.n_networks, 2, -1, self._width)[..., : self.settings.n_units]
+        return by_side[:, 0], by_side[:, 1]
+
+    def _mix(self, weights: Tensor, n_haplotypes: int) -> Tensor:
+        """What joins both sides of each gap: (n_networks, n_markers + 1, n_haplotypes, n_mixed)."""
+        shape = self.n_networks, (self.n_markers + 1) * n_haplotypes, self.settings.n_mixed
+        mixed = self._mixed.flatten()[: shape[0] * shape[1] * shape[2]].view(shape)
+        if self.settings.n_mixed:
+            left, right, bias = self._mixing_parts(weights)
+            from_left, from_right = self._sides(self._y[-1], n_haplotypes)
+            self._clear_behind(n_haplotypes)
+            mixed.copy_(bias.expand(shape))
+            mixed[:, n_haplotypes:].baddbmm_(from_left, left)
+            mixed[:, :-n_haplotypes].baddbmm_(from_right, right)
+            mixed.tanh_()
+        return mixed
+
+    def _clear_behind(self, n_haplotypes: int) -> None:
+        """Zero states behind each network's last marker, where a batch of another size may have left something.
+
+        The kernels do not touch them, but the mixing's products do, with factors of 0, which not even 0 * NaN survives.
+        """
+        if self._clear_for == n_haplotypes:
+            return
+        behind = torch.arange(self.n_markers, device=self.lengths.device) >= self.lengths[:, None]
+        for side in self._sides(self._y[-1], n_haplotypes):
+            by_marker = side.view(self.n_networks, self.n_markers, n_haplotypes, -1)
+            by_marker.masked_fill_(behind[:, :, None, None], 0)
+        self._clear_for = n_haplotypes
+
+    def _unmix(self, weights: Tensor, mixed: Tensor) -> None:
+        """Gradients of the layer that joins both sides, and what flows through it to the states."""
+        n_haplotypes = self.n_haplotypes
+        slope = self._d_mixed.view(self.n_networks, -1, self.settings.n_mixed)
+        slope.mul_(1 - mixed.square())
+        behind_left, before_right = slope[:, n_haplotypes:], slope[:, :-n_haplotypes]
+        left, right, _ = self._mixing_parts(weights)
+        from_left, from_right = self._sides(self._y[-1], n_haplotypes)
+        d_left, d_right = self._sides(self._dy, n_haplotypes)
+        of_left, of_right, of_bias = self._mixing_parts(self.gradients)
+        of_left.copy_(from_left.transpose(1, 2) @ behind_left)
+        of_right.copy_(from_right.transpose(1, 2) @ before_right)
+        of_bias.copy_(slope.sum(1, keepdim=True, dtype=torch.float32))
+        d_left.baddbmm_(behind_left, left.transpose(1, 2))
+        d_right.baddbmm_(before_right, right.transpose(1, 2))
+
+    def _pass_down(self, depth: int, weights: Tensor) -> None:
+        """From a layer's gates to the gradient of the layers below."""
+        sums.pass_down[2 * self.n_networks, CHUNKS, self._n_blocks](
+            weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
+            IS_GRU=self.settings.cell == "GRU", TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
+            num_stages=self.tuning.pass_stages, **self._sum_sizes,
+        )  # fmt: skip
+
+    @property
+    def _chunk(self) -> int:
+        return -(-self.n_markers // CHUNKS)
+
+    @property
+    def _n_blocks(self) -> int:
+        return -(-self.settings.n_units // self._block)
+
+    @property
+    def _sum_sizes(self) -> dict[str, Any]:
+        return {"U": self.settings.n_units, "BLOCK": self._block} | self._kernel_types
+
+    def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
+        """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
+        sums.table_gradients[2 * self.n_networks, self.n_markers](
+            self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
+            IS_GRU=self.settings.cell == "GRU", U=self.settings.n_units, W=self._width, TILE=self.tuning.table_tile,
+            num_warps=self.tuning.table_warps, **self._kernel_types,
+        )  # fmt: skip
+        gates = self.layout.n_gates * self.settings.n_units
+        by_network = self._d_table.reshape(self.n_networks, 2, 2 * self.n_markers, gates)
+        return self._d_table, by_network.transpose(2, 3) @ self._feature_pair()

@@ -1,0 +1,96 @@
+"""A network's parameters as a row.
+
+A row is laid out as the reference's tensors one after another: for the left and the right stack, layer by layer,
+input weight, recurrent weight and both biases; then, where there is one, the layer that joins both sides of a gap; then
+left head, right head and bias, and the head of that layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Where a network's tensors lie in its row.
+
+    Attributes:
+        settings: the shape of every network.
+        n_sites: sites that a row has room for.
+    """
+
+    settings: NetworkSettings
+    n_sites: int
+
+    @property
+    def n_gates(self) -> int:
+        """3 for GRU, 4 for LSTM."""
+        return 3 if self.settings.cell == "GRU" else 4
+
+    def layer_sizes(self, depth: int) -> tuple[int, int, int, int]:
+        """Lengths of input weight, recurrent weight and the two biases of a layer."""
+        units = self.settings.n_units
+        gates = self.n_gates * units
+        return gates * (self.settings.feature_size if depth == 0 else units), gates * units, gates, gates
+
+    def layer_offset(self, depth: int) -> int:
+        """Where a layer of the left stack begins."""
+        return sum(sum(self.layer_sizes(below)) for below in range(depth))
+
+    @property
+    def stack_size(self) -> int:
+        """Length of one stack; the right one begins here."""
+        return self.layer_offset(self.settings.n_layers)
+
+    @property
+    def mixing_offset(self) -> int:
+        """Where the layer that joins both sides begins: left weight, right weight, bias."""
+        return 2 * self.stack_size
+
+    @property
+    def head_offset(self) -> int:
+        """Where the heads begin."""
+        return self.mixing_offset + (2 * self.settings.n_units + 1) * self.settings.n_mixed
+
+    @property
+    def size(self) -> int:
+        """Length of a row, a multiple of 16, so that every row begins where the GPU can read many values at once."""
+        return -(-(self.head_offset + self.n_sites * self._of_a_site) // 16) * 16
+
+    @property
+    def _of_a_site(self) -> int:
+        return 4 * self.settings.n_units + 2 * self.settings.n_mixed + 2
+
+    def row(self, network: ImputationNetwork) -> Tensor:
+        """A network's parameters as a row, float32 (size,); 0 beyond its sites."""
+        row = torch.zeros(self.size)
+        pieces = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in parameters_in_order(network)])
+        row[: len(pieces)] = pieces
+        return row
+
+    def write_back(self, row: Tensor, network: ImputationNetwork) -> None:
+        """Set a network's parameters from its row."""
+        start = 0
+        with torch.no_grad():
+            for parameter in parameters_in_order(network):
+                parameter.copy_(row[start : start + parameter.numel()].reshape(parameter.shape))
+                start += parameter.numel()
+
+
+def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
+    """A network's parameters as they follow each other in a row."""
+    for stack in (network.left, network.right):
+        for layer in stack.layers:
+            yield from (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)  # type: ignore[misc]
+    mixing = network.mixing
+    if mixing is not None:
+        yield from (mixing.left, mixing.right, mixing.bias)
+    yield from (network.left_head, network.right_head, network.bias)
+    if mixing is not None:
+        yield mixing.head

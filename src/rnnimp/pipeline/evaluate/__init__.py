@@ -1,0 +1,1 @@
+"""Stage `evaluate`: compare imputed genotypes with the truth."""

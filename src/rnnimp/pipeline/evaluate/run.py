@@ -1,0 +1,327 @@
+"""Evaluate: imputed genotypes against the truth, by minor allele frequency.
+
+Both files are read; sites and samples in common are found; sites that the array typed are left out; the rest is
+compared and scored in bins, and, where asked for, the imputation's own estimates are compared with what was found. With
+a prefix the bins go to `PREFIX.bins.tsv`, the sites to `PREFIX.sites.tsv.gz`, the estimates to four more tables.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.files import AtomicGroup
+from rnnimp.formats.gen import read_gen
+from rnnimp.formats.hapslegend import open_panel, read_legend
+from rnnimp.formats.tables import aligned_text, number_text, write_table
+from rnnimp.formats.vcf.reading import read_genotypes, read_sites
+from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate, write_calibration
+from rnnimp.scoring.accuracy import (
+    DEFAULT_BIN_EDGES,
+    Alignment,
+    BinScores,
+    SiteStatistics,
+    Truth,
+    align,
+    compare,
+    concordance,
+    imputation_quality,
+    minor_percent,
+    most_likely,
+    non_reference_discordance,
+    score_bins,
+)
+from rnnimp.sites.matching import match_sites
+from rnnimp.sites.panel import GenotypeTable, Sites
+from rnnimp.sites.ploidy import PloidyRecorder
+
+_log = logging.getLogger(__name__)
+
+_VCF = (".vcf", ".vcf.gz", ".bcf")
+_GEN = (".gen", ".gen.gz")
+_HAP = (".hap", ".hap.gz", ".haps", ".haps.gz")
+
+BIN_COLUMNS = ("maf_percent", "sites", "varying", "mean_r2", "aggregate_r2", "concordance", "nrd", "mean_iqs")
+SITE_COLUMNS = (
+    *("chromosome", "position", "id", "a0", "a1", "a1_freq", "maf", "typed", "swapped"),
+    *("genotypes", "r2", "concordance", "nrd", "iqs"),
+)
+
+
+@dataclass(frozen=True)
+class GenotypeSource:
+    """A file of genotypes: `.vcf[.gz]`, `.bcf`, `.gen[.gz]`, `.hap[.gz]` or `.haps[.gz]`.
+
+    Attributes:
+        path: the file; its ending tells the format.
+        legend: the legend of a `.hap`; found beside it by name if None.
+        sample: the sample file of a `.hap` or `.gen`; used if it lies beside it, if None.
+    """
+
+    path: str | Path
+    legend: str | Path | None = None
+    sample: str | Path | None = None
+
+    @property
+    def ending(self) -> str:
+        """The ending that tells the format.
+
+        Raises:
+            SettingsError: if it is none of those known.
+        """
+        for ending in (*_VCF, *_GEN, *_HAP):
+            if str(self.path).endswith(ending):
+                return ending
+        raise SettingsError(f"{self.path}: expected a name that ends in {', '.join((*_VCF, *_GEN, *_HAP))}")
+
+    def beside(self, *endings: str) -> Path | None:
+        """The first file that exists with the same name and one of these endings."""
+        stem = str(self.path)[: -len(self.ending)]
+        return next((Path(stem + ending) for ending in endings if Path(stem + ending).is_file()), None)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What to score.
+
+    Attributes:
+        bin_edges: minor allele frequencies in percent, rising; a bin holds its upper edge and not its lower one.
+        all_sites: score typed sites as well.
+        chromosome: which one, where a VCF has several.
+        calibration: compare the imputation's own estimates with the truth.
+    """
+
+    bin_edges: tuple[float, ...] = DEFAULT_BIN_EDGES
+    all_sites: bool = False
+    chromosome: str | None = None
+    calibration: bool = False
+
+    def __post_init__(self) -> None:
+        edges = self.bin_edges
+        is_rising = len(edges) > 1 and all(lower < upper for lower, upper in pairwise(edges))
+        if not (is_rising and edges[0] >= 0 and edges[-1] <= 50):
+            found = ",".join(f"{edge:g}" for edge in edges)
+            raise SettingsError(f"--bins needs two or more rising percentages from 0 to 50, found {found}")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The scored sites of a comparison.
+
+    Attributes:
+        sites: n_sites of them, with the truth's alleles; `a1_freq` is the frequency that puts a site into its bin.
+        statistics: theirs.
+        is_typed: bool (n_sites,).
+        is_swapped: bool (n_sites,), True where the imputed file has the alleles the other way round.
+        bins: the scores of each bin, and at last of all sites.
+        calibration: the imputation's own estimates against the truth; None if not asked for.
+    """
+
+    sites: Sites
+    statistics: SiteStatistics
+    is_typed: NDArray[np.bool_]
+    is_swapped: NDArray[np.bool_]
+    bins: tuple[BinScores, ...]
+    calibration: Calibration | None = None
+
+
+def evaluate(
+    imputed_source: GenotypeSource,
+    truth_source: GenotypeSource,
+    settings: EvaluateSettings,
+    frequencies: str | Path | None = None,
+    typed: str | Path | None = None,
+    output_prefix: str | Path | None = None,
+) -> Evaluation:
+    """Score imputed genotypes against the truth.
+
+    Args:
+        imputed_source: what is scored.
+        truth_source: what it is scored against; probabilities count as the most likely genotype.
+        settings: what to score.
+        frequencies: the panel's legend, with `a1_freq`; else those of the truth's legend, or of its genotypes.
+        typed: a legend, VCF or BCF of the sites that the array typed, such as the target's; of a legend with marker
+            flags only the markers.
+        output_prefix: where to write the tables; None writes none.
+
+    Raises:
+        DataError: for unreadable files, or no site or sample in common.
+        SettingsError: for files of unknown endings.
+    """
+    panel_sites = None if frequencies is None else _read_frequencies(frequencies)
+    typed_sites = None if typed is None else _read_typed(typed, settings.chromosome)
+    imputed = read_imputed(imputed_source, settings.chromosome)
+    truth = read_truth(truth_source, settings.chromosome)
+    shared = align(imputed, truth)
+    alt_freq = _frequencies(panel_sites, truth)[shared.truth_rows]
+    is_typed = _typed(imputed, truth, panel_sites, typed_sites, shared)
+    is_scored = ~is_typed | settings.all_sites
+    _report(imputed, truth, shared, is_typed, is_scored)
+    n_without = np.count_nonzero(is_scored & np.isnan(alt_freq))
+    if n_without:
+        _log.info("%d scored sites have no frequency, so they are in no bin", n_without)
+    if not is_scored.any():
+        raise DataError(
+            "every site in common is typed, so nothing is left to score; add --all-sites", imputed_source.path
+        )
+    chosen, alt_freq = shared[is_scored], alt_freq[is_scored]
+    statistics = compare(imputed, truth, chosen)
+    bins = tuple(score_bins(statistics, alt_freq, settings.bin_edges))
+    sites = replace(truth.sites[chosen.truth_rows], a1_freq=alt_freq)
+    calibration = None
+    if settings.calibration:
+        calibration = calibrate(imputed, truth, chosen, statistics, alt_freq, settings.bin_edges)
+    evaluation = Evaluation(sites, statistics, is_typed[is_scored], chosen.is_swapped, bins, calibration)
+    if output_prefix is not None:
+        _write_tables(evaluation, output_prefix)
+    return evaluation
+
+
+def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTable:
+    """Read genotypes with what is known of their uncertainty; that of haplotypes is none."""
+    if source.ending in _VCF:
+        return read_genotypes(source.path, chromosome)
+    if source.ending in _GEN:
+        return read_gen(source.path, source.sample or source.beside(".sample", ".samples"), chromosome)
+    truth = read_truth(source, chromosome)
+    dosages = np.where(truth.genotypes < 0, np.nan, truth.genotypes).astype(np.float32)
+    probabilities = np.where(np.isnan(dosages)[..., np.newaxis], np.nan, dosages[..., np.newaxis] == np.arange(3))
+    return GenotypeTable(truth.sites, probabilities.astype(np.float32), dosages, truth.sample_names)
+
+
+def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
+    """Read genotypes as the most likely numbers of copies."""
+    if source.ending not in _HAP:
+        table = read_imputed(source, chromosome)
+        return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
+    legend = source.legend or source.beside(".legend.gz", ".legend")
+    if legend is None:
+        raise DataError(
+            "expected its legend beside it, as .legend.gz or .legend, found none; name the legend", source.path
+        )
+    sample = source.sample or source.beside(".sample", ".samples")
+    stream = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
+    blocks = [(block.sites, _copies(block.alleles)) for block in stream.blocks]
+    if not blocks:
+        raise DataError("expected sites, found none", source.path)
+    names = None if sample is None else stream.sample_names
+    return Truth(Sites.concatenate([sites for sites, _ in blocks]), np.concatenate([rows for _, rows in blocks]), names)
+
+
+def _copies(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
+    first, second = alleles[:, ::2], alleles[:, 1::2]
+    return np.where((first < 0) | (second < 0), -1, first + second).astype(np.int8)
+
+
+def _read_frequencies(path: str | Path) -> Sites:
+    sites = read_legend(path)
+    if sites.a1_freq is None:
+        raise DataError("expected a column a1_freq, found none; give a legend that has it", path, 1)
+    return sites
+
+
+def _read_typed(path: str | Path, chromosome: str | None) -> Sites:
+    if str(path).endswith(_VCF):
+        return read_sites(path, chromosome)
+    sites = read_legend(path)
+    return sites if sites.is_marker is None else sites[sites.is_marker]
+
+
+def _frequencies(panel_sites: Sites | None, truth: Truth) -> NDArray[np.float64]:
+    """The frequency of a1 at each of the truth's sites; NaN where the panel does not have the site."""
+    if panel_sites is None:
+        return truth.frequencies() if truth.sites.a1_freq is None else truth.sites.a1_freq
+    assert panel_sites.a1_freq is not None
+    match = match_sites(panel_sites, truth.sites)
+    found = panel_sites.a1_freq[match.target_index]
+    return np.where(match.target_index < 0, np.nan, np.where(match.is_swapped, 1 - found, found))
+
+
+def _typed(
+    imputed: GenotypeTable, truth: Truth, panel_sites: Sites | None, typed_sites: Sites | None, shared: Alignment
+) -> NDArray[np.bool_]:
+    """Which shared sites were typed, by the first of these that says so: typed sites, imputation, truth, panel."""
+    if typed_sites is not None:
+        return match_sites(typed_sites, truth.sites).target_index[shared.truth_rows] >= 0
+    if imputed.is_typed is not None:
+        return imputed.is_typed[shared.imputed_rows]
+    if truth.sites.is_marker is not None:
+        return truth.sites.is_marker[shared.truth_rows]
+    if panel_sites is not None and panel_sites.is_marker is not None:
+        index = match_sites(panel_sites, truth.sites).target_index[shared.truth_rows]
+        return (index >= 0) & panel_sites.is_marker[index]
+    if imputed.sites.is_marker is not None:
+        return imputed.sites.is_marker[shared.imputed_rows]
+    _log.info("no file says which sites are typed, so all are scored; name the target's with --typed")
+    return np.zeros(len(shared), dtype=np.bool_)
+
+
+def _report(
+    imputed: GenotypeTable,
+    truth: Truth,
+    shared: Alignment,
+    is_typed: NDArray[np.bool_],
+    is_scored: NDArray[np.bool_],
+) -> None:
+    n_samples = len(shared.truth_samples)
+    _log.info(
+        "%d sites in both files (%d with alleles swapped), %d imputed only, %d in the truth only; "
+        "%d typed, %d scored; %d samples in both, %d imputed only, %d in the truth only",
+        len(shared),
+        np.count_nonzero(shared.is_swapped),
+        len(imputed.sites) - len(shared),
+        len(truth.sites) - len(shared),
+        np.count_nonzero(is_typed),
+        np.count_nonzero(is_scored),
+        n_samples,
+        imputed.dosages.shape[1] - n_samples,
+        truth.genotypes.shape[1] - n_samples,
+    )
+
+
+def bins_table(bins: Sequence[BinScores]) -> str:
+    """The bins as aligned text; the last row is that of all sites."""
+    return aligned_text([BIN_COLUMNS, *_bin_rows(bins, n_decimals=4)])
+
+
+def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str, ...]]:
+    for number, scores in enumerate(bins, start=1):
+        label = "all" if number == len(bins) else f"{scores.lower:g}-{scores.upper:g}"
+        values = (scores.mean_r2, scores.aggregate_r2, scores.concordance, scores.discordance, scores.mean_iqs)
+        yield label, str(scores.n_sites), str(scores.n_varying), *(number_text(value, n_decimals) for value in values)
+
+
+def _write_tables(evaluation: Evaluation, prefix: str | Path) -> None:
+    with AtomicGroup() as group:
+        write_table(group.open(f"{prefix}.bins.tsv"), BIN_COLUMNS, _bin_rows(evaluation.bins, n_decimals=6))
+        write_table(group.open(f"{prefix}.sites.tsv.gz"), SITE_COLUMNS, _site_rows(evaluation))
+        if evaluation.calibration is not None:
+            write_calibration(evaluation.calibration, prefix, group)
+
+
+def _site_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    sites, statistics = evaluation.sites, evaluation.statistics
+    assert sites.a1_freq is not None
+    numbers = (sites.a1_freq, minor_percent(sites.a1_freq) / 100)
+    scores = (
+        statistics.r2(),
+        concordance(statistics.guesses),
+        non_reference_discordance(statistics.guesses),
+        imputation_quality(statistics.weights),
+    )
+    for row in range(len(sites)):
+        yield (
+            sites.chromosome or "NA",
+            *(str(column[row]) for column in (sites.positions, sites.ids, sites.a0, sites.a1)),
+            *(number_text(column[row]) for column in numbers),
+            *("1" if column[row] else "0" for column in (evaluation.is_typed, evaluation.is_swapped)),
+            str(statistics.n_pairs[row]),
+            *(number_text(column[row]) for column in scores),
+        )

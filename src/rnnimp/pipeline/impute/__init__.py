@@ -1,0 +1,1 @@
+"""Stage `impute`: read a target, check it against the model, impute, write."""

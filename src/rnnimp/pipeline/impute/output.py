@@ -1,0 +1,147 @@
+"""Where imputed blocks go: which format, which files, which sites and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rnnimp.errors import SettingsError
+from rnnimp.formats import bgen
+from rnnimp.formats.gen import GenWriter
+from rnnimp.formats.pgen import writing as pgen
+from rnnimp.formats.vcf.bcf_writing import BcfWriter
+from rnnimp.formats.vcf.header import VcfContent, parse_fields
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.scoring.quality import minimac_r2
+from rnnimp.sites.panel import ImputedBlock
+
+OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
+DEFAULT_FORMAT = "gen"
+DEFAULT_FIELDS = ("GT", "DS", "GP")
+_LIBRARIES = {"bgen": bgen.library, "pgen": pgen.library}
+_VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
+
+
+class Writer(Protocol):
+    """Takes blocks one after the other."""
+
+    def write(self, block: ImputedBlock) -> None:
+        """Append sites."""
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What to write, and where to.
+
+    Attributes:
+        prefix: of the files; an ending that names a format chooses it and is not doubled.
+        format: one of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
+        fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
+        min_r2: imputed sites with a lower Minimac R2, or none, are left out.
+        sites_only: whether VCF and BCF have no samples.
+    """
+
+    prefix: str
+    format: str | None = None
+    fields: tuple[str, ...] | None = None
+    min_r2: float = 0.0
+    sites_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in OUTPUT_FORMATS:
+            formats = " or ".join(OUTPUT_FORMATS)
+            raise SettingsError(f"--output-format must be {formats}, found {self.format}")
+        if not self.bare_prefix or self.bare_prefix.endswith("/"):
+            raise SettingsError(f"--output-prefix must end in a name for the files, found '{self.prefix}'")
+        if not 0 <= self.min_r2 <= 1:
+            raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
+        if self.sites_only and not self.is_vcf:
+            raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
+        if self.fields is not None:
+            parse_fields(",".join(self.fields))
+            self._require_use_of_fields()
+
+    def _require_use_of_fields(self) -> None:
+        if not self.is_vcf:
+            raise SettingsError(f"--format-fields goes with VCF and BCF; {self.chosen_format} has no such fields")
+        if self.sites_only:
+            raise SettingsError("--format-fields does not go with --sites-only, which leaves out the samples")
+
+    @property
+    def chosen_format(self) -> str:
+        """The format to write."""
+        if self.format is not None:
+            return self.format
+        endings = [name for name in OUTPUT_FORMATS if self.prefix.endswith(f".{name}")]
+        return max(endings, key=len, default=DEFAULT_FORMAT)
+
+    @property
+    def bare_prefix(self) -> str:
+        """The prefix without the format's ending."""
+        return self.prefix.removesuffix(f".{self.chosen_format}")
+
+    @property
+    def path(self) -> Path:
+        """The file with the genotypes."""
+        return Path(f"{self.bare_prefix}.{self.chosen_format}")
+
+    @property
+    def is_vcf(self) -> bool:
+        """Whether it is VCF or BCF."""
+        return self.chosen_format in _VCF_WRITERS
+
+    @property
+    def needs_chromosome(self) -> bool:
+        """Whether the format has the chromosome's name in it; GEN has not."""
+        return self.chosen_format != "gen"
+
+
+def require_library(settings: OutputSettings) -> None:
+    """Import what the chosen format needs to be written, so that nobody waits for a file that cannot be.
+
+    Raises:
+        RnnimpError: if it is not installed, naming the extra.
+    """
+    if settings.chosen_format in _LIBRARIES:
+        _LIBRARIES[settings.chosen_format]()
+
+
+def open_writer(
+    settings: OutputSettings,
+    sample_names: Sequence[str],
+    chromosome: str | None,
+    contig_length: int | None = None,
+    records: tuple[tuple[str, str], ...] = (),
+) -> AbstractContextManager[Writer]:
+    """The writer of the chosen format.
+
+    Args:
+        settings: what to write, and where to.
+        sample_names: n_haplotypes / 2 of them.
+        chromosome: its name; None only for GEN.
+        contig_length: of the chromosome in base pairs; None where not known.
+        records: further lines of a VCF's header.
+    """
+    if not settings.needs_chromosome:
+        return GenWriter(settings.bare_prefix, sample_names)
+    assert chromosome is not None
+    if settings.chosen_format == "bgen":
+        return bgen.BgenWriter(settings.path, sample_names, chromosome)
+    if settings.chosen_format == "pgen":
+        return pgen.PgenWriter(settings.bare_prefix, sample_names, chromosome)
+    fields = () if settings.sites_only else settings.fields or DEFAULT_FIELDS
+    content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
+    writer = _VCF_WRITERS[settings.chosen_format]
+    return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz")
+
+
+def accurate_sites(blocks: Iterator[ImputedBlock], min_r2: float) -> Iterator[ImputedBlock]:
+    """The typed sites, and the imputed ones with this R2 or a higher one."""
+    for block in blocks:
+        if min_r2 > 0:
+            yield block[block.is_typed | (minimac_r2(block.known_probabilities()) >= min_r2)]
+        else:
+            yield block

@@ -1,0 +1,176 @@
+"""Reading the target of an imputation, in any of its formats, whole: it has the array's few sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats import bgen, hapslegend, shapeit
+from rnnimp.formats.biallelic import REPEATED
+from rnnimp.formats.files import read_lines
+from rnnimp.formats.pgen import reading as pgen_input
+from rnnimp.formats.pgen import writing as pgen
+from rnnimp.formats.vcf import reading as vcf
+from rnnimp.sites.panel import MISSING, ImputedBlock, Panel, PanelStream
+from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
+
+_BLOCK_SITES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetFiles:
+    """Where a target lies: exactly one of `hap`, `haps`, `vcf`, `bgen` and `pgen`.
+
+    Attributes:
+        hap: haplotypes, with `legend`.
+        legend: their sites.
+        haps: SHAPEIT's haplotypes with their sites.
+        vcf: VCF or BCF; `-` for the standard input.
+        bgen: phased BGEN.
+        pgen: phased PGEN, or its prefix.
+        sample: names of the samples of `hap`, `haps` or `bgen`.
+        chromosome: its name; None to take it from the file, or the model's where the file has several.
+        keep_first_duplicate: whether sites that repeat are left out, not refused; not of `hap` and `haps`.
+    """
+
+    hap: str | None = None
+    legend: str | None = None
+    haps: str | None = None
+    vcf: str | None = None
+    bgen: str | None = None
+    pgen: str | None = None
+    sample: str | None = None
+    chromosome: str | None = None
+    keep_first_duplicate: bool = False
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("hap", "haps", "vcf", "bgen", "pgen") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise SettingsError(
+                "expected one target, either --hap with --legend or --vcf, --haps, --bgen or --pgen; give one of them"
+            )
+        if (self.hap is None) != (self.legend is None):
+            raise SettingsError("expected --hap and --legend together; the other formats need neither")
+        if self.sample is not None and given[0] in ("vcf", "pgen"):
+            raise SettingsError(
+                f"--sample goes with --hap, --haps or --bgen; a {given[0].upper()} names its samples itself"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A target and what its file says besides.
+
+    Attributes:
+        panel: phased haplotypes in order of position.
+        name: of the file, for messages.
+        contig_length: of the chromosome in base pairs, where the file says so.
+        n_repeated: sites of the file that were left out as repeated.
+        ploidy: who is haploid where, their alleles standing in both columns; None if nobody is.
+    """
+
+    panel: Panel
+    name: str
+    contig_length: int | None = None
+    n_repeated: int = 0
+    ploidy: Ploidy | None = None
+
+
+def require_kind(files: TargetFiles) -> None:
+    """Look whether a BGEN or PGEN is one, and can be read here: before the model is opened.
+
+    Raises:
+        DataError: if the file is missing or of another kind.
+        RnnimpError: if the library is not installed, naming the extra.
+    """
+    if files.bgen is not None:
+        bgen.library()
+        bgen.require_bgen(files.bgen)
+    if files.pgen is not None:
+        pgen.library()
+        pgen_input.require_pgen(files.pgen)
+
+
+def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
+    """Read a target.
+
+    Args:
+        files: where it lies.
+        model_chromosome: of the model, where it is known; files of several chromosomes are read there.
+
+    Raises:
+        DataError: naming what is malformed, and where.
+    """
+    # a file may hold other chromosomes, which the model has nothing to say about
+    chromosome = files.chromosome or model_chromosome
+    recorder = PloidyRecorder()
+    if files.hap is not None and files.legend is not None:
+        panel = hapslegend.open_panel(
+            files.hap, files.legend, files.sample, files.chromosome, recorder, model_chromosome
+        ).read()
+        return Target(panel, files.legend, ploidy=recorder.ploidy())
+    if files.haps is not None:
+        panel = shapeit.read_haps(files.haps, files.sample, files.chromosome, recorder, model_chromosome)
+        return Target(panel, files.haps, ploidy=recorder.ploidy())
+    if files.vcf is not None:
+        name = files.vcf
+        stream = vcf.open_panel(
+            name, None, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+        )
+    elif files.bgen is not None:
+        name = files.bgen
+        stream = bgen.open_panel(
+            name, files.sample, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+        )
+    else:
+        assert files.pgen is not None
+        name = files.pgen
+        stream = pgen_input.open_panel(
+            name, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+        )
+    panel = stream.read()
+    return Target(panel, name, stream.contig_length, stream.left_out[REPEATED], recorder.ploidy())
+
+
+def with_ploidy(block: ImputedBlock, ploidy: Ploidy | None) -> ImputedBlock:
+    """The block with who is haploid at its sites; imputed ones are as the typed site before them."""
+    if ploidy is None:
+        return block
+    is_haploid = ploidy.at(block.sites.positions)
+    return replace(block, is_haploid=is_haploid) if is_haploid.any() else block
+
+
+def chosen_samples(target: Target, path: str | None) -> Target:
+    """The samples that a file names, in the target's order; all without one.
+
+    Raises:
+        DataError: if the target has not all of them, or the file names none.
+    """
+    if path is None:
+        return target
+    names = [name.strip() for name in read_lines(path) if name.strip()]
+    unknown = set(names) - set(target.panel.sample_names)
+    if unknown or not names:
+        found = f"no {sorted(unknown)[0]}" if unknown else "no name"
+        raise DataError(f"expected samples of the target, a name a line, found {found}; check --samples", path)
+    chosen = set(names)
+    rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
+    ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)
+    return replace(target, panel=target.panel.take_samples(rows), ploidy=ploidy)
+
+
+def with_missing(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+    """The panel with all alleles of some sites, int64 (n_rows,), missing."""
+    if not rows.size:
+        return panel
+    is_hidden = np.zeros((len(panel.sites), 1), dtype=bool)
+    is_hidden[rows] = True
+    # block by block, as it was read: the target may be too large for memory
+    parts = (slice(start, start + _BLOCK_SITES) for start in range(0, len(is_hidden), _BLOCK_SITES))
+    blocks = (
+        replace(panel[part], alleles=np.where(is_hidden[part], np.int8(MISSING), panel.alleles[part])) for part in parts
+    )
+    return PanelStream(panel.sample_names, blocks).read()

@@ -1,0 +1,1 @@
+"""Stage `merge`: join imputed parts of a cohort or a chromosome."""

@@ -1,0 +1,174 @@
+"""A file that is merged: its header, the sums beside it, and its lines, whether VCF or BCF.
+
+BCF records become the very lines that a VCF would have had: numbers were rounded before they were written, and are
+shown with as many digits.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO
+
+from rnnimp.errors import DataError
+from rnnimp.formats.files import open_input
+from rnnimp.formats.sums import read_sums
+from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MERGE_COMMAND, MODEL_CHECKSUM
+from rnnimp.formats.vcf.records import RecordReader
+from rnnimp.scoring.site_sums import SiteSums
+from rnnimp.sites.panel import Sites
+
+INPUT_ENDINGS = (".vcf.gz", ".vcf", ".bcf")
+INFO_COLUMN, FORMAT_COLUMN = 7, 8
+_CONTIG, _FIELD, _MODEL = b"##contig=<ID=", b"##FORMAT=<ID=", f"##{MODEL_CHECKSUM}=".encode()
+_COMMANDS = tuple(f"##{key}=".encode() for key in (IMPUTE_COMMAND, MERGE_COMMAND))
+_BCF_MAGIC = b"BCF\2"
+_LENGTH = struct.Struct("<I")
+_BCF_START = len(_BCF_MAGIC) + 1 + _LENGTH.size  # the minor version, and the length of the header
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A file that is merged.
+
+    Attributes:
+        path: of the VCF or BCF.
+        header: its lines without the last one.
+        samples: names in order.
+        sites: from the sums beside it.
+        sums: the same.
+        is_bcf: whether it is a BCF.
+    """
+
+    path: str
+    header: list[bytes]
+    samples: tuple[str, ...]
+    sites: Sites
+    sums: SiteSums
+    is_bcf: bool
+
+    @property
+    def chromosome(self) -> str:
+        """The name of the only contig in the header."""
+        line = next(line for line in self.header if line.startswith(_CONTIG))
+        return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode()
+
+    @property
+    def fields(self) -> str:
+        """The names of the FORMAT fields, between commas."""
+        lines = [line.removeprefix(_FIELD) for line in self.header if line.startswith(_FIELD)]
+        return b",".join(line.split(b",")[0] for line in lines).decode()
+
+    @property
+    def model(self) -> str | None:
+        """The checksum of the model's manifest; None where the model had none."""
+        lines = [line.removeprefix(_MODEL).strip().decode() for line in self.header if line.startswith(_MODEL)]
+        return lines[0] if lines else None
+
+    @property
+    def commands(self) -> list[bytes]:
+        """The lines with the commands that it was made by."""
+        return [line for line in self.header if line.startswith(_COMMANDS)]
+
+
+def bare(path: str) -> str:
+    """A path without the ending that tells the format."""
+    return next((path.removesuffix(ending) for ending in INPUT_ENDINGS if path.endswith(ending)), path)
+
+
+def open_part(path: str) -> Part:
+    """Read what comes before the sites, and the sums.
+
+    Raises:
+        DataError: if the file or its sums are missing, damaged or not of `impute`.
+    """
+    with open_input(path) as file:
+        start = file.read(len(_BCF_MAGIC))
+    is_bcf = start == _BCF_MAGIC
+    header = _bcf_header(path) if is_bcf else _vcf_header(path)
+    last = header.pop() if header else b""
+    if not last.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
+        raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
+    samples = tuple(name.decode() for name in last.rstrip(b"\n").split(b"\t")[FORMAT_COLUMN + 1 :])
+    sites, sums = read_sums(f"{bare(path)}.sums.tsv.gz")
+    return Part(path, header, samples, sites, sums, is_bcf)
+
+
+def _vcf_header(path: str) -> list[bytes]:
+    """All lines up to the one that names the columns, or what stands in its place."""
+    header: list[bytes] = []
+    with open_input(path) as file:
+        for line in file:
+            header.append(line)
+            if not line.startswith(b"##"):
+                break
+    return header
+
+
+def _bcf_header(path: str) -> list[bytes]:
+    with open_input(path) as file:
+        start = file.read(_BCF_START)
+        text = file.read(*_LENGTH.unpack(start[-_LENGTH.size :])) if len(start) == _BCF_START else b""
+    return text.rstrip(b"\0").splitlines(keepends=True)
+
+
+def lines_of(part: Part, stack: ExitStack) -> Iterator[bytes]:
+    """The lines of the sites, which must be those of the sums.
+
+    Args:
+        part: the file.
+        stack: closes it.
+
+    Raises:
+        DataError: if they are not, or the file is damaged.
+    """
+    lines = _bcf_lines(part) if part.is_bcf else _vcf_lines(part, stack)
+    count = 0
+    for count, line in enumerate(lines, start=1):
+        if count > len(part.sites) or not _is_of(line, part, count - 1):
+            raise _other_sites(part, count)
+        yield line
+    if count < len(part.sites):
+        raise _other_sites(part, count + 1)
+
+
+def _vcf_lines(part: Part, stack: ExitStack) -> Iterator[bytes]:
+    file: IO[bytes] = stack.enter_context(open_input(part.path))
+    for _ in range(len(part.header) + 1):
+        file.readline()
+    return file
+
+
+def _bcf_lines(part: Part) -> Iterator[bytes]:
+    if len(part.sites) or _has_records(part):  # a file without any is refused by the reader
+        for record in RecordReader(part.path, threads=1).records():
+            yield str(record).encode()
+
+
+def _has_records(part: Part) -> bool:
+    with open_input(part.path) as file:
+        start = file.read(_BCF_START)
+        file.read(*_LENGTH.unpack(start[-_LENGTH.size :]))
+        return bool(file.read(1))
+
+
+def _is_of(line: bytes, part: Part, row: int) -> bool:
+    """Whether a line has the position and the counted alleles of a row of the sums."""
+    columns = line.split(b"\t", FORMAT_COLUMN)
+    total = b"AN=%d" % part.sums.n_alleles[row]
+    if columns[4] != b".":
+        total = b"AC=%d;%s" % (part.sums.n_carried[row], total)
+    is_counted = (columns[INFO_COLUMN].rstrip(b"\n") + b";").startswith(total + b";")
+    return is_counted and columns[1] == b"%d" % part.sites.positions[row]
+
+
+def _other_sites(part: Part, count: int) -> DataError:
+    line = None if part.is_bcf else len(part.header) + 1 + count
+    place = f" in record {count}" if part.is_bcf else ""
+    return DataError(
+        f"expected the sites and allele counts of the file of sums beside it, found others{place}; impute again",
+        part.path,
+        line,
+    )

@@ -1,0 +1,181 @@
+"""What training leaves on disk, and what of it counts as finished.
+
+For a prefix `results/train/chr22`, a region's models go to `results/train/models/chr22_<i>.onnx`, `.ort` and
+`.legend.gz`, and what training needs to go on to `results/train/chr22_regions/<i>/`. There, `settings.json` says what
+the region was begun with, and `summary.json` that it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnimp.errors import DataError
+from rnnimp.formats.bundle import sha256_of
+from rnnimp.formats.files import atomic_output
+
+if TYPE_CHECKING:
+    from rnnimp.training.recipe import TrainingSettings
+
+
+class RegionFiles:
+    """Where one region's files lie."""
+
+    def __init__(self, output_prefix: str | Path, number: int) -> None:
+        prefix = Path(output_prefix)
+        self.number = number
+        self.folder = Path(f"{prefix}_regions") / str(number)
+        self.model = model_prefix(prefix).parent / f"{prefix.name}_{number}"
+        self.summary = self.folder / "summary.json"
+        self.settings = self.folder / "settings.json"
+        self.lock = self.folder / "lock"
+        self.progress = self.folder / "progress.json"
+        self.failure = self.folder / "failure.json"
+        self.error_log = self.folder / "error.log"
+
+    def ending(self, name: str) -> Path:
+        """A model file of the region, as `onnx`."""
+        return Path(f"{self.model}.{name}")
+
+    def clear(self) -> None:
+        """Delete all that was trained, the models first; a lock stays."""
+        for ending in ("onnx", "ort", "legend.gz"):
+            self.ending(ending).unlink(missing_ok=True)
+        if self.folder.exists():
+            for path in sorted(self.folder.iterdir()):
+                if path != self.lock:
+                    path.unlink()
+
+    def forget_failure(self) -> None:
+        """Delete what an earlier attempt left to say why it failed."""
+        for path in (self.failure, self.error_log):
+            path.unlink(missing_ok=True)
+
+
+def model_prefix(output_prefix: str | Path) -> Path:
+    """The prefix under which the models are found by `rnnimp impute --model-prefix`."""
+    prefix = Path(output_prefix)
+    return prefix.parent / "models" / prefix.name
+
+
+def fingerprint(prefix: str, settings: TrainingSettings, genetic_map: str | None) -> dict[str, Any]:
+    """What decides a region's weights: going on under another one would mix two trainings.
+
+    Args:
+        prefix: of the region's training files.
+        settings: the recipe.
+        genetic_map: its file, if there is one.
+    """
+    data = {ending: sha256_of(Path(f"{prefix}.{ending}")) for ending in ("hap.gz", "legend.gz")}
+    if genetic_map is not None:
+        data["genetic map"] = sha256_of(Path(genetic_map))
+    return {"settings": settings.as_dict(), "data": data}
+
+
+def is_finished(files: RegionFiles, expected: dict[str, Any]) -> bool:
+    """Whether a region is finished with what is expected of it.
+
+    Raises:
+        DataError: if it was begun with other settings or data.
+    """
+    check_settings(files, expected["settings"], expected["data"])
+    if not files.summary.exists():
+        return False
+    summary = read_json(files.summary)
+    return all(
+        path.exists() and sha256_of(path) == checksum
+        for path, checksum in ((files.model.parent / name, value) for name, value in summary["files"].items())
+    )
+
+
+def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str, str] | None = None) -> None:
+    """Refuse a region that was begun with other settings or, where given, other data.
+
+    Raises:
+        DataError: saying what differs.
+    """
+    if not files.settings.exists():
+        return
+    before = read_json(files.settings)
+    differing = [
+        f"{name} was {before['settings'].get(name)}, is {value}"
+        for name, value in settings.items()
+        if before["settings"].get(name) != value
+    ]
+    if data is not None and before["data"] != data:
+        differing.append("its training files or genetic map have changed")
+    if differing:
+        raise DataError(
+            f"was begun with other settings or data ({'; '.join(differing)}); use the same, another "
+            "--output-prefix, or --no-resume to train it anew",
+            files.folder,
+        )
+
+
+def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None, is_new: bool) -> None:
+    """Note how many regions there are, and the chromosome's name where it is given.
+
+    Args:
+        output_prefix: of the training.
+        n_regions: regions of the data list.
+        chromosome: its name; None leaves what an earlier run noted.
+        is_new: replace what is there, whatever it says.
+
+    Raises:
+        DataError: if the training was begun with a list of another length.
+    """
+    path = plan_path(output_prefix)
+    before = read_json(path) if path.exists() and not is_new else {"n_regions": n_regions, "chromosome": None}
+    if before["n_regions"] != n_regions:
+        raise DataError(
+            f"was begun with a data list of {before['n_regions']} regions, this one has {n_regions}; use the same, "
+            "another --output-prefix, or --no-resume to train anew",
+            path,
+        )
+    plan = {"n_regions": n_regions, "chromosome": chromosome or before["chromosome"]}
+    if not path.exists() or read_json(path) != plan:
+        write_json(path, plan)
+
+
+def read_plan(output_prefix: str | Path) -> tuple[int, str | None]:
+    """How many regions a training has, and the chromosome's name where it was given.
+
+    Raises:
+        DataError: if no training was begun under the prefix.
+    """
+    path = plan_path(output_prefix)
+    if not path.exists():
+        raise DataError(
+            "expected a training's plan here, found none; give the --output-prefix of 'rnnimp train', "
+            "as results/train/chr22",
+            path,
+        )
+    plan = read_json(path)
+    return plan["n_regions"], plan["chromosome"]
+
+
+def plan_path(output_prefix: str | Path) -> Path:
+    """`PREFIX_regions/plan.json`."""
+    return Path(f"{output_prefix}_regions") / "plan.json"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise DataError(f"cannot be read ({error}); delete it to train the region again", path) from error
+    if not isinstance(content, dict):
+        raise DataError("expected a table of values; delete it to train the region again", path)
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a small table of values, sorted."""
+    with atomic_output(path) as file:
+        file.write((json.dumps(content, indent=2, sort_keys=True) + "\n").encode())

@@ -1,0 +1,447 @@
+"""How near imputed genotypes are to the truth.
+
+In this order: `align` finds the sites and samples in common; `compare` sums up each site's genotype pairs; the sums,
+`SiteStatistics`, give every score of a site, and added up every score of a bin of sites.
+
+Everything is counted in the truth's alleles: an imputed site whose alleles stand the other way round is turned. A pair
+in which either genotype is missing is left out. All sums are float64. Haploid samples stand as if homozygous, with 0 or
+2 copies, so that where some samples are haploid and others not, as on chrX, no score counts the difference in the
+number of alleles as something explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.sites.interval import require_one_chromosome
+from rnnimp.sites.matching import match_sites
+from rnnimp.sites.panel import GenotypeTable, Sites, chromosome_in_ids, default_sample_names
+
+DEFAULT_BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""Minor allele frequencies in percent. A bin holds its upper edge and not its lower one: (lower, upper]."""
+
+_BLOCK_GENOTYPES = 1 << 20
+_INDICATORS = np.eye(4, 3)  # a row for 0, 1 and 2 copies, and at last, which is -1, for missing
+_PERCENT_DECIMALS = 10  # 1 - 0.995 must fall where 0.005 does
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Known genotypes.
+
+    Attributes:
+        sites: n_sites of them.
+        genotypes: int8 (n_sites, n_samples), copies of a1: 0, 1 or 2, and -1 for missing. Haploid samples stand as if
+            homozygous.
+        sample_names: n_samples names; None where the source holds none.
+    """
+
+    sites: Sites
+    genotypes: NDArray[np.int8]
+    sample_names: tuple[str, ...] | None = None
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency of a1 at each site, float64 (n_sites,); NaN where every genotype is missing."""
+        known = self.genotypes >= 0
+        carried = np.where(known, self.genotypes, 0).sum(axis=1)
+        return _ratio(carried, 2 * np.count_nonzero(known, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Which site and sample of an imputation is which of the truth.
+
+    Attributes:
+        imputed_rows: int64 (n_shared_sites,), indices of sites.
+        truth_rows: int64 (n_shared_sites,), rising indices of the same sites.
+        is_swapped: bool (n_shared_sites,), True where the imputation's a0 is the truth's a1.
+        imputed_samples: int64 (n_shared_samples,), indices of samples.
+        truth_samples: int64 (n_shared_samples,), indices of the same samples.
+    """
+
+    imputed_rows: NDArray[np.int64]
+    truth_rows: NDArray[np.int64]
+    is_swapped: NDArray[np.bool_]
+    imputed_samples: NDArray[np.int64]
+    truth_samples: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.truth_rows)
+
+    def __getitem__(self, selection: slice | NDArray[np.bool_]) -> Alignment:
+        """The same samples at the selected shared sites."""
+        return replace(
+            self,
+            imputed_rows=self.imputed_rows[selection],
+            truth_rows=self.truth_rows[selection],
+            is_swapped=self.is_swapped[selection],
+        )
+
+
+def align(imputed: GenotypeTable, truth: Truth) -> Alignment:
+    """Find the sites, by position and alleles, and the samples that an imputation and the truth share.
+
+    Samples are matched by name where both have names of their own; those in only one of the two are left out.
+    Otherwise they are matched by order, which needs equal numbers.
+
+    Raises:
+        DataError: if there is no site or no sample in common, or the chromosomes differ.
+    """
+    require_one_chromosome(
+        [
+            ("imputed", imputed.sites.chromosome),
+            ("in the imputed ids", chromosome_in_ids(imputed.sites)),
+            ("in the truth", truth.sites.chromosome),
+            ("in the truth's ids", chromosome_in_ids(truth.sites)),
+        ]
+    )
+    samples = _match_samples(imputed, truth)
+    match = match_sites(imputed.sites, truth.sites)
+    truth_rows = np.flatnonzero(match.target_index >= 0)
+    if not truth_rows.size:
+        raise DataError(
+            f"expected sites in common, found none among {len(imputed.sites)} imputed and {len(truth.sites)} true "
+            "ones; check that both are of one chromosome and genome build"
+        )
+    return Alignment(match.target_index[truth_rows], truth_rows, match.is_swapped[truth_rows], *samples)
+
+
+def _match_samples(imputed: GenotypeTable, truth: Truth) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    n_imputed, n_truth = imputed.dosages.shape[1], truth.genotypes.shape[1]
+    names, true_names = _own_names(imputed.sample_names), _own_names(truth.sample_names)
+    if names is None or true_names is None:
+        if n_imputed != n_truth:
+            raise DataError(
+                f"expected the same samples, found {n_imputed} imputed and {n_truth} true ones, not all with names "
+                "by which they could be matched; give the .sample file"
+            )
+        return np.arange(n_imputed), np.arange(n_imputed)
+    columns = {name: index for index, name in enumerate(true_names)}
+    shared = [(index, columns[name]) for index, name in enumerate(names) if name in columns]
+    if not shared:
+        raise DataError(
+            f"expected the same samples, found none in common: {names[0]}... imputed, {true_names[0]}... in the truth"
+        )
+    imputed_samples, truth_samples = np.array(shared, dtype=np.int64).T
+    return imputed_samples, truth_samples
+
+
+def _own_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The names, unless they are the ones we give where there are none."""
+    return None if not names or names == default_sample_names(len(names)) else names
+
+
+@dataclass(frozen=True, eq=False)
+class SiteStatistics:
+    """What every score follows from, site by site.
+
+    Attributes:
+        n_pairs: int64 (n_sites,), genotypes compared.
+        truth_mean: float64 (n_sites,), mean true copies of a1; NaN without pairs, as the next.
+        dosage_mean: float64 (n_sites,), mean imputed dosage.
+        truth_spread: float64 (n_sites,), sum of the squared deviations of the true copies from their mean.
+        dosage_spread: float64 (n_sites,), the same of the dosages; exactly 0 where all are equal.
+        joint_spread: float64 (n_sites,), sum of the products of both deviations.
+        guesses: float64 (n_sites, 3, 3), number of pairs by true and by most likely imputed copies.
+        weights: float64 (n_sites, 3, 3), the same with each imputed genotype spread over its probabilities; pairs
+            without probabilities count nothing.
+    """
+
+    n_pairs: NDArray[np.int64]
+    truth_mean: NDArray[np.float64]
+    dosage_mean: NDArray[np.float64]
+    truth_spread: NDArray[np.float64]
+    dosage_spread: NDArray[np.float64]
+    joint_spread: NDArray[np.float64]
+    guesses: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.n_pairs)
+
+    def __getitem__(self, selection: slice | NDArray[np.bool_]) -> SiteStatistics:
+        """The selected sites."""
+        return SiteStatistics(*(getattr(self, field.name)[selection] for field in fields(self)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[SiteStatistics]) -> SiteStatistics:
+        """Join consecutive stretches of sites."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def varies(self) -> NDArray[np.bool_]:
+        """Whether the true genotypes differ between samples, bool (n_sites,)."""
+        return self.truth_spread > 0
+
+    def r2(self) -> NDArray[np.float64]:
+        """Squared Pearson correlation of true copies and dosages.
+
+        Returns:
+            float64 (n_sites,); NaN where the truth does not vary; 0 where it does and the dosage does not, since a
+            constant explains nothing.
+        """
+        return squared_correlation(self.truth_spread, self.dosage_spread, self.joint_spread)
+
+
+def compare(imputed: GenotypeTable, truth: Truth, alignment: Alignment) -> SiteStatistics:
+    """Compare the genotypes that an alignment pairs, in blocks of sites, so that memory stays small."""
+    return SiteStatistics.concatenate([compare_genotypes(*block) for block in paired_blocks(imputed, truth, alignment)])
+
+
+def paired_blocks(
+    imputed: GenotypeTable, truth: Truth, alignment: Alignment
+) -> Iterator[tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]]:
+    """The genotypes that an alignment pairs, in the truth's alleles, in blocks of sites; one block at least.
+
+    Yields:
+        True genotypes, imputed dosages and probabilities, as `compare_genotypes` takes them.
+    """
+    n_rows = max(1, _BLOCK_GENOTYPES // max(1, len(alignment.truth_samples)))
+    for start in range(0, max(1, len(alignment)), n_rows):
+        block = alignment[start : start + n_rows]
+        cells = np.ix_(block.imputed_rows, block.imputed_samples)
+        dosages, probabilities = imputed.dosages[cells], imputed.probabilities[cells]
+        dosages[block.is_swapped] = 2 - dosages[block.is_swapped]
+        probabilities[block.is_swapped] = probabilities[block.is_swapped, :, ::-1]
+        yield truth.genotypes[np.ix_(block.truth_rows, block.truth_samples)], dosages, probabilities
+
+
+def compare_genotypes(
+    genotypes: NDArray[np.int8], dosages: NDArray[np.floating], probabilities: NDArray[np.floating]
+) -> SiteStatistics:
+    """Sum up the pairs of each site.
+
+    Args:
+        genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+        dosages: (n_sites, n_samples), imputed; NaN for missing.
+        probabilities: (n_sites, n_samples, 3), imputed; NaN where not known.
+    """
+    is_pair = (genotypes >= 0) & np.isfinite(dosages)
+    truth_mean, truth_deviations = _centred(genotypes, is_pair)
+    dosage_mean, dosage_deviations = _centred(dosages, is_pair)
+    true = _indicators(np.where(is_pair, genotypes, -1)).swapaxes(1, 2)
+    is_certain = is_pair & np.isfinite(probabilities).all(axis=2)
+    return SiteStatistics(
+        np.count_nonzero(is_pair, axis=1),
+        truth_mean,
+        dosage_mean,
+        np.sum(truth_deviations**2, axis=1),
+        np.sum(dosage_deviations**2, axis=1),
+        np.sum(truth_deviations * dosage_deviations, axis=1),
+        true @ _indicators(most_likely(dosages, probabilities)),
+        true @ np.where(is_certain[..., np.newaxis], probabilities, 0).astype(np.float64),
+    )
+
+
+def _centred(
+    values: NDArray[np.floating] | NDArray[np.int8], is_pair: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means over the pairs, and the deviations from them, 0 outside; exactly 0 where all values are equal."""
+    if not is_pair.shape[1]:
+        return np.full(len(values), np.nan), np.zeros(values.shape)
+    first = np.take_along_axis(values, np.argmax(is_pair, axis=1)[:, np.newaxis], axis=1).astype(np.float64)
+    offsets = np.where(is_pair, values - first, 0)
+    mean_offset = _ratio(offsets.sum(axis=1), np.count_nonzero(is_pair, axis=1))
+    deviations = np.where(is_pair, offsets - mean_offset[:, np.newaxis], 0)
+    return first[:, 0] + mean_offset, deviations
+
+
+def _indicators(genotypes: NDArray[np.int8]) -> NDArray[np.float64]:
+    """1 at the number of copies and 0 elsewhere, float64 (n_sites, n_samples, 3); all 0 for missing."""
+    return _INDICATORS[genotypes]
+
+
+def most_likely(dosages: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.int8]:
+    """Best-guess genotypes: the most probable, the fewest copies first; the nearest where only the dosage is known.
+
+    Returns:
+        int8 (n_sites, n_samples), copies of a1; -1 where the dosage is missing.
+    """
+    is_missing = np.isnan(dosages)
+    nearest = np.clip(np.rint(np.where(is_missing, 0, dosages)), 0, 2)
+    is_known = np.isfinite(probabilities).all(axis=2)
+    guesses = np.where(is_known, np.argmax(probabilities, axis=2), nearest)
+    return np.where(is_missing, -1, guesses).astype(np.int8)
+
+
+def concordance(guesses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of pairs on the diagonal.
+
+    Args:
+        guesses: (..., 3, 3), pairs by true and by imputed copies.
+
+    Returns:
+        float64 (...,); NaN without pairs.
+
+    >>> concordance(np.array([[5, 1, 0], [0, 3, 0], [0, 1, 0]])).item()
+    0.8
+    """
+    return _ratio(np.trace(guesses, axis1=-2, axis2=-1), guesses.sum(axis=(-2, -1)))
+
+
+def non_reference_discordance(guesses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of wrong pairs among all but those that are 0 copies in both, as `bcftools stats` defines it (NRD).
+
+    Args:
+        guesses: (..., 3, 3), pairs by true and by imputed copies.
+
+    Returns:
+        float64 (...,); NaN where all pairs are 0 copies in both.
+
+    >>> non_reference_discordance(np.array([[5, 1, 0], [0, 3, 0], [0, 1, 0]])).item()
+    0.4
+    """
+    total = guesses.sum(axis=(-2, -1))
+    return _ratio(total - np.trace(guesses, axis1=-2, axis2=-1), total - guesses[..., 0, 0])
+
+
+def imputation_quality(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Imputation quality score (IQS): concordance corrected for what chance would give.
+
+    (Po - Pc) / (1 - Pc) with Po the share of the imputed probability that lies on the true genotypes, and Pc what it
+    would be if truth and imputation were independent; Lin et al. 2010, PLoS ONE 5:e9697.
+
+    Args:
+        weights: (..., 3, 3), by true copies, the imputed probability of each number of copies.
+
+    Returns:
+        float64 (...,), 1 at most; NaN where no probabilities are known, or both sides have one and the same genotype.
+
+    >>> imputation_quality(np.array([[2.0, 0, 0], [0, 2, 0], [0, 0, 0]])).item()
+    1.0
+    """
+    total = weights.sum(axis=(-2, -1))
+    observed = _ratio(np.trace(weights, axis1=-2, axis2=-1), total)
+    chance = _ratio(np.sum(weights.sum(axis=-1) * weights.sum(axis=-2), axis=-1), total**2)
+    return _ratio(observed - chance, 1 - chance)
+
+
+def squared_correlation(
+    first_spread: NDArray[np.float64], second_spread: NDArray[np.float64], joint_spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Squared Pearson correlation from sums of squares; NaN where the first is 0, else 0 where the second is."""
+    r2 = _ratio(joint_spread**2, first_spread * second_spread)
+    r2[(first_spread > 0) & (second_spread == 0)] = 0
+    return r2
+
+
+def _ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
+    """A quotient; NaN where the divisor is 0 or NaN."""
+    quotient = np.full(np.shape(above), np.nan)
+    np.divide(above, below, out=quotient, where=np.asarray(below) > 0)
+    return quotient
+
+
+@dataclass(frozen=True)
+class BinScores:
+    """The scores of the sites of one bin.
+
+    Attributes:
+        lower: minor allele frequency in percent; sites lie above it.
+        upper: sites lie below it or at it.
+        n_sites: sites scored: those with a pair of genotypes.
+        n_varying: sites whose true genotypes differ between samples.
+        mean_r2: mean of the sites' r2, over the varying ones.
+        aggregate_r2: one r2 over all genotypes of all sites together, as copies of the minor allele.
+        concordance: over all genotypes of all sites together.
+        discordance: non-reference discordance, likewise.
+        mean_iqs: mean of the sites' IQS, over the varying ones that have it.
+    """
+
+    lower: float
+    upper: float
+    n_sites: int
+    n_varying: int
+    mean_r2: float
+    aggregate_r2: float
+    concordance: float
+    discordance: float
+    mean_iqs: float
+
+
+def minor_percent(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frequency of the rarer allele in percent, float64, from that of either; NaN stays NaN."""
+    percent: NDArray[np.float64] = np.round(100 * np.minimum(frequencies, 1 - frequencies), _PERCENT_DECIMALS)
+    return percent
+
+
+def score_bins(
+    statistics: SiteStatistics, frequencies: NDArray[np.float64], edges: Sequence[float] = DEFAULT_BIN_EDGES
+) -> Iterator[BinScores]:
+    """Scores of each bin of minor allele frequency, and at last of all sites, whatever their frequency.
+
+    Args:
+        statistics: n_sites of them.
+        frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
+        edges: rising, in percent; a site at an edge is in the bin below it.
+
+    Yields:
+        A bin for each two neighbouring edges, then (0, 50] with all sites, monomorphic ones included.
+    """
+    percent = minor_percent(frequencies)
+    for lower, upper in pairwise(edges):
+        is_inside = (percent > lower) & (percent <= upper)
+        yield _score_bin(lower, upper, statistics[is_inside], frequencies[is_inside])
+    yield _score_bin(0.0, 50.0, statistics, frequencies)
+
+
+def _score_bin(lower: float, upper: float, statistics: SiteStatistics, frequencies: NDArray[np.float64]) -> BinScores:
+    is_scored = statistics.n_pairs > 0
+    statistics, frequencies = statistics[is_scored], frequencies[is_scored]
+    varying = statistics[statistics.varies()]
+    guesses = statistics.guesses.sum(axis=0)
+    return BinScores(
+        lower,
+        upper,
+        len(statistics),
+        len(varying),
+        _mean(varying.r2()),
+        aggregate_r2(statistics, frequencies),
+        float(concordance(guesses)),
+        float(non_reference_discordance(guesses)),
+        _mean(imputation_quality(varying.weights)),
+    )
+
+
+def aggregate_r2(statistics: SiteStatistics, frequencies: NDArray[np.float64]) -> float:
+    """Squared correlation over the genotypes of all sites together.
+
+    Genotypes are counted as copies of the minor allele, as GLIMPSE's concordance tool does, so that which allele is
+    called a1 does not matter.
+
+    Args:
+        statistics: n_sites of them, with pairs.
+        frequencies: float64 (n_sites,), frequency of a1.
+
+    Returns:
+        NaN where the truth does not vary; 0 where it does and the dosage does not.
+    """
+    if not len(statistics):
+        return float("nan")
+    is_common = frequencies > 0.5
+    truth = _offsets(statistics.truth_mean, is_common, statistics.n_pairs)
+    dosage = _offsets(statistics.dosage_mean, is_common, statistics.n_pairs)
+    within = np.array([statistics.truth_spread, statistics.dosage_spread, statistics.joint_spread])
+    between = statistics.n_pairs * np.array([truth**2, dosage**2, truth * dosage])
+    return float(squared_correlation(*np.sum(within + between, axis=1, keepdims=True))[0])
+
+
+def _offsets(
+    means: NDArray[np.float64], is_common: NDArray[np.bool_], n_pairs: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Each site's mean copies of the minor allele less that of all sites; exactly 0 if all are equal."""
+    minor = np.where(is_common, 2 - means, means)
+    beyond_first: NDArray[np.float64] = minor - minor[0]
+    return beyond_first - float(np.average(beyond_first, weights=n_pairs))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """The mean of what is not NaN; NaN if nothing is left."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,237 @@
+"""Whether an imputation knows how good it is: its own estimates against what the truth says.
+
+Three questions, each with its numbers. Does a site's estimated r2 (R2, INFO, DR2) agree with the true one:
+`Agreement`, by the estimate and by allele frequency. Do filters at a threshold keep the sites that they should:
+`FilterQuality`. Is a genotype right as often as its probability says: `Reliability`.
+
+A true r2 exists where the true genotypes vary; other sites are in no count of the first two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.scoring.accuracy import SiteStatistics, minor_percent
+
+ESTIMATE_EDGES = tuple(tenth / 10 for tenth in range(11))
+"""Estimated r2. A bin holds its lower edge; the first all below, the last all above and its upper edge."""
+
+PROBABILITY_EDGES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Genotype probabilities, in bins as above; finer at the ends, where most are."""
+
+FILTER_THRESHOLDS = (0.3, 0.8)
+"""Where estimated r2 is usually cut: to drop what is useless, and to keep what is good."""
+
+ALL_MAF = (0.0, 50.0)
+"""The bin of all sites, monomorphic ones included."""
+
+Edges = tuple[float, float]
+"""Lower and upper edge of a bin."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Estimated against true r2 over some sites.
+
+    Attributes:
+        n_sites: with an estimate and a true r2.
+        mean_estimate: mean estimated r2; NaN without sites, as the next two.
+        mean_r2: mean true r2.
+        error: root of the mean squared difference.
+        correlation: Pearson's; NaN where either does not vary.
+    """
+
+    n_sites: int
+    mean_estimate: float
+    mean_r2: float
+    error: float
+    correlation: float
+
+    @classmethod
+    def of(cls, estimates: NDArray[np.float64], r2: NDArray[np.float64]) -> Agreement:
+        """Of sites' estimated and true r2, each float64 (n_sites,); sites where either is NaN are left out."""
+        is_known = ~(np.isnan(estimates) | np.isnan(r2))
+        estimates, r2 = estimates[is_known], r2[is_known]
+        if not estimates.size:
+            return cls(0, *[float("nan")] * 4)
+        error = float(np.sqrt(np.mean((estimates - r2) ** 2)))
+        varies = np.ptp(estimates) > 0 and np.ptp(r2) > 0
+        correlation = float(np.corrcoef(estimates, r2)[0, 1]) if varies else float("nan")
+        return cls(len(r2), float(estimates.mean()), float(r2.mean()), error, correlation)
+
+
+@dataclass(frozen=True)
+class FilterQuality:
+    """What keeping the sites with an estimated r2 of a threshold or more does.
+
+    Attributes:
+        threshold: of the estimate to be kept, and of the true r2 to be good.
+        n_sites: with a true r2.
+        n_kept: with an estimate at or above the threshold; one without an estimate is not kept.
+        n_good: with a true r2 at or above it.
+        n_kept_good: both.
+        mean_r2_kept: mean true r2 of those kept; NaN where none is.
+    """
+
+    threshold: float
+    n_sites: int
+    n_kept: int
+    n_good: int
+    n_kept_good: int
+    mean_r2_kept: float
+
+    @classmethod
+    def of(cls, estimates: NDArray[np.float64], r2: NDArray[np.float64], threshold: float) -> FilterQuality:
+        """Of sites' estimated and true r2, each float64 (n_sites,); sites without a true r2 are left out."""
+        estimates, r2 = estimates[~np.isnan(r2)], r2[~np.isnan(r2)]
+        is_kept, is_good = estimates >= threshold, r2 >= threshold
+        n_kept, n_good, n_both = (int(np.count_nonzero(group)) for group in (is_kept, is_good, is_kept & is_good))
+        mean = float(r2[is_kept].mean()) if n_kept else float("nan")
+        return cls(threshold, len(r2), n_kept, n_good, n_both, mean)
+
+    @property
+    def precision(self) -> float:
+        """Share of the kept sites that are good; NaN where none is kept."""
+        return self.n_kept_good / self.n_kept if self.n_kept else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of the good sites that are kept; NaN where none is good."""
+        return self.n_kept_good / self.n_good if self.n_good else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Probabilities by their size, and how often what they are of was so. Sums, so that parts can be added.
+
+    Every genotype counts three times: with the probability of 0, of 1 and of 2 copies.
+
+    Attributes:
+        n: int64 (n_bins,), probabilities in each of `PROBABILITY_EDGES`'s bins.
+        stated: float64 (n_bins,), their sum.
+        observed: float64 (n_bins,), how many were of the true number of copies.
+        squared_error: sum over all of the squared difference to 1 where it was so, to 0 where not.
+    """
+
+    n: NDArray[np.int64]
+    stated: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    squared_error: float
+
+    @classmethod
+    def of(cls, genotypes: NDArray[np.int8], probabilities: NDArray[np.floating]) -> Reliability:
+        """Of genotypes with known truth and probabilities.
+
+        Args:
+            genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+            probabilities: (n_sites, n_samples, 3), of 0, 1 and 2 copies; NaN where not known.
+        """
+        is_known = (genotypes >= 0) & np.isfinite(probabilities).all(axis=-1)
+        stated = probabilities[is_known].astype(np.float64)
+        is_true = (genotypes[is_known][:, np.newaxis] == np.arange(3)).astype(np.float64)
+        n_bins = len(PROBABILITY_EDGES) - 1
+        bins = _bins_of(stated, PROBABILITY_EDGES).reshape(-1)
+        return cls(
+            np.bincount(bins, minlength=n_bins),
+            np.asarray(np.bincount(bins, stated.reshape(-1), n_bins), dtype=np.float64),
+            np.asarray(np.bincount(bins, is_true.reshape(-1), n_bins), dtype=np.float64),
+            float(np.sum((stated - is_true) ** 2)),
+        )
+
+    def __add__(self, other: Reliability) -> Reliability:
+        return Reliability(
+            self.n + other.n,
+            self.stated + other.stated,
+            self.observed + other.observed,
+            self.squared_error + other.squared_error,
+        )
+
+    @property
+    def n_genotypes(self) -> int:
+        """Genotypes counted."""
+        return int(self.n.sum()) // 3
+
+    @property
+    def calibration_error(self) -> float:
+        """Mean difference of stated and observed frequency over the bins, by their counts; NaN without genotypes."""
+        return float(np.abs(self.stated - self.observed).sum()) / self.n.sum() if self.n_genotypes else float("nan")
+
+    @property
+    def brier_score(self) -> float:
+        """Squared error of a genotype's three probabilities: 0 is perfect, 2 the worst (Brier 1950)."""
+        return self.squared_error / self.n_genotypes if self.n_genotypes else float("nan")
+
+
+def dosage_slope(statistics: SiteStatistics) -> float:
+    """Regression slope of true copies on dosages within sites: 1 is calibrated, less is too sure of itself.
+
+    Returns:
+        NaN where no dosage varies.
+    """
+    spread = float(statistics.dosage_spread.sum())
+    return float(statistics.joint_spread.sum()) / spread if spread > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class ScoreCalibration:
+    """A score of quality against the true r2.
+
+    Attributes:
+        by_estimate: each bin of `ESTIMATE_EDGES` and its sites' agreement.
+        by_maf: each bin of minor allele frequency in percent and its sites' agreement; at last all sites.
+        filters: for each of `FILTER_THRESHOLDS`, the same bins and what the filter does to their sites.
+    """
+
+    by_estimate: tuple[tuple[Edges, Agreement], ...]
+    by_maf: tuple[tuple[Edges, Agreement], ...]
+    filters: tuple[tuple[tuple[Edges, FilterQuality], ...], ...]
+
+
+def calibrate_score(
+    estimates: NDArray[np.float64],
+    r2: NDArray[np.float64],
+    frequencies: NDArray[np.float64],
+    maf_edges: Sequence[float],
+) -> ScoreCalibration:
+    """Compare a score of all sites with their true r2.
+
+    Args:
+        estimates: float64 (n_sites,), the score; NaN where it is not given.
+        r2: float64 (n_sites,), the true r2; NaN where the truth does not vary.
+        frequencies: float64 (n_sites,), frequency of a1.
+        maf_edges: rising, in percent.
+    """
+    is_estimated = ~np.isnan(estimates)
+    bins = np.where(is_estimated, _bins_of(np.where(is_estimated, estimates, 0), ESTIMATE_EDGES), -1)
+    by_estimate = [
+        (edges, Agreement.of(estimates[bins == number], r2[bins == number]))
+        for number, edges in enumerate(pairwise(ESTIMATE_EDGES))
+    ]
+    groups = list(maf_groups(frequencies, maf_edges))
+    by_maf = [(edges, Agreement.of(estimates[rows], r2[rows])) for edges, rows in groups]
+    filters = [
+        tuple((edges, FilterQuality.of(estimates[rows], r2[rows], threshold)) for edges, rows in groups)
+        for threshold in FILTER_THRESHOLDS
+    ]
+    return ScoreCalibration(tuple(by_estimate), tuple(by_maf), tuple(filters))
+
+
+def maf_groups(frequencies: NDArray[np.float64], edges: Sequence[float]) -> Iterator[tuple[Edges, NDArray[np.bool_]]]:
+    """Each bin of minor allele frequency with its sites, bool (n_sites,), and at last `ALL_MAF` with all sites.
+
+    A bin holds its upper edge, as in `accuracy.score_bins`.
+    """
+    percent = minor_percent(frequencies)
+    for lower, upper in pairwise(edges):
+        yield (lower, upper), (percent > lower) & (percent <= upper)
+    yield ALL_MAF, np.ones(len(percent), dtype=np.bool_)
+
+
+def _bins_of(values: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.intp]:
+    """The bin of each value; those beyond the edges are in the first and the last."""
+    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)

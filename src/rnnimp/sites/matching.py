@@ -1,0 +1,174 @@
+"""Which site of a target is which site of a model: by position and alleles, never by position alone.
+
+In this order, each target site taking the first that fits: the same alleles; the same alleles the other way round
+(`swapped`); for a monomorphic array site, whose ALT is `0` or `.`, a free marker of the model that has its REF as
+either allele (a free SNP where markers are not known: an array has no reason to type an indel there); alleles on the
+other strand (counted only, as a flipped target should be mended, not guessed at).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.sites.panel import Sites
+
+UNKNOWN_ALLELES = ("0", ".")
+"""How arrays write the ALT of a site where every sample carries REF."""
+
+COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+"""The base on the other strand."""
+
+
+class MatchKind(IntEnum):
+    """What became of a target site."""
+
+    MATCHED = 0
+    SWAPPED = 1
+    STRAND_FLIPPED = 2
+    MISMATCHED = 3
+    NOT_IN_MODEL = 4
+
+
+@dataclass(frozen=True)
+class MatchCounts:
+    """The figures a user needs to judge a target against a model.
+
+    Attributes:
+        matched: target sites with a model site of the same alleles in the same order.
+        swapped: the same with the alleles the other way round.
+        strand_flipped: target sites that would fit on the other strand; not used.
+        mismatched: target sites whose position the model has with other alleles only; not used.
+        not_in_model: target sites at positions that the model does not have.
+        missing: model markers that no target site matches.
+        observed_markers: model markers that one does.
+    """
+
+    matched: int
+    swapped: int
+    strand_flipped: int
+    mismatched: int
+    not_in_model: int
+    missing: int
+    observed_markers: int
+
+
+@dataclass(frozen=True, eq=False)
+class SiteMatch:
+    """A target's sites found in a model; no target site and no model site is used twice.
+
+    Attributes:
+        target_index: int64 (n_model_sites,), the target site of each model site, -1 where there is none.
+        is_swapped: bool (n_model_sites,), True where the target's a0 is the model's a1.
+        kinds: int8 (n_target_sites,), a `MatchKind` each.
+    """
+
+    target_index: NDArray[np.int64]
+    is_swapped: NDArray[np.bool_]
+    kinds: NDArray[np.int8]
+
+    def counts(self, is_marker: NDArray[np.bool_]) -> MatchCounts:
+        """Totals, given which of the model's sites are markers, bool (n_model_sites,)."""
+        matched, swapped, flipped, mismatched, absent = np.bincount(self.kinds, minlength=len(MatchKind)).tolist()
+        observed = int(np.count_nonzero(is_marker & (self.target_index >= 0)))
+        missing = int(np.count_nonzero(is_marker)) - observed
+        return MatchCounts(matched, swapped, flipped, mismatched, absent, missing, observed)
+
+
+def match_sites(target: Sites, model: Sites) -> SiteMatch:
+    """Find each target site among a model's sites.
+
+    Args:
+        target: sites in any order; `0` or `.` as a1 means that only a0 was seen.
+        model: sites in any order, each once.
+
+    Returns:
+        The match; see `SiteMatch`.
+
+    >>> model = Sites.build([10, 20, 30], ["A", "C", "G"], ["G", "T", "C"])
+    >>> match = match_sites(Sites.build([10, 20, 25], ["A", "T", "G"], ["G", "C", "C"]), model)
+    >>> match.target_index.tolist(), match.is_swapped.tolist()
+    ([0, 1, -1], [False, True, False])
+    """
+    matcher = _Matcher(target, model)
+    known = np.flatnonzero(np.isin(target.positions, model.positions)).tolist()
+    monomorphic = [row for row in known if target.a1[row] in UNKNOWN_ALLELES]
+    # sites with both alleles come first, so that a monomorphic one cannot take the place of a better match
+    for row in known:
+        if target.a1[row] not in UNKNOWN_ALLELES:
+            matcher.match(row)
+    for row in monomorphic:
+        matcher.match_by_ref(row)
+    return SiteMatch(matcher.target_index, matcher.is_swapped, matcher.kinds)
+
+
+class _Matcher:
+    """The state of one matching: what is taken, and what is known so far."""
+
+    def __init__(self, target: Sites, model: Sites) -> None:
+        self._target, self._model = target, model
+        self.target_index = np.full(len(model), -1, dtype=np.int64)
+        self.is_swapped = np.zeros(len(model), dtype=bool)
+        self.kinds = np.full(len(target), MatchKind.NOT_IN_MODEL, dtype=np.int8)
+        self._by_position: dict[int, list[int]] = defaultdict(list)
+        for row in np.flatnonzero(np.isin(model.positions, target.positions)).tolist():
+            self._by_position[int(model.positions[row])].append(row)
+
+    def match(self, row: int) -> None:
+        """Place a target site that has both its alleles."""
+        a0, a1 = self._target.a0[row], self._target.a1[row]
+        if self._take(row, a0, a1, MatchKind.MATCHED) or self._take(row, a1, a0, MatchKind.SWAPPED):
+            return
+        flipped = {COMPLEMENT.get(a0), COMPLEMENT.get(a1)}
+        candidates = self._by_position[int(self._target.positions[row])]
+        is_flipped = any({self._model.a0[site], self._model.a1[site]} == flipped for site in candidates)
+        self.kinds[row] = MatchKind.STRAND_FLIPPED if is_flipped else MatchKind.MISMATCHED
+
+    def match_by_ref(self, row: int) -> None:
+        """Place a target site of which only a0 was seen, at what an array may type: a marker, SNPs before indels."""
+        ref = self._target.a0[row]
+        candidates = [
+            site
+            for site in self._by_position[int(self._target.positions[row])]
+            if ref in (self._model.a0[site], self._model.a1[site]) and self._may_be_typed(site)
+        ]
+        candidates.sort(key=lambda site: not self._is_snp(site))
+        for site in candidates:
+            kind = MatchKind.MATCHED if self._model.a0[site] == ref else MatchKind.SWAPPED
+            if self._take(row, self._model.a0[site], self._model.a1[site], kind):
+                return
+        self.kinds[row] = MatchKind.MISMATCHED
+
+    def _may_be_typed(self, site: int) -> bool:
+        return self._is_snp(site) if self._model.is_marker is None else bool(self._model.is_marker[site])
+
+    def _is_snp(self, site: int) -> bool:
+        return len(self._model.a0[site]) == len(self._model.a1[site]) == 1
+
+    def _take(self, row: int, a0: str, a1: str, kind: MatchKind) -> bool:
+        """Claim the free model site with these alleles, if there is one."""
+        for site in self._by_position[int(self._target.positions[row])]:
+            if self.target_index[site] < 0 and self._model.a0[site] == a0 and self._model.a1[site] == a1:
+                self.target_index[site] = row
+                self.is_swapped[site] = kind == MatchKind.SWAPPED
+                self.kinds[row] = kind
+                return True
+        return False
+
+
+def complete_alleles(target: Sites, model: Sites, match: SiteMatch) -> NDArray[np.object_]:
+    """The target's a1 with `0` and `.` replaced by the other allele of the model site that was matched.
+
+    Returns:
+        object (n_target_sites,), strings.
+    """
+    a1 = target.a1.copy()
+    for site in np.flatnonzero(match.target_index >= 0).tolist():
+        row = match.target_index[site]
+        if a1[row] in UNKNOWN_ALLELES:
+            a1[row] = model.a0[site] if match.is_swapped[site] else model.a1[site]
+    return a1

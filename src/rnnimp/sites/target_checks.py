@@ -1,0 +1,279 @@
+"""What a target looks like beside a model: strand, frequencies, coverage of markers, duplicates.
+
+Rules only, over numpy arrays and a `SiteMatch`; who reads the files and what is refused is decided above. Allele
+counts are all that is needed of the genotypes, so that a target of any size can be counted in pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.sites.matching import COMPLEMENT, MatchKind, SiteMatch
+from rnnimp.sites.panel import MISSING, Sites, as_strings
+
+LOW_SHARE = 0.5
+"""Below this share of a region's markers, or of a sample's alleles at markers, a warning is due."""
+
+LEAST_SHARE = 0.2
+"""Below this share of its markers a region is not worth imputing unless it is forced."""
+
+_FREQUENCY_MARGIN = 0.1
+_FREQUENCY_FIT = 0.2
+_STANDARD_ERRORS = 3
+
+
+class Strand(IntEnum):
+    """What frequencies say of an A/T or C/G site, whose alleles look the same on both strands."""
+
+    SAME = 0
+    FLIPPED = 1
+    UNDECIDED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class AlleleCounts:
+    """How often alleles were seen.
+
+    Attributes:
+        called: int64 (n_sites,), alleles that are not missing.
+        carried: int64 (n_sites,), alleles 1 among them.
+    """
+
+    called: NDArray[np.int64]
+    carried: NDArray[np.int64]
+
+    @property
+    def frequency(self) -> NDArray[np.float64]:
+        """Frequency of a1, float64 (n_sites,); NaN where nothing was called."""
+        result = np.full(len(self.called), np.nan)
+        np.divide(self.carried, self.called, out=result, where=self.called > 0)
+        return result
+
+
+def count_alleles(alleles: NDArray[np.int8]) -> AlleleCounts:
+    """Count the alleles of each site, row by row: the target may be too large for memory.
+
+    Args:
+        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+    """
+    called = np.fromiter((np.count_nonzero(row >= 0) for row in alleles), np.int64, len(alleles))
+    carried = np.fromiter((np.count_nonzero(row == 1) for row in alleles), np.int64, len(alleles))
+    return AlleleCounts(called, carried)
+
+
+def is_palindromic(sites: Sites) -> NDArray[np.bool_]:
+    """Which sites are A/T or C/G, bool (n_sites,).
+
+    >>> is_palindromic(Sites.build([1, 2, 3], ["A", "C", "A"], ["T", "G", "G"])).tolist()
+    [True, True, False]
+    """
+    pairs = zip(sites.a0.tolist(), sites.a1.tolist(), strict=True)
+    return np.array([COMPLEMENT.get(a0) == a1 for a0, a1 in pairs], dtype=np.bool_)
+
+
+def model_rows(match: SiteMatch) -> NDArray[np.int64]:
+    """The model site of each target site, int64 (n_target_sites,); -1 where there is none."""
+    rows = np.full(len(match.kinds), -1, dtype=np.int64)
+    found = np.flatnonzero(match.target_index >= 0)
+    rows[match.target_index[found]] = found
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Frequencies:
+    """Target sites that the model has, with the frequency of the model's a1 in both.
+
+    Attributes:
+        rows: int64 (n,), the target sites.
+        target: float64 (n,), frequency in the target; NaN where nothing was called.
+        model: float64 (n,), frequency in the panel that the model was trained on; NaN where unknown.
+        n_alleles: int64 (n,), alleles that were called in the target.
+    """
+
+    rows: NDArray[np.int64]
+    target: NDArray[np.float64]
+    model: NDArray[np.float64]
+    n_alleles: NDArray[np.int64]
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """Target less model, float64 (n,); NaN where either is unknown."""
+        return self.target - self.model
+
+
+def compare_frequencies(counts: AlleleCounts, model: Sites, match: SiteMatch) -> Frequencies:
+    """Put the frequencies of target and model side by side, of the same allele.
+
+    Args:
+        counts: of the target's sites.
+        model: the sites that were matched, with `a1_freq`.
+        match: of the two.
+    """
+    model_row = model_rows(match)
+    rows = np.flatnonzero(model_row >= 0)
+    found = model_row[rows]
+    frequency = counts.frequency[rows]
+    target = np.where(match.is_swapped[found], 1 - frequency, frequency)
+    known = np.full(len(rows), np.nan) if model.a1_freq is None else model.a1_freq[found]
+    return Frequencies(rows, target, known, counts.called[rows])
+
+
+def worst_differences(frequencies: Frequencies, n_worst: int = 20) -> NDArray[np.int64]:
+    """The indices, into `frequencies`, of the largest differences, the largest first.
+
+    >>> frequencies = Frequencies(*map(np.array, ([4, 7, 9], [0.5, 0.1, 0.9], [0.4, 0.9, np.nan], [8, 8, 8])))
+    >>> worst_differences(frequencies).tolist()
+    [1, 0]
+    """
+    size = np.abs(frequencies.differences)
+    order = np.argsort(-size, kind="stable")  # NaN goes last
+    return order[: min(n_worst, int(np.count_nonzero(~np.isnan(size))))]
+
+
+def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
+    """The match as if the model had not found some target sites; what kind they are stays.
+
+    >>> match = SiteMatch(np.array([4, -1, 7]), np.zeros(3, bool), np.zeros(9, np.int8))
+    >>> without_rows(match, np.array([7])).target_index.tolist()
+    [4, -1, -1]
+    """
+    return replace(match, target_index=np.where(np.isin(match.target_index, rows), -1, match.target_index))
+
+
+def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
+    """The strand of sites whose alleles cannot tell it, from the frequency of one allele in target and model.
+
+    Safe only far from one half: the model's frequency must be 0.1 or more away from it, the target's 0.1 and three
+    standard errors. On the same side the strand is the same, on opposite sides it is flipped, provided that the
+    frequencies then differ by at most 0.2 and three standard errors; anything else stays undecided.
+
+    Returns:
+        int8 (n,), a `Strand` each.
+    """
+    target, model = frequencies.target, frequencies.model
+    n_alleles = np.maximum(frequencies.n_alleles, 1)
+    # one allele more in the variance: that nobody carries an allele says little where few were looked at
+    error = _STANDARD_ERRORS * np.sqrt((target * (1 - target) + 1 / n_alleles) / n_alleles)
+    from_half, model_from_half = target - 0.5, model - 0.5
+    is_safe = (np.abs(from_half) >= _FREQUENCY_MARGIN + error) & (np.abs(model_from_half) >= _FREQUENCY_MARGIN)
+    is_flipped = np.sign(from_half) != np.sign(model_from_half)
+    difference = np.abs(np.where(is_flipped, 1 - target, target) - model)
+    is_safe &= difference <= _FREQUENCY_FIT + error
+    return np.where(~is_safe, Strand.UNDECIDED, np.where(is_flipped, Strand.FLIPPED, Strand.SAME)).astype(np.int8)
+
+
+def rows_to_flip(target: Sites, match: SiteMatch, flipped_by_frequency: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The target sites to bring to the model's strand.
+
+    Args:
+        target: the sites that were matched.
+        match: of target and model.
+        flipped_by_frequency: A/T and C/G sites that are on the other strand.
+
+    Returns:
+        int64 (n,), rising, without those whose site on the other strand the target has besides.
+    """
+    by_alleles = np.flatnonzero(match.kinds == MatchKind.STRAND_FLIPPED)
+    candidates = np.union1d(by_alleles, flipped_by_frequency)
+    pairs: dict[int, list[set[str]]] = {}
+    for position, a0, a1 in target.keys():
+        pairs.setdefault(position, []).append({a0, a1})
+    is_free = [
+        target.a0[row] == COMPLEMENT.get(target.a1[row])
+        or {COMPLEMENT[target.a0[row]], COMPLEMENT[target.a1[row]]} not in pairs[int(target.positions[row])]
+        for row in candidates.tolist()
+    ]
+    rows: NDArray[np.int64] = candidates[np.array(is_free, dtype=bool)]
+    return rows
+
+
+def flip_strand(sites: Sites, rows: NDArray[np.int64]) -> Sites:
+    """The same sites with the alleles of some SNPs complemented; what is coded 0 and 1 stays so.
+
+    >>> flip_strand(Sites.build([5, 6], ["A", "A"], ["G", "T"]), np.array([0, 1])).keys()
+    [(5, 'T', 'C'), (6, 'T', 'A')]
+    """
+    a0, a1 = sites.a0.copy(), sites.a1.copy()
+    for alleles in (a0, a1):
+        alleles[rows] = as_strings(COMPLEMENT[allele] for allele in alleles[rows])
+    return replace(sites, a0=a0, a1=a1)
+
+
+def shared_positions(sites: Sites) -> NDArray[np.int64]:
+    """The positions that more than one site has, rising.
+
+    >>> shared_positions(Sites.build([5, 6, 6, 7], "AAAC", "GGTT")).tolist()
+    [6]
+    """
+    positions, counts = np.unique(sites.positions, return_counts=True)
+    shared: NDArray[np.int64] = positions[counts > 1]
+    return shared
+
+
+@dataclass(frozen=True)
+class RegionCoverage:
+    """How many of a region's markers a target has.
+
+    Attributes:
+        index: the region's number.
+        first_position: of its markers and imputed sites.
+        last_position: of the same.
+        n_markers: that its model reads.
+        n_observed: of them in the target.
+    """
+
+    index: int
+    first_position: int
+    last_position: int
+    n_markers: int
+    n_observed: int
+
+    @property
+    def share(self) -> float:
+        """Of the markers observed; 1 for a region without markers, which misses nothing."""
+        return self.n_observed / self.n_markers if self.n_markers else 1.0
+
+
+def cover_regions(
+    indices: Sequence[int], model: Sites, rows_by_region: Sequence[NDArray[np.int64]], match: SiteMatch
+) -> list[RegionCoverage]:
+    """Count the observed markers of each region.
+
+    Args:
+        indices: the regions' numbers.
+        model: all regions' sites, with `is_marker`.
+        rows_by_region: the rows of each region's sites among them.
+        match: of the target and those.
+    """
+    is_marker, is_found = model.markers(), match.target_index >= 0
+    coverage = []
+    for index, rows in zip(indices, rows_by_region, strict=True):
+        markers = rows[is_marker[rows]]
+        first, last = int(model.positions[rows[0]]), int(model.positions[rows[-1]])
+        coverage.append(RegionCoverage(index, first, last, len(markers), int(is_found[markers].sum())))
+    return coverage
+
+
+def called_shares(alleles: NDArray[np.int8], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share of each sample's alleles that is called at some sites.
+
+    Args:
+        alleles: int8 (n_sites, 2 * n_samples); -1 for missing.
+        rows: the sites to look at.
+
+    Returns:
+        float64 (n_samples,); 1 where there are no sites.
+    """
+    n_samples = alleles.shape[1] // 2
+    if not len(rows):
+        return np.ones(n_samples)
+    called = np.zeros(2 * n_samples, dtype=np.int64)
+    for row in rows.tolist():  # not all at once: the target may be large
+        called += alleles[row] != MISSING
+    shares: NDArray[np.float64] = called.reshape(n_samples, 2).sum(axis=1) / (2 * len(rows))
+    return shares

@@ -1,0 +1,1 @@
+"""Training of many regions at once on a GPU."""

@@ -1,0 +1,101 @@
+"""Regions' haplotypes on the device, and the batches that are drawn from them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnimp.network.kernels.gpu_slots import Slots
+from rnnimp.sites.panel import haplotype_columns
+from rnnimp.training.augmentation import cumulative_share
+from rnnimp.training.batched.batch_kernel import assemble
+from rnnimp.training.data import RegionData
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.region import network_seed
+from rnnimp.training.trainer import Progress
+
+ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
+
+
+@dataclass(eq=False)
+class Job:
+    """One region's place in a group.
+
+    Attributes:
+        number: of the region, which its seeds derive from.
+        data: its haplotypes.
+        folder: of its checkpoints.
+        progress: gives, for a network's name, whom to tell of its evaluations.
+    """
+
+    number: int
+    data: RegionData
+    folder: Path
+    progress: Callable[[str], Progress]
+
+
+class Batches:
+    """Panels of all slots on the device, and the batches drawn from them.
+
+    Args:
+        jobs: the region of each slot.
+        names: the network of each slot.
+        settings: the recipe.
+        stacked: whose `alt` and `truth` receive the batches.
+    """
+
+    def __init__(self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: Slots) -> None:
+        self._settings, self._stacked = settings, stacked
+        device = stacked.alt.device
+        training = [haplotype_columns(job.data.training) for job in jobs]
+        validation = [haplotype_columns(job.data.validation) for job in jobs]
+        n, n_rows = len(jobs), max(len(job.data.panel.sites) for job in jobs)
+        n_columns = max(len(columns) for columns in training)
+        panel = np.zeros((n, n_rows, n_columns), dtype=np.uint8)
+        dest = np.zeros((n, n_rows), dtype=np.int32)
+        crossings = np.zeros((n, n_rows), dtype=np.float32)
+        frequency = np.full((n, stacked.n_markers), 0.5, dtype=np.float32)
+        self.validation_alt = torch.zeros(n, stacked.n_markers, len(validation[0]), device=device)
+        self.validation_truth = torch.zeros(n, stacked.n_sites, len(validation[0]), dtype=torch.int8, device=device)
+        for slot, job in enumerate(jobs):
+            data = job.data
+            own, is_marker = len(data.panel.sites), data.is_marker
+            panel[slot, :own, : len(training[slot])] = data.training_bytes(settings, device)
+            dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
+            crossings[slot, 1:own] = cumulative_share(data.crossover_weights(settings))
+            markers = np.count_nonzero(is_marker)
+            frequency[slot, :markers] = np.nan_to_num(data.a1_freq[is_marker], nan=0.5)
+            held_out = data.panel.alleles[:, validation[slot]]
+            alt = np.where(held_out[is_marker] < 0, frequency[slot, :markers, None], held_out[is_marker])
+            self.validation_alt[slot, :markers] = torch.as_tensor(alt)
+            self.validation_truth[slot, : own - markers] = torch.as_tensor(held_out[~is_marker])
+
+        def as_device(array: NDArray[Any]) -> Tensor:
+            return torch.as_tensor(array, device=device)
+
+        self._panel, self._dest = as_device(panel), as_device(dest)
+        self._crossings, self._frequency = as_device(crossings), as_device(frequency)
+        seeds = [network_seed(settings.seed, job.number, name) for job, name in zip(jobs, names, strict=True)]
+        self._seeds = as_device(np.array(seeds, dtype=np.int64))
+        self._n_rows = as_device(np.array([len(job.data.panel.sites) for job in jobs], dtype=np.int32))
+        self._n_columns = as_device(np.array([len(columns) for columns in training], dtype=np.int32))
+
+    def draw(self, iterations: Tensor) -> None:
+        """Draw the batches of these iterations, int32 (n_slots,)."""
+        stacked = self._stacked
+        n, n_rows, n_columns = self._panel.shape
+        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-stacked.n_haplotypes // COLUMNS_AT_ONCE))
+        assemble[grid](
+            self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
+            iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
+            stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
+            self._settings.crossing_probability, self._settings.hidden_markers,
+            CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
+        )  # fmt: skip

@@ -1,0 +1,261 @@
+"""Training the networks of many regions at once on a GPU: the fused engine.
+
+It fills the checkpoint files that `training/region.py` goes on from: first both networks of each region of a group,
+side by side, then the hybrids and the copying networks of the group. Each network has its own data, rate, clipping,
+schedule, best weights, history and checkpoint, and draws by its own seed; what becomes of it does not depend on the
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnimp.network.hmm.gpu_batch import StackedCopying
+from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks, stored_units
+from rnnimp.network.recurrent.reference import CERTAIN, HybridHead, ImputationNetwork
+from rnnimp.training.batched.batches import Batches, Job
+from rnnimp.training.batched.group import Group, Member, member_of
+from rnnimp.training.data import RegionData
+from rnnimp.training.loss import site_weights
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.region import NETWORKS, draw_copying, draw_network, states_of
+
+MOST_REGIONS = 33
+
+
+class NetworkGroup(Group):
+    """Higher- and lower-MAF networks side by side."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        networks: Sequence[ImputationNetwork],
+        names: Sequence[str],
+        settings: TrainingSettings,
+        device: torch.device,
+    ) -> None:
+        n_markers = max(len(network.features) for network in networks)
+        n_sites = max(len(network.gap) for network in networks)
+        n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
+        self.stacked = StackedNetworks(
+            networks[0].settings, len(networks), n_markers, n_sites, settings.batch_size, device, room=n_haplotypes
+        )
+        for slot, (job, network, name) in enumerate(zip(jobs, networks, names, strict=True)):
+            gamma = {"higher": settings.gamma_higher, "lower": settings.gamma_lower}[name]
+            self.stacked.place(slot, network, site_weights(job.data.a1_freq[~job.data.is_marker], gamma))
+        self.networks = networks
+        self.batches = Batches(jobs, names, settings, self.stacked)
+        self._lengths = self.stacked.lengths.clone()
+        members = [
+            member_of(name, job, settings, self.stacked.parameters[slot])
+            for slot, (job, name) in enumerate(zip(jobs, names, strict=True))
+        ]
+        super().__init__(members, self.stacked.parameters, settings)
+
+    def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses and gradients of the drawn batches."""
+        self.batches.draw(iterations)
+        return self.stacked.train(), self.stacked.gradients
+
+    def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the validation samples."""
+        logits = self.stacked.logits(self.batches.validation_alt)
+        return logits[..., 1] - logits[..., 0], self.batches.validation_truth, self.stacked.site_weights
+
+    def retire(self, row: int) -> None:
+        """A network without markers costs no time."""
+        self.stacked.lengths[row] = 0
+
+    def extra_state(self, row: int) -> dict[str, Tensor]:
+        """The features that the weights go with."""
+        return {"features": self.networks[row].features}
+
+    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+        """Those features again."""
+        self.networks[row].features.copy_(state["features"])
+        self._take_features(row)
+
+    def _take_features(self, row: int) -> None:
+        features = self.networks[row].features
+        self.stacked.features[row, : len(features)] = features.to(self.stacked.features.device)
+
+    def wake(self) -> None:
+        """Let all networks compute again, with the weights that they ended with."""
+        self.stacked.lengths.copy_(self._lengths)
+
+    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+        """The reference network's state."""
+        self.stacked.layout.write_back(self._rows[row].cpu(), self.networks[row])
+        return self.networks[row].state_dict()
+
+    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+        self.networks[row].load_state_dict({name: tensor.cpu() for name, tensor in state["best"].items()})
+        self._take_features(row)
+        self._rows[row] = self.stacked.layout.row(self.networks[row]).to(self._rows.device)
+
+
+class HybridGroup(Group):
+    """Hybrids over the finished networks of a group: rows of weights (n_sites, 4, 2), then biases (n_sites, 2)."""
+
+    def __init__(self, jobs: Sequence[Job], group: NetworkGroup, settings: TrainingSettings) -> None:
+        stacked = group.stacked
+        group.wake()
+        self._group, self._n_sites = group, stacked.n_sites
+        self._site_counts = [int(count) for count in stacked.site_counts[::2].tolist()]
+        is_site = torch.arange(self._n_sites)[None, :] < torch.tensor(self._site_counts)[:, None]
+        self._weights = 0.5 * is_site.float().to(stacked.alt.device)
+        start = HybridHead(self._n_sites)
+        row = torch.cat([start.weight.detach().reshape(-1), start.bias.detach().reshape(-1)])
+        rows = row.to(stacked.alt.device).repeat(len(jobs), 1)
+        jobs_of_slots = [job for job in jobs for _ in range(2)]
+        self._batches = Batches(jobs_of_slots, ["hybrid"] * len(jobs_of_slots), settings, stacked)
+        self._validation = stacked.logits(self._batches.validation_alt)
+        members = [member_of("hybrid", job, settings, rows[slot]) for slot, job in enumerate(jobs)]
+        super().__init__(members, rows, settings)
+
+    def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses and gradients of the drawn batches."""
+        self._batches.draw(iterations.repeat_interleave(2))
+        stacked = self._group.stacked
+        logits = stacked.logits(stacked.alt)
+        rows = self._rows.detach().requires_grad_()
+        odds = self._odds(rows, logits)
+        truth = stacked.truth[::2].float() / CERTAIN
+        each = (functional.softplus(odds) - truth * odds).mean(2) * self._weights
+        losses = each.sum(1) / (self._weights > 0).sum(1)
+        (gradients,) = torch.autograd.grad(losses.sum(), rows)
+        return losses.detach(), gradients
+
+    def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the validation samples."""
+        return self._odds(self._rows, self._validation), self._batches.validation_truth[::2], self._weights
+
+    def _odds(self, rows: Tensor, logits: Tensor) -> Tensor:
+        weight = rows[:, : 8 * self._n_sites].reshape(-1, self._n_sites, 4, 2)
+        bias = rows[:, 8 * self._n_sites :].reshape(-1, self._n_sites, 1, 2)
+        four = torch.cat([logits[::2], logits[1::2]], dim=3)  # (n, n_sites, n_haplotypes, 4)
+        difference = (weight[..., 1] - weight[..., 0])[:, :, :, None]
+        odds: Tensor = (four @ difference)[..., 0] + (bias[..., 1] - bias[..., 0])
+        return odds
+
+    def retire(self, row: int) -> None:
+        """Both networks of a finished hybrid rest."""
+        self._group.stacked.lengths[2 * row : 2 * row + 2] = 0
+
+    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+        """The reference hybrid's state."""
+        n_sites = self._site_counts[row]
+        weight, bias = self._rows[row, : 8 * self._n_sites].cpu(), self._rows[row, 8 * self._n_sites :].cpu()
+        return {
+            "weight": weight.reshape(-1, 4, 2)[:n_sites].clone(),
+            "bias": bias.reshape(-1, 1, 2)[:n_sites].clone(),
+        }
+
+    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+        """Nothing reads a finished hybrid again."""
+
+
+class CopyingGroup(Group):
+    """Copying networks side by side."""
+
+    def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+        self.networks = [draw_copying(job.data, settings, job.number) for job in jobs]
+        self.stacked = StackedCopying(
+            self.networks[0].enter.shape[1],
+            len(jobs),
+            max(len(network.emission) for network in self.networks),
+            max(len(network.gap) for network in self.networks),
+            settings.batch_size,
+            device,
+            room=2 * settings.validation_samples,
+        )
+        for slot, (job, network) in enumerate(zip(jobs, self.networks, strict=True)):
+            frequency = job.data.a1_freq[~job.data.is_marker]
+            self.stacked.place(slot, network, site_weights(frequency, settings.gamma_copying))
+        self._batches = Batches(jobs, ["copying"] * len(jobs), settings, self.stacked)
+        rows = self.stacked.parameters
+        super().__init__(
+            [member_of("copying", job, settings, rows[slot]) for slot, job in enumerate(jobs)], rows, settings
+        )
+
+    def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses and gradients of the drawn batches."""
+        self._batches.draw(iterations)
+        return self.stacked.train(), self.stacked.gradients
+
+    def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the validation samples."""
+        odds = self.stacked.log_odds(self._batches.validation_alt)
+        return odds, self._batches.validation_truth, self.stacked.site_weights
+
+    def retire(self, row: int) -> None:
+        """A network without markers costs no time."""
+        self.stacked.lengths[row] = 0
+
+    def extra_state(self, row: int) -> dict[str, Tensor]:
+        """The states that the gates go with."""
+        return {"emission": self.networks[row].emission, "site": self.networks[row].site}
+
+    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+        """Those states again."""
+        self.networks[row].emission.copy_(state["emission"])
+        self.networks[row].site.copy_(state["site"])
+        self.stacked.take_states(row, self.networks[row])
+
+    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+        """The reference network's state."""
+        self.stacked.write_back(self._rows[row], self.networks[row])
+        return self.networks[row].state_dict()
+
+    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+        """Nothing reads a finished copying network again."""
+
+
+def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.device) -> int:
+    """How many regions like this one the device has room for, by the memory that is free.
+
+    More than fill the device do not make it faster, and end later.
+    """
+    n_markers, n_rows = int(np.count_nonzero(data.is_marker)), len(data.panel.sites)
+    n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
+    n_layers = max(settings.n_layers_higher, settings.n_layers_lower)
+    states = (2 if settings.cell == "GRU" else 3) * n_layers + 5
+    recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
+    recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
+    of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
+    n_states = states_of(data, settings)
+    copying = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), copying))))
+
+
+def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+    """Train all networks of some regions at once, leaving finished checkpoints.
+
+    Raises:
+        torch.OutOfMemoryError: if they are too many for the device.
+    """
+    _train_recurrent(jobs, settings, device)
+    if settings.n_states:
+        CopyingGroup(jobs, settings.of_copying(), device).run()
+
+
+def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+    """Recurrent networks and hybrids; their memory is free afterwards."""
+    slots, networks, names = [], [], []
+    for job in jobs:
+        features = job.data.features(settings.feature_size)
+        for name in NETWORKS[:2]:
+            slots.append(job)
+            names.append(name)
+            networks.append(draw_network(job.data, features, settings, job.number, name))
+    group = NetworkGroup(slots, networks, names, settings, device)
+    group.run()
+    if settings.trains_hybrid:
+        HybridGroup(jobs, group, settings).run()

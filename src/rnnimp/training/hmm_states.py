@@ -1,0 +1,147 @@
+"""The states that a copying network begins with: recombined haplotypes of the training samples.
+
+First the haplotypes that differ most are chosen, so that common ones do not fill the states with copies of themselves.
+Then these recombine: each state is a mosaic of a few of them, and at every place each of them is in one state. What is
+drawn depends on the alleles too: whoever has a model and its seed, but not the panel, cannot draw it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnimp.network.hmm.reference import CopyingNetwork
+from rnnimp.network.recurrent.reference import gaps_of_sites
+from rnnimp.sites.panel import alt_frequency
+from rnnimp.training.augmentation import cumulative_share
+
+_MARKER_ODDS, _SITE_ODDS = 4.0, 6.0
+_LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
+_WINDOWS, _WINDOW_STEP = (10, 20, 40), 4
+_EXCHANGED_AT_ONCE = 64  # states, at one place, so that it does not tell which two belong together
+MOST_CANDIDATES = 8192
+
+
+def first_states(
+    alleles: NDArray[np.int8],
+    is_marker: NDArray[np.bool_],
+    crossovers: NDArray[np.float64],
+    n_states: int,
+    n_pieces: int,
+    seed: int,
+) -> CopyingNetwork:
+    """A copying network before training.
+
+    Args:
+        alleles: int8 (n_rows, n_haplotypes), -1 for missing; there a state emits by the row's frequency.
+        is_marker: bool (n_rows,).
+        crossovers: float64 (n_rows - 1,), relative chance that a piece ends between a row and the next.
+        n_states: K.
+        n_pieces: at most, of haplotypes in each state; 1 for whole ones.
+        seed: of what is drawn, together with the alleles.
+    """
+    digest = hashlib.sha256(alleles.tobytes()).digest()
+    rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
+    chosen = distinct_haplotypes(alleles[is_marker], n_states, rng)
+    source = recombined(chosen, crossovers, n_pieces, rng)
+    size = np.where(is_marker, _MARKER_ODDS, _SITE_ODDS)[:, None]
+    odds = _log_odds(alleles, np.take_along_axis(alleles, source, axis=1), size)
+    network = CopyingNetwork(odds[is_marker], odds[~is_marker], gaps_of_sites(is_marker))
+    row, state = np.nonzero(source[1:] != source[:-1])
+    gap = np.cumsum(is_marker)[row]
+    is_between = (gap > 0) & (gap < np.count_nonzero(is_marker))  # markers; at both ends all states begin alike
+    with torch.no_grad():
+        network.leave[gap[is_between], state[is_between]] = _LEAVING_AT_A_JOINT
+    return network
+
+
+def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[np.float64]) -> torch.Tensor:
+    """Log odds of a1 that states emit, float32 as `drawn`, of a size for each row or less."""
+    frequency = np.nan_to_num(alt_frequency(alleles), nan=0.5)[:, None]
+    with np.errstate(divide="ignore"):
+        by_frequency = np.clip(np.log(frequency) - np.log1p(-frequency), -size, size)
+    return torch.from_numpy(np.where(drawn < 0, by_frequency, size * (2.0 * drawn - 1)).astype(np.float32))
+
+
+def distinct_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Choose haplotypes one after another, each the one least like those before it.
+
+    In windows of markers all over the region, of several widths, a haplotype is worth one part in 1 + the number of
+    those chosen that are the same there.
+
+    Args:
+        markers: int8 (n_markers, n_haplotypes); at most `MOST_CANDIDATES` of them, drawn at random, can be chosen.
+        count: how many; where there are fewer, they are repeated.
+        rng: decides between equals.
+
+    Returns:
+        int64 (count,), indices of haplotypes.
+    """
+    candidates = rng.permutation(markers.shape[1])[:MOST_CANDIDATES]
+    alike = _alike_in_windows(markers[:, candidates], rng)
+    n_windows = alike.shape[1]
+    window = np.arange(n_windows)
+    taken = np.zeros((n_windows, len(candidates)))
+    heap = [(-float(n_windows), number) for number in range(len(candidates))]
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(candidates)):
+        _, number = heapq.heappop(heap)
+        worth = float((1 / (1 + taken[window, alike[number]])).sum())  # it only falls: what the heap says is a bound
+        if not heap or worth >= -heap[0][0]:
+            chosen.append(number)
+            taken[window, alike[number]] += 1
+        else:
+            heapq.heappush(heap, (-worth, number))
+    result: NDArray[np.intp] = candidates[np.resize(chosen, count)]
+    return result
+
+
+def _alike_in_windows(markers: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.intp]:
+    """int64 (n_haplotypes, n_windows): the same number for haplotypes that carry a1 at the same markers of a window."""
+    n_markers, n_haplotypes = markers.shape
+    keys = rng.integers(1, 2**62, (n_markers, 1))  # sums of keys modulo 2**64 tell windows apart
+    sums = np.zeros((n_markers + 1, n_haplotypes), dtype=np.int64)
+    np.cumsum((markers == 1) * keys, axis=0, out=sums[1:])
+    alike = []
+    for half in _WINDOWS:
+        for middle in range(0, n_markers + 1, _WINDOW_STEP):
+            inside = sums[min(middle + half, n_markers)] - sums[max(middle - half, 0)]
+            alike.append(np.unique(inside, return_inverse=True)[1])
+    return np.stack(alike, axis=1)
+
+
+def recombined(
+    chosen: NDArray[np.intp], crossovers: NDArray[np.float64], n_pieces: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Which haplotype each state has at each row.
+
+    `n_pieces - 1` times all states are dealt into groups, and those of a group exchange all that follows a place.
+
+    Args:
+        chosen: int64 (n_states,), haplotypes.
+        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next; where all are 0
+            nothing is exchanged.
+        n_pieces: at most, in a state.
+        rng: what draws places and groups.
+
+    Returns:
+        int64 (n_rows, n_states).
+    """
+    n_rows, n_states = len(crossovers) + 1, len(chosen)
+    groups: list[NDArray[np.intp]] = []
+    for _ in range(n_pieces - 1):
+        groups += np.array_split(rng.permutation(n_states), max(1, n_states // _EXCHANGED_AT_ONCE))
+    places = 1 + np.searchsorted(cumulative_share(crossovers), rng.random(len(groups)))
+    current = rng.permutation(chosen)
+    source = np.empty((n_rows, n_states), dtype=np.intp)
+    start = 0
+    for exchange in np.argsort(places, kind="stable"):
+        source[start : places[exchange]] = current
+        start, group = places[exchange], groups[exchange]
+        current[group] = current[np.roll(group, 1)]
+    source[start:] = current
+    return source
