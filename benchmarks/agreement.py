@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from rnnimp.formats.hapslegend import open_panel
-from rnnimp.network.recurrent.reference import CERTAIN, ImputationNetwork
+from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.batched.networks import NetworkGroup
 from rnnimp.training.checkpoint import CheckpointFile

@@ -28,10 +28,10 @@ import torch
 from numpy.typing import NDArray
 
 from rnnimp.formats.bundle import BundleRegion
-from rnnimp.imputation.engines.choice import load_onnx_engine
 from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
+from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
-from rnnimp.imputation.region_runs import RegionEngine
 from rnnimp.network.graph.export import build_graph
 from rnnimp.network.graph.reading import read_folded_network
 from rnnimp.network.hmm.reference import CopyingNetwork, round_weights

@@ -96,7 +96,8 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
     import torch
 
     from rnnimp.network.graph.export import build_graph
-    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+    from rnnimp.network.region_coding import gaps_of_sites
 
     torch.manual_seed(seed)
     features = np.random.default_rng(seed).normal(size=(int(is_marker.sum()), 2, 40)).astype(np.float32)

@@ -16,14 +16,14 @@ from rnnimp.formats.bundle import (
     Bundle,
     Manifest,
     RegionEntry,
-    load_session,
     manifest_path,
     open_bundle,
     read_manifest,
-    sha256_of,
     write_manifest,
 )
+from rnnimp.formats.files import sha256_of
 from rnnimp.formats.hapslegend import write_legend
+from rnnimp.imputation.engines.onnx_runtime import load_session
 from rnnimp.sites.panel import as_strings
 from tiny_model import TinyRegion, tiny_chromosome, write_tiny_bundle, write_tiny_model
 

@@ -19,7 +19,8 @@ from rnnimp.network.graph import export
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
 from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
 from rnnimp.network.hmm.reference import CopyingNetwork, round_weights
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings, gaps_of_sites
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.network.region_coding import gaps_of_sites
 from test_graph import by_onnx_runtime, set_attribute, set_constant
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "m.m", "mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "m" + "." * 19 + "m", "m..mm" * 12]

@@ -8,7 +8,7 @@ import torch
 
 from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
 from rnnimp.network.hmm.reference import CopyingNetwork, combined, round_weights
-from rnnimp.network.recurrent.reference import gaps_of_sites
+from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -14,10 +14,11 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import BundleRegion, open_bundle
 from rnnimp.formats.hapslegend import write_legend
-from rnnimp.imputation.engines.choice import load_engine, load_onnx_engine
+from rnnimp.imputation.engines.choice import load_engine
 from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
+from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
-from rnnimp.imputation.region_runs import RegionEngine
 from rnnimp.network.graph.reading import read_folded_network
 from test_graph import exported, random_inputs
 from test_impute_command import error_line

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Bundle, open_bundle
-from rnnimp.imputation.engines.choice import load_onnx_engine
-from rnnimp.imputation.impute import impute, plan_imputation
+from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
+from rnnimp.imputation.impute import impute
+from rnnimp.imputation.plan import plan_imputation
 from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 from tiny_model import TinyRegion, tiny_chromosome, tiny_region, write_tiny_bundle, write_tiny_model
 

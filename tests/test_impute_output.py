@@ -189,7 +189,7 @@ def test_the_header_says_how_the_file_was_made(folder: Path) -> None:
 
 
 def test_the_header_has_the_checksum_of_the_manifest(tmp_path: Path) -> None:
-    from rnnimp.formats.bundle import sha256_of
+    from rnnimp.formats.files import sha256_of
     from rnnimp.pipeline.demo import demo
 
     result = demo(tmp_path)

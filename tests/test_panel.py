@@ -8,6 +8,7 @@ import pytest
 
 from helpers import random_panel
 from rnnimp.errors import DataError
+from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import (
     GenotypeTable,
     Panel,
@@ -17,7 +18,6 @@ from rnnimp.sites.panel import (
     as_strings,
     default_sample_names,
     haplotype_columns,
-    same_chromosome,
 )
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from rnnimp.network.recurrent.gpu import network_batch as stacked_networks
-from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks, Tuning
+from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout, parameters_in_order
+from rnnimp.network.recurrent.gpu.tuning import Tuning
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 from test_network import make_networks

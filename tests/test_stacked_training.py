@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers import random_panel
-from rnnimp.network.recurrent.reference import CERTAIN
+from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job

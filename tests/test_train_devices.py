@@ -19,8 +19,9 @@ from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.train import run as train
 from rnnimp.pipeline.train.devices import train_on_devices
-from rnnimp.pipeline.train.one_device import TrainOptions, Work, train_regions
-from rnnimp.pipeline.train.run import resolve_engine
+from rnnimp.pipeline.train.engine_choice import resolve_engine
+from rnnimp.pipeline.train.one_device import train_regions
+from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.trainer import Evaluation, Progress
 

@@ -13,7 +13,7 @@ import torch
 
 from rnnimp.errors import DataError
 from rnnimp.pipeline.train import one_device as stage
-from rnnimp.pipeline.train.one_device import Work
+from rnnimp.pipeline.train.work import Work
 from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.recipe import TrainingSettings

@@ -12,7 +12,7 @@ import torch
 from helpers import random_panel
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.genetic_map import GeneticMap
-from rnnimp.network.recurrent.reference import CERTAIN
+from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource, crossover_weights, recombine
 from rnnimp.training.data import Feeder, RegionData

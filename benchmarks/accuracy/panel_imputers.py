@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.files import atomic_output, read_lines
-from rnnimp.sites.panel import Sites, same_chromosome
+from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.panel import Sites
 
 BEAGLE_JAR = Path("/usr/share/beagle/beagle.jar")
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnimp.pipeline.train.one_device import Display
+    from rnnimp.pipeline.train.work import Display
     from rnnimp.training.trainer import Evaluation, Progress
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rnnimp.pipeline.train.one_device import TrainOptions
+    from rnnimp.pipeline.train.work import TrainOptions
     from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -115,8 +115,8 @@ def run(args: argparse.Namespace) -> None:
     if args.slurm and task is not None:
         raise SettingsError("--slurm deals the regions to tasks itself; give it or --task")
     try:
-        from rnnimp.pipeline.train.one_device import TrainOptions
         from rnnimp.pipeline.train.run import train
+        from rnnimp.pipeline.train.work import TrainOptions
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     options = TrainOptions(

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
 from rnnimp.formats.files import UNKNOWN_KIND, AtomicGroup, kind_of, open_input, unwritable
-from rnnimp.formats.hapslegend import read_samples_of
 from rnnimp.formats.optional import require
+from rnnimp.formats.sample import read_samples_of
 from rnnimp.sites.matching import UNKNOWN_ALLELES
 from rnnimp.sites.panel import ImputedBlock, PanelStream, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.hapslegend import allele_key
-from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, same_chromosome
+from rnnimp.formats.site_rules import allele_key
+from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings
 
 BLOCK_BYTES = 1 << 24
 MAX_BLOCK_SITES = 4096

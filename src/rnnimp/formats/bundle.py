@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, open_input
+from rnnimp.formats.files import atomic_output, open_input, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.sites.panel import Sites, known_chromosome
 
@@ -212,7 +212,7 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
         if not known or legend.name not in entry.files:
             path = legend if known else models[0]
             raise DataError("the manifest does not name this file; get the whole model again", path)
-        _check_sum(legend, entry.files[legend.name])
+        require_checksum(legend, entry.files[legend.name])
         models, checksum = known, entry.files[known[0].name]
     sites = read_legend(legend)
     if sites.is_marker is None:
@@ -220,7 +220,8 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
     return BundleRegion(index, models[0], legend, sites, checksum)
 
 
-def _check_sum(path: Path, expected: str) -> None:
+def require_checksum(path: Path, expected: str) -> None:
+    """Refuse a file whose SHA-256 is not the one in the manifest."""
     if sha256_of(path) != expected:
         raise _exchanged(path)
 
@@ -238,67 +239,10 @@ def read_model(region: BundleRegion) -> bytes:
     try:
         content = region.model_path.read_bytes()
     except OSError as error:
-        raise _unreadable(region.model_path, error) from error
+        raise unreadable(region.model_path, error) from error
     if region.checksum is not None and hashlib.sha256(content).hexdigest() != region.checksum:
         raise _exchanged(region.model_path)
     return content
-
-
-def load_session(region: BundleRegion, threads: int = 1, provider: str = "CPUExecutionProvider") -> Any:
-    """Load a region's model into ONNX Runtime.
-
-    Args:
-        region: of an opened bundle.
-        threads: that the session may use.
-        provider: ONNX Runtime's name of what runs it.
-
-    Returns:
-        An `onnxruntime.InferenceSession` with one input (n_haplotypes, n_markers, 2) and one output
-        (n_sites, n_haplotypes, 2).
-
-    Raises:
-        DataError: if the file is corrupt, exchanged, or a model of other sites than the legend's.
-    """
-    import onnxruntime  # here, because training writes bundles without it
-
-    if region.checksum is not None:
-        _check_sum(region.model_path, region.checksum)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # a failure is reported here, in one line
-    try:
-        session = onnxruntime.InferenceSession(str(region.model_path), options, providers=[provider])
-    except Exception as error:  # ONNX Runtime raises many kinds, all for a file it cannot use
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"ONNX Runtime cannot load the model; get or convert it again ({reason})", region.model_path
-        ) from error
-    _check_shapes(session, region)
-    return session
-
-
-def _check_shapes(session: Any, region: BundleRegion) -> None:
-    """Refuse a model whose fixed dimensions are not those of the legend; named dimensions are free."""
-    n_markers, n_sites = len(region.marker_rows), len(region.imputed_rows)
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
-    expected = [(None, n_markers, 2), (n_sites, None, 2)]
-    fits = len(inputs) == len(outputs) == 1 and all(map(_shape_fits, shapes, expected))
-    if not fits:
-        found = " and ".join("x".join(map(str, shape)) for shape in shapes)
-        raise DataError(
-            f"expected a model of {n_markers} markers and {n_sites} imputed sites as in {region.legend_path.name}, "
-            f"found shapes {found}; it is the model of another region",
-            region.model_path,
-        )
-
-
-def _shape_fits(shape: tuple[Any, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(expected) and all(
-        wanted is None or not isinstance(found, int) or found == wanted
-        for found, wanted in zip(shape, expected, strict=True)
-    )
 
 
 def manifest_path(prefix: str | Path) -> Path:
@@ -345,23 +289,3 @@ def read_manifest(prefix: str | Path) -> Manifest:
     except (KeyError, TypeError, AttributeError) as error:
         known = ", ".join(item.name for item in fields(Manifest))
         raise DataError(f"expected a manifest with the fields {known} ({error}); get the model again", path) from error
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal digits.
-
-    Raises:
-        DataError: if it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with Path(path).open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return digest.hexdigest()
-
-
-def _unreadable(path: str | Path, error: OSError) -> DataError:
-    return DataError(f"cannot be read ({error.strerror}); check the path and its permissions", path)

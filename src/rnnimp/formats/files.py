@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import shutil
@@ -92,7 +93,7 @@ class _NamedFile(io.FileIO):
         try:
             yield
         except OSError as error:
-            raise (_unreadable if reading else unwritable)(self._path, error) from error
+            raise (unreadable if reading else unwritable)(self._path, error) from error
 
     def readinto(self, buffer: Any) -> int | None:
         with self._blame(reading=True):
@@ -116,7 +117,8 @@ def _check_bgzf_end(raw: IO[bytes], path: str | Path) -> None:
     raw.seek(0)
 
 
-def _unreadable(path: str | Path, error: OSError) -> DataError:
+def unreadable(path: str | Path, error: OSError) -> DataError:
+    """The error for a file that the system cannot read."""
     return DataError(f"cannot be read ({error.strerror or error}); check the path and its permissions", path)
 
 
@@ -284,3 +286,19 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return digest.hexdigest()

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input
-from rnnimp.formats.hapslegend import read_samples_of
-from rnnimp.formats.sample import sample_text
+from rnnimp.formats.sample import read_samples_of, sample_text
 from rnnimp.scoring.quality import genotype_probabilities
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import GenotypeTable, ImputedBlock, Sites, as_strings

@@ -18,17 +18,11 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
-from rnnimp.formats.sample import read_sample, sample_text
+from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
+from rnnimp.formats.site_rules import check_order
+from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import LAST_POSITION
-from rnnimp.sites.panel import (
-    Panel,
-    PanelStream,
-    Sites,
-    as_strings,
-    default_sample_names,
-    known_chromosome,
-    same_chromosome,
-)
+from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
 
 BLOCK_BYTES = 1 << 24
@@ -246,83 +240,6 @@ def _frequency(text: str) -> float:
     if value < 0 or value > 1:
         raise ValueError(text)
     return value
-
-
-def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -> None:
-    """Refuse positions that go down and sites that repeat.
-
-    Args:
-        sites: in file order.
-        path: for the message.
-        first_line: the line of the first site, where each site is a line.
-    """
-
-    def line(row: int) -> int | None:
-        return None if first_line is None else first_line + row
-
-    steps = np.diff(sites.positions)
-    down = np.flatnonzero(steps < 0)
-    if down.size:
-        row = int(down[0]) + 1
-        before, found = sites.positions[row - 1], sites.positions[row]
-        raise DataError(
-            f"expected positions in rising order, found {found} after {before}; sort the file", path, line(row)
-        )
-    repeated = first_duplicate(sites)
-    if repeated is not None:
-        first, again = repeated
-        site, alleles = (f"{sites.a0[row]} {sites.a1[row]}" for row in repeated)
-        how = "again" if site == alleles else f"and, as another one, {alleles}"
-        raise DataError(
-            f"expected each site once, found {sites.positions[first]} {site} {how}; remove the duplicate",
-            path,
-            line(again),
-        )
-
-
-def first_duplicate(sites: Sites) -> tuple[int, int] | None:
-    """The first site whose position and alleles stood before; see `allele_key`.
-
-    Args:
-        sites: sorted by position.
-
-    Returns:
-        The indices of the site and its duplicate; None if there is none.
-    """
-    shared = np.flatnonzero(np.diff(sites.positions) == 0)
-    seen: dict[tuple[int, tuple[str, str]], int] = {}
-    for row in np.union1d(shared, shared + 1).tolist():
-        before = seen.setdefault((int(sites.positions[row]), allele_key(sites.a0[row], sites.a1[row])), row)
-        if before != row:
-            return before, row
-    return None
-
-
-def allele_key(a0: str, a1: str) -> tuple[str, str]:
-    """What two sites of one position share if they are the same.
-
-    Alleles of one length are the same site either way round. Others are not: `A AT` inserts a base, `AT A` deletes one.
-
-    >>> allele_key("A", "G") == allele_key("G", "A"), allele_key("A", "AT") == allele_key("AT", "A")
-    (True, False)
-    """
-    return (a1, a0) if len(a0) == len(a1) and a1 < a0 else (a0, a1)
-
-
-def read_samples_of(data: str | Path, sample: str | Path, n_samples: int) -> tuple[str, ...]:
-    """The sample names that belong to a file of alleles or genotypes; see `read_sample`.
-
-    Raises:
-        DataError: also where there are not as many names as samples.
-    """
-    names = read_sample(sample)
-    if len(names) != n_samples:
-        raise DataError(
-            f"expected {n_samples} samples as in {data}, found {len(names)} under the header, which is the first line, "
-            "or two in Oxford's format (ID_1 ID_2 missing, 0 0 0); use the file's own list",
-            sample,
-        )
-    return names
 
 
 class HapsLegendWriter(AtomicGroup):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
-from rnnimp.sites.panel import same_chromosome
+from rnnimp.sites.chromosomes import same_chromosome
 
 
 def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]:

@@ -40,3 +40,19 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
 def sample_text(names: Sequence[str]) -> str:
     """An Oxford sample file."""
     return "ID_1 ID_2 missing\n0 0 0\n" + "".join(f"{name} {name} 0\n" for name in names)
+
+
+def read_samples_of(data: str | Path, sample: str | Path, n_samples: int) -> tuple[str, ...]:
+    """The sample names that belong to a file of alleles or genotypes; see `read_sample`.
+
+    Raises:
+        DataError: also where there are not as many names as samples.
+    """
+    names = read_sample(sample)
+    if len(names) != n_samples:
+        raise DataError(
+            f"expected {n_samples} samples as in {data}, found {len(names)} under the header, which is the first line, "
+            "or two in Oxford's format (ID_1 ID_2 missing, 0 0 0); use the file's own list",
+            sample,
+        )
+    return names

@@ -18,9 +18,11 @@ import numpy as np
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import open_input
-from rnnimp.formats.hapslegend import check_order, read_samples_of
+from rnnimp.formats.sample import read_samples_of
+from rnnimp.formats.site_rules import check_order
+from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import LAST_POSITION
-from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, same_chromosome
+from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
 
 _N_HEAD = 5

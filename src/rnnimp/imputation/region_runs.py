@@ -11,28 +11,17 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.sites.panel import MISSING
 
 LARGE_RESULT = 1 << 28
 """Bytes of a result from which on only one is held."""
 
 _UNKNOWN_FREQUENCY = 0.5
-
-
-class RegionEngine(Protocol):
-    """Runs one region's model; may be called by several threads at once."""
-
-    @property
-    def haplotypes_per_run(self) -> int:
-        """How many haplotypes it takes best at a time."""
-
-    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], to P(a1), float32 (n_sites, n_haplotypes)."""
 
 
 @dataclass(frozen=True, eq=False)

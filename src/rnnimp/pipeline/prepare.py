@@ -26,8 +26,9 @@ from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.files import AtomicGroup, read_lines
 from rnnimp.formats.vcf import reading as vcf
 from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
+from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.interval import Interval, chosen_interval
-from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, plain_chromosome
+from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns
 
 _DRAW_SEED = 1
 _SITES_A_NOTE = 200_000

@@ -18,7 +18,8 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
 from rnnimp.formats.partition import read_partition
-from rnnimp.sites.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome, same_chromosome
+from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome
 from rnnimp.sites.regions import Region, RegionLimits, plan_regions
 
 logger = logging.getLogger(__name__)

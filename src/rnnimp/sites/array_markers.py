@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.sites.panel import Sites, plain_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.sites.panel import Sites
 
 AllelePair = tuple[str, str]
 

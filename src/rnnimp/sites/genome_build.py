@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.sites.panel import Sites, plain_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.sites.panel import Sites
 
 _CHROMOSOMES = (*(str(number) for number in range(1, 23)), "X", "Y")
 _LENGTHS = {

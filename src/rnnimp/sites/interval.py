@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.sites.panel import same_chromosome
+from rnnimp.sites.chromosomes import same_chromosome
 
 LAST_POSITION = 2**31 - 2
 """The largest position that VCF and its indexes can hold."""

@@ -23,7 +23,6 @@ MISSING = -1
 HELD_BYTES = 1 << 28
 """Of alleles that are read as a whole and held in memory."""
 
-_PLINK_NUMBERS = {"23": "X", "24": "Y", "26": "MT", "M": "MT"}
 
 SiteKey = tuple[int, str, str]
 
@@ -251,15 +250,6 @@ def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
     return frequency
 
 
-def same_chromosome(first: str, second: str) -> bool:
-    """Whether two names mean one chromosome: `chr22` and `22` do, and PLINK's `23` is `X`.
-
-    >>> same_chromosome("chr22", "22"), same_chromosome("23", "chrX"), same_chromosome("X", "22")
-    (True, True, False)
-    """
-    return plain_chromosome(first) == plain_chromosome(second)
-
-
 def known_chromosome(sites: Sites) -> str | None:
     """The chromosome that the source names, else the one that the ids name; None if neither tells."""
     return sites.chromosome if sites.chromosome is not None else chromosome_in_ids(sites)
@@ -277,12 +267,6 @@ def chromosome_in_ids(sites: Sites) -> str | None:
         if name and rest.startswith(f"{position}:"):
             names.add(name)
     return names.pop() if len(names) == 1 else None
-
-
-def plain_chromosome(name: str) -> str:
-    """The name without a `chr` before it; X, Y and MT for PLINK's numbers."""
-    bare = name[3:] if name.lower().startswith("chr") else name
-    return _PLINK_NUMBERS.get(bare, bare)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.sites.panel import MISSING, plain_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.sites.panel import MISSING
 
 ABSENT = -2
 """The code of the second allele of a haploid sample, until it is doubled."""

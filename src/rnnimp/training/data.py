@@ -18,7 +18,7 @@ from torch import Tensor
 from rnnimp.errors import DataError
 from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.recurrent.features import marker_features
-from rnnimp.network.recurrent.reference import CERTAIN, gaps_of_sites
+from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
 from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
 from rnnimp.training.augmentation import MISSING, crossover_weights
 from rnnimp.training.recipe import TrainingSettings

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnimp.network.hmm.reference import CopyingNetwork
-from rnnimp.network.recurrent.reference import gaps_of_sites
+from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.sites.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
 

@@ -17,7 +17,8 @@ from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
 from rnnimp.formats.files import kind_of, open_input, read_lines
 from rnnimp.formats.pgen.writing import library
-from rnnimp.sites.panel import PanelStream, plain_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.sites.panel import PanelStream
 from rnnimp.sites.ploidy import PloidyRecorder
 
 _SITE_ENDINGS = (".pvar", ".pvar.zst", ".bim")

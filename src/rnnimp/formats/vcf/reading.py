@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import Allele, ReadingRules, alleles_of, panel_of, sites_of, split_record
-from rnnimp.formats.hapslegend import check_order
+from rnnimp.formats.site_rules import check_order
 from rnnimp.formats.vcf.records import Record, RecordReader
 from rnnimp.sites.interval import chosen_interval
 from rnnimp.sites.panel import GenotypeTable, PanelStream, Sites

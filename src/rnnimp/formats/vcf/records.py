@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.files import open_input
+from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import Interval
-from rnnimp.sites.panel import same_chromosome
 
 Record = Any
 """A cyvcf2.Variant."""

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.bundle import BundleRegion, load_session, read_model
-from rnnimp.imputation.region_runs import RegionEngine
+from rnnimp.formats.bundle import BundleRegion, read_model
+from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
+from rnnimp.imputation.engines.protocol import CheckedEngine, OwnEngine, RegionEngine
 
 if TYPE_CHECKING:  # needs onnx
     from rnnimp.network.graph.reading import FoldedNetwork
@@ -93,13 +91,6 @@ def _torch_engine(network: FoldedNetwork) -> OwnEngine:
     return TorchEngine(network, "cuda")
 
 
-class OwnEngine(RegionEngine, Protocol):
-    """An engine that has taken the weights out of the graph."""
-
-    n_markers: int
-    n_sites: int
-
-
 def _load_own_engine(region: BundleRegion, make: Callable[[FoldedNetwork], OwnEngine]) -> RegionEngine | None:
     """None where the engine cannot run here, or not this graph."""
     if region.model_path.suffix != ".onnx":
@@ -117,64 +108,4 @@ def _load_own_engine(region: BundleRegion, make: Callable[[FoldedNetwork], OwnEn
         return None
     # a graph of another region is left to the loader that says so
     fits = (engine.n_markers, engine.n_sites) == (len(region.marker_rows), len(region.imputed_rows))
-    return _Checked(engine, region) if fits else None
-
-
-class _Checked:
-    """Refuses results that are no numbers."""
-
-    def __init__(self, engine: RegionEngine, region: BundleRegion) -> None:
-        self._engine, self._path = engine, region.model_path
-        self.haplotypes_per_run = engine.haplotypes_per_run
-
-    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        alt = self._engine(inputs)
-        if not np.isfinite(alt).all():
-            raise DataError("the model predicts what is no number; train or get it again", self._path)
-        return alt
-
-
-def load_onnx_engine(region: BundleRegion, provider: str = "CPUExecutionProvider") -> RegionEngine:
-    """An engine of ONNX Runtime; each call runs on the thread that makes it.
-
-    Args:
-        region: of an opened bundle.
-        provider: ONNX Runtime's name of what runs it.
-
-    Raises:
-        DataError: if the model cannot be loaded, or does not fit the legend.
-    """
-    return _Checked(_OnnxEngine(region, provider), region)
-
-
-class _OnnxEngine:
-    """Always runs whole groups of haplotypes: another number of rows could take another way through a product."""
-
-    haplotypes_per_run = 32
-
-    def __init__(self, region: BundleRegion, provider: str) -> None:
-        self._session: Any = load_session(region, provider=provider)
-        self._path, self._n_sites = region.model_path, len(region.imputed_rows)
-        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
-
-    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        size = self.haplotypes_per_run
-        padded = np.zeros((-(-len(inputs) // size) * size, *inputs.shape[1:]), np.float32)
-        padded[: len(inputs)] = inputs
-        padded[len(inputs) :] = inputs[:1]
-        groups = [self._run(padded[start : start + size]) for start in range(0, len(padded), size)]
-        return np.concatenate(groups, axis=1)[:, : len(inputs)]
-
-    def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            (predictions,) = self._session.run([self._output], {self._input: inputs})
-        except Exception as error:  # ONNX Runtime raises many kinds; the input is ours and right
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(f"ONNX Runtime cannot run the model ({reason})", self._path) from error
-        if predictions.shape != (self._n_sites, len(inputs), 2):
-            raise DataError(
-                f"expected predictions of {self._n_sites} sites as in the legend, found shape {predictions.shape}; "
-                "it is the model of another region",
-                self._path,
-            )
-        return np.asarray(predictions[:, :, 1], dtype=np.float32)
+    return CheckedEngine(engine, region) if fits else None

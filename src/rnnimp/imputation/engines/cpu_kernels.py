@@ -6,10 +6,11 @@ import numpy as np
 
 from rnnimp.network.graph.reading import FoldedNetwork
 from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
+from rnnimp.network.hmm.weights import SHARE
 from rnnimp.network.recurrent.cpu.heads import logits_of_states
 from rnnimp.network.recurrent.cpu.mixing import join, pack_joining
 from rnnimp.network.recurrent.cpu.stacks import forward, pack
-from rnnimp.network.recurrent.weights import SHARE, Floats
+from rnnimp.network.region_coding import Floats
 
 
 class KernelEngine:

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from rnnimp.network.graph.reading import FoldedNetwork, FoldedStack
 from rnnimp.network.hmm.reference import emission, is_certain, passed, share_of
-from rnnimp.network.recurrent.weights import CopyingWeights, Floats, JoiningWeights
+from rnnimp.network.hmm.weights import CopyingWeights
+from rnnimp.network.recurrent.weights import JoiningWeights
+from rnnimp.network.region_coding import Floats
 
 _COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
 

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from rnnimp.errors import TrainingError
 from rnnimp.network.hmm.onnx_part import copying_part
 from rnnimp.network.hmm.reference import CopyingNetwork, combined
+from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, CopyingWeights
 from rnnimp.network.onnx_writer import INPUT, OUTPUT, GraphWriter
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack
-from rnnimp.network.recurrent.weights import GAP_PADS, GATE_STEP, ODDS_STEP, ONNX_GATES, CopyingWeights
+from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES
 
 LARGEST_ERROR = 1e-5
 

@@ -20,16 +20,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rnnimp.network.hmm import onnx_part as copying_graph
-from rnnimp.network.recurrent.weights import (
-    GAP_PADS,
-    ONNX_GATES,
-    CopyingWeights,
-    Floats,
-    JoiningWeights,
-    LayerWeights,
-    Share,
-    StackWeights,
-)
+from rnnimp.network.hmm.weights import CopyingWeights, Share
+from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES, JoiningWeights, LayerWeights, StackWeights
+from rnnimp.network.region_coding import Floats
 
 _DIRECTIONS = {"forward": False, "reverse": True}
 _CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}

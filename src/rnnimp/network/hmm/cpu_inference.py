@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.network.hmm.weights import CopyingWeights
 from rnnimp.network.kernels.simd import LANES, add_product, fma, load, splat, store
-from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
-from rnnimp.network.recurrent.cpu.stacks import aligned_empty, deal, tiles
-from rnnimp.network.recurrent.weights import CopyingWeights
+from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel, tiles
+from rnnimp.network.region_coding import Floats
 
 _FROM_LEFT, _FROM_RIGHT = 0, 2  # which number of a row of the table is entered; the other one is left
 _ROW = 3  # numbers in a row of the table

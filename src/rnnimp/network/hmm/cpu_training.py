@@ -23,8 +23,8 @@ from torch import Tensor
 
 from rnnimp.network.hmm.reference import LEAST_PROBABILITY, CopyingNetwork
 from rnnimp.network.kernels.simd import LANES, fma, load, splat, store, total
-from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
-from rnnimp.network.recurrent.cpu.stacks import aligned_empty, deal
+from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel
+from rnnimp.network.region_coding import Floats
 
 _ROWS = 4  # haplotypes in a tile
 _LEAST_OF_A_JOB, _MOST_JOBS = 32, 16  # haplotypes; each job has memory for gradients of its own

@@ -15,8 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, CopyingWeights, Share
 from rnnimp.network.onnx_writer import INPUT, GraphWriter
-from rnnimp.network.recurrent.weights import GATE_STEP, ODDS_STEP, CopyingWeights, Share
 
 PREFIX = "copying_"
 LOGITS = PREFIX + "logits"

@@ -28,8 +28,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.recurrent.weights import GATE_STEP, ODDS_STEP, SHARE, Share
-from rnnimp.network.recurrent.weights import LEAST_PROBABILITY as LEAST_PROBABILITY  # for the GPU kernels too
+from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, SHARE, Share
+from rnnimp.network.hmm.weights import LEAST_PROBABILITY as LEAST_PROBABILITY
 
 _FIRST_LEAVING = -4.0
 

@@ -20,8 +20,6 @@ from torch.nn import functional
 from rnnimp.errors import SettingsError
 
 CELLS = ("GRU", "LSTM")
-CERTAIN = 200
-"""The byte of a training target that says P(a1) = 1; half of it, 0.5, stands for a missing allele."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +48,6 @@ class NetworkSettings:
                 raise SettingsError(f"{name} must be 1 or more, found {getattr(self, name)}")
         if self.n_mixed < 0:
             raise SettingsError(f"n_mixed must be 0 or more, found {self.n_mixed}")
-
-
-def gaps_of_sites(is_marker: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The number of markers before each imputed site, which names the gap that it lies in.
-
-    Args:
-        is_marker: bool (n_rows,), the region's rows in order.
-
-    Returns:
-        int64 (n_imputed,), from 0 (before the first marker) to n_markers (after the last).
-
-    >>> gaps_of_sites(np.array([False, True, False, False, True])).tolist()
-    [0, 1, 1]
-    """
-    return np.cumsum(is_marker, dtype=np.int64)[~is_marker]
 
 
 class RecurrentStack(nn.Module):

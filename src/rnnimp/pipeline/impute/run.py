@@ -18,21 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from rnnimp.errors import SettingsError
-from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle, sha256_of
+from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
+from rnnimp.formats.files import sha256_of
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MODEL_CHECKSUM
 from rnnimp.imputation.engines.choice import load_engine, require_device
-from rnnimp.imputation.impute import ImputationPlan, impute, plan_imputation, restrict
-from rnnimp.pipeline.impute.checks import (
-    CheckedTarget,
-    check_target,
-    log_report,
-    report_path,
-    require_fit,
-    save_report,
-    without_typed_only,
-)
+from rnnimp.imputation.impute import impute
+from rnnimp.imputation.plan import ImputationPlan, plan_imputation, restrict
+from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_typed_only
 from rnnimp.pipeline.impute.empirical import EmpiricalR2
 from rnnimp.pipeline.impute.output import OutputSettings, accurate_sites, open_writer, require_library
+from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, save_report
 from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids

@@ -15,7 +15,8 @@ from rnnimp.cluster import slurm
 from rnnimp.cluster.slices import TaskSlice, format_regions
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle, sha256_of
+from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
+from rnnimp.formats.files import sha256_of
 from rnnimp.pipeline.impute.run import ImputeSettings
 from rnnimp.pipeline.train.files import read_json, write_json
 from rnnimp.sites.interval import LAST_POSITION, Interval

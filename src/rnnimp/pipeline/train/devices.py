@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from rnnimp.pipeline.train.one_device import Display, Work, train_regions
+from rnnimp.pipeline.train.one_device import train_regions
+from rnnimp.pipeline.train.work import Display, Work
 from rnnimp.training.trainer import Evaluation, Progress
 
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.errors import DataError
-from rnnimp.formats.bundle import sha256_of
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.files import atomic_output, sha256_of
 
 if TYPE_CHECKING:
     from rnnimp.training.recipe import TrainingSettings

@@ -11,30 +11,25 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from rnnimp.cluster.locks import HEARTBEAT_SECONDS, STALE_SECONDS, FileLock, Holder, read_lock
-from rnnimp.cluster.slices import TaskSlice
 from rnnimp.errors import RnnimpError, TrainingError
-from rnnimp.formats.bundle import sha256_of
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
-from rnnimp.formats.hapslegend import open_panel, write_legend
-from rnnimp.network.graph.export import as_ort, build_graph, check_graph
+from rnnimp.formats.hapslegend import open_panel
 from rnnimp.network.hmm.reference import CopyingNetwork
 from rnnimp.network.recurrent.reference import ImputationNetwork
-from rnnimp.pipeline.train.bundle import library_versions, write_bundle_manifest
-from rnnimp.pipeline.train.files import RegionFiles, fingerprint, is_finished, write_json
+from rnnimp.pipeline.train.export import export_region
+from rnnimp.pipeline.train.files import fingerprint, is_finished, write_json
+from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.region_state import ProgressWriter, write_failure
-from rnnimp.sites.panel import known_chromosome
-from rnnimp.training.data import Feeder, RegionData
-from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, TrainedRegion, train_region, trained_networks
+from rnnimp.pipeline.train.work import Display, Work
+from rnnimp.training.data import RegionData
+from rnnimp.training.region import PLAIN, Runner, train_region, trained_networks
 from rnnimp.training.trainer import Evaluation, Forward, Progress
 
 if TYPE_CHECKING:
@@ -42,66 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHECKED_HAPLOTYPES = 20
 SECONDS_BETWEEN_LOOKS = 5.0
-
-
-class Display(Protocol):
-    """Shows how a region's training goes."""
-
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        """Whom to tell of a network's evaluations."""
-
-    def finish_region(self, region: int) -> None:
-        """Clear what is shown of a region."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train, apart from what decides the weights.
-
-    Attributes:
-        regions: numbers of the regions to train, from 1; None for all.
-        device: `auto`, `cpu` or `cuda`.
-        engine: `auto`, `reference` (plain PyTorch) or `fused` (our kernels: on a GPU many networks at once).
-        resume: keep finished regions and go on from checkpoints.
-        n_threads: CPU threads.
-        chromosome: its name, for the manifest; else told from the site ids.
-        genetic_map: file of the chromosome's genetic map.
-        task: the share of the regions that this task of an array job takes; None for all.
-    """
-
-    regions: tuple[int, ...] | None = None
-    device: str = "auto"
-    engine: str = "auto"
-    resume: bool = True
-    n_threads: int = 1
-    chromosome: str | None = None
-    genetic_map: str | None = None
-    task: TaskSlice | None = None
-
-
-@dataclass(frozen=True)
-class Work:
-    """What every process of a training needs to know.
-
-    Attributes:
-        prefixes: of all regions' training files, in order.
-        output_prefix: where to.
-        settings: the recipe.
-        options: how to train.
-        engine: `reference` or `fused`.
-    """
-
-    prefixes: list[str]
-    output_prefix: str
-    settings: TrainingSettings
-    options: TrainOptions
-    engine: str
-
-    def files(self, number: int) -> RegionFiles:
-        """Where a region's files lie."""
-        return RegionFiles(self.output_prefix, number)
 
 
 def train_regions(work: Work, numbers: Sequence[int], device: torch.device, display: Display) -> dict[int, str]:
@@ -296,7 +232,7 @@ class _Training:
         teller = self._teller(number)
         region = train_region(data, work.settings, number, files.folder, self._device, teller, self._runner())
         self._locks[number].check()
-        summary = _export(data, region, files)
+        summary = export_region(data, region, files)
         self._display.finish_region(number)
         scores = (f"{name} {row.validation_r2:.4f} at {row.iteration}" for name, row in region.evaluations.items())
         logger.info(
@@ -368,43 +304,3 @@ def _refuse(network: ImputationNetwork | CopyingNetwork) -> Forward:
         raise TrainingError("a network never got better than nothing; lower --learning-rate")
 
     return run
-
-
-def _export(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
-    """Write a region's models, then its summary, which says that they are complete."""
-    graph = build_graph(region.higher, region.lower, region.hybrid, region.copying)
-    rows = data.validation_rows()[:CHECKED_HAPLOTYPES]
-    rows[1::2, ::5] = -1  # networks may read missing alleles in a way of their own
-    inputs, _ = Feeder(data, torch.device("cpu")).tensors(rows)
-    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs, region.copying)
-    logger.debug("region %d: the graph differs from PyTorch by %.2g", files.number, error)
-    with atomic_output(files.ending("onnx")) as file:
-        file.write(graph.SerializeToString(deterministic=True))
-    ort = as_ort(graph)
-    if ort is None:
-        logger.warning("ONNX Runtime is not installed here, so region %d gets no .ort file", files.number)
-    else:
-        with atomic_output(files.ending("ort")) as file:
-            file.write(ort)
-    write_legend(files.ending("legend.gz"), data.panel.sites)
-    summary = _summary(data, region, files)
-    write_json(files.summary, summary)
-    return summary
-
-
-def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
-    imputed = data.panel.sites.positions[~data.is_marker]
-    names = [files.ending(ending) for ending in ("onnx", "legend.gz")]
-    return {
-        # the bytes of .ort files depend on the run, so they are not listed
-        "files": {path.name: sha256_of(path) for path in names},
-        "n_markers": int(np.count_nonzero(data.is_marker)),
-        "n_sites": len(imputed),
-        "first_position": int(imputed[0]),
-        "last_position": int(imputed[-1]),
-        "chromosome": known_chromosome(data.panel.sites),
-        "networks": {name: asdict(evaluation) for name, evaluation in region.evaluations.items()},
-        "training_samples": len(data.training),
-        "validation_samples": len(data.validation),
-        "versions": library_versions(),
-    }

@@ -5,31 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-
-import torch
 
 from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.genetic_map import read_genetic_map
-from rnnimp.network.kernels.gpu_limits import (
-    MOST_UNITS,
-    MOST_UNITS_KEPT,
-    MOST_UNITS_NARROW,
-    SHARED_FOR_WIDE,
-    shared_memory,
-)
-from rnnimp.pipeline.train.bundle import write_bundle_manifest
 from rnnimp.pipeline.train.devices import train_on_devices
+from rnnimp.pipeline.train.engine_choice import obstacles, resolve_devices, resolve_engine
 from rnnimp.pipeline.train.files import check_settings, model_prefix, write_plan
-from rnnimp.pipeline.train.one_device import Display, TrainOptions, Work, train_regions
+from rnnimp.pipeline.train.manifest import write_bundle_manifest
+from rnnimp.pipeline.train.one_device import train_regions
+from rnnimp.pipeline.train.work import Display, TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
-LEAST_TRITON = (3, 3)
 SECONDS_FOR_LATE_FILES = 60.0
 """How long a task waits for training files that a shared file system may show late."""
 
@@ -55,8 +46,8 @@ def train(
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)
     if options.engine == "auto" and engine == "reference":
-        obstacles = " and ".join(_obstacles(devices[0], settings))
-        logger.warning("slow: plain PyTorch trains, since the fused engine found %s", obstacles)
+        found = " and ".join(obstacles(devices[0], settings))
+        logger.warning("slow: plain PyTorch trains, since the fused engine found %s", found)
     names = ", ".join(str(device) for device in devices)
     logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
     log_what_models_hold(settings)
@@ -124,20 +115,6 @@ def _appears(path: Path, end: float) -> bool:
     return True
 
 
-def resolve_devices(name: str) -> list[torch.device]:
-    """The devices that `auto`, `cpu` or `cuda` means here: all GPUs that are visible, or the CPU.
-
-    Raises:
-        SettingsError: if CUDA is asked for and not there.
-    """
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise SettingsError("--device cuda was asked for, but PyTorch finds no CUDA device here; use --device cpu")
-    if name == "cpu" or not has_cuda:
-        return [torch.device("cpu")]
-    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-
-
 def prepare_folders(work: Work, numbers: Sequence[int]) -> None:
     """Clear the regions to be trained anew; refuse to mix in regions, asked for or not, of another recipe.
 
@@ -165,48 +142,6 @@ def _clear(work: Work, number: int) -> None:
         raise DataError(f"{who} is at it, so it cannot be trained anew; stop that first", files.folder)
     files.clear()
     lock.release()
-
-
-def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) -> str:
-    """The engine that `auto`, `reference` or `fused` means on a device.
-
-    Raises:
-        SettingsError: if the fused engine is asked for where it cannot run.
-    """
-    if name == "reference":
-        return name
-    obstacles = _obstacles(device, settings)
-    if name == "fused" and obstacles:
-        raise SettingsError(f"--engine fused cannot run here, found {' and '.join(obstacles)}; use --engine reference")
-    return "reference" if obstacles else "fused"
-
-
-def _obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
-    """What keeps the fused engine from running, in words."""
-    if device.type != "cuda":
-        return [] if find_spec("numba") else ["no numba"]
-    obstacles = []
-    if find_spec("triton") is None:
-        obstacles.append("no triton")
-    elif tuple(map(int, _triton_version().split(".")[:2])) < LEAST_TRITON:
-        obstacles.append(f"Triton {_triton_version()}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
-    most_anywhere = MOST_UNITS_NARROW if settings.cell == "LSTM" else MOST_UNITS_KEPT
-    room = shared_memory(device)
-    if settings.n_units > MOST_UNITS:
-        obstacles.append(f"{settings.n_units} units, of at most {MOST_UNITS} on a GPU")
-    elif settings.n_units > most_anywhere and room < SHARED_FOR_WIDE:
-        size = f"{room >> 10} KiB of a GPU's shared memory, of {SHARED_FOR_WIDE >> 10}"
-        obstacles.append(f"{size} that {settings.n_units} {settings.cell} units need")
-    if settings.n_layers_higher != settings.n_layers_lower:
-        obstacles.append("higher- and lower-MAF networks of different depth")
-    return obstacles
-
-
-def _triton_version() -> str:
-    import triton  # several distributions bring this module, so that the version is the module's
-
-    version: str = triton.__version__
-    return version
 
 
 def chosen_regions(options: TrainOptions, n_regions: int) -> list[int]:

@@ -23,16 +23,11 @@ from rnnimp.cluster.slices import format_regions, tasks_for
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import read_legend
+from rnnimp.pipeline.train.engine_choice import resolve_engine
 from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_json
-from rnnimp.pipeline.train.one_device import TrainOptions, Work
-from rnnimp.pipeline.train.run import (
-    chosen_regions,
-    log_what_models_hold,
-    prepare_folders,
-    read_data_list,
-    resolve_engine,
-)
+from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
 from rnnimp.pipeline.train.status import duration
+from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)

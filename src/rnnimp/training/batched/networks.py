@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnimp.network.hmm.gpu_batch import StackedCopying
-from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks, stored_units
-from rnnimp.network.recurrent.reference import CERTAIN, HybridHead, ImputationNetwork
+from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks
+from rnnimp.network.recurrent.gpu.tuning import stored_units
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Batches, Job
 from rnnimp.training.batched.group import Group, Member, member_of
 from rnnimp.training.data import RegionData

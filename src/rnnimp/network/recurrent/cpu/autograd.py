@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from rnnimp.network.recurrent.cpu.heads import gradients_of_heads, logits_of_states
-from rnnimp.network.recurrent.cpu.kernels import Floats
 from rnnimp.network.recurrent.cpu.mixing import join, pack_joining
 from rnnimp.network.recurrent.cpu.stacks import PackedStack, Workspace, backward, forward, forward_training, pack
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.network.recurrent.weights import JoiningWeights, LayerWeights, StackWeights
+from rnnimp.network.region_coding import Floats
 
 
 class CpuEngine:

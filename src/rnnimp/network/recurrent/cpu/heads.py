@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.network.kernels.simd import LANES, add_product, fma, load, splat, store, total
-from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
-from rnnimp.network.recurrent.cpu.stacks import aligned_empty, deal
+from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel
+from rnnimp.network.region_coding import Floats
 
 _GAPS_A_JOB = 32
 

@@ -16,8 +16,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numba
-import numpy as np
-from numpy.typing import NDArray
 
 from rnnimp.network.kernels.simd import (
     BLOCK,
@@ -37,14 +35,13 @@ from rnnimp.network.kernels.simd import (
     total,
     transpose_block,
 )
-
-Floats = NDArray[np.float32]
+from rnnimp.network.kernels.tiles import kernel
+from rnnimp.network.region_coding import Floats
 
 GATES = 4
 LINE = 16  # float32 in a cache line
 OUTER_ROWS = 4 if WIDE else 2  # rows of a weight gradient whose sums fit in the registers
 GRU_UNITS = 1 if WIDE else 2  # units whose sums fit in the registers
-kernel = numba.njit(error_model="numpy", nogil=True, cache=True)
 
 
 class Shape(NamedTuple):

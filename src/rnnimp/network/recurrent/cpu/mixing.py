@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.network.kernels.simd import LANES, add_product, splat, store, tanh
+from rnnimp.network.kernels.tiles import kernel
 from rnnimp.network.recurrent.cpu.heads import deal_gaps
-from rnnimp.network.recurrent.cpu.kernels import Floats, kernel
 from rnnimp.network.recurrent.weights import JoiningWeights
+from rnnimp.network.region_coding import Floats
 
 _ROWS = 4  # sums in registers at once
 

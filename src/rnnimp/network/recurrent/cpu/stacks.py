@@ -7,8 +7,7 @@ number of threads changes no bit of a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.network.kernels.simd import BLOCK, LANES
+from rnnimp.network.kernels.tiles import CACHE_LINE, aligned, aligned_empty, deal, tiles
 from rnnimp.network.recurrent.cpu.kernels import (
     GATES,
     GRU_UNITS,
-    Floats,
     Gradients,
     Scratch,
     Shape,
@@ -30,9 +29,9 @@ from rnnimp.network.recurrent.cpu.kernels import (
     scratch_sizes,
 )
 from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
+from rnnimp.network.region_coding import Floats
 
 _GRU_INPUT, _GRU_RECURRENT, _LSTM = (2, 0, 1), (0, 1, 2), (0, 1, 2, 3)  # PyTorch's number of each gate
-_CACHE_LINE = 16  # float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +49,6 @@ class PackedStack:
     features: Floats
 
 
-def aligned_empty(size: int) -> Floats:
-    """A flat float32 array that begins at a cache line."""
-    array = np.empty(size + _CACHE_LINE, np.float32)
-    first = -(array.ctypes.data // array.itemsize) % _CACHE_LINE
-    return array[first : first + size]
-
-
-def _aligned(array: NDArray[Any]) -> Floats:
-    flat = aligned_empty(array.size)
-    flat[:] = np.ravel(array)
-    return flat
-
-
 def pack(stack: StackWeights, features: Floats) -> PackedStack:
     """Lay weights out as the kernels read them.
 
@@ -78,12 +64,12 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
     recurrents = [_by_gate(layer.recurrent, recurrent_gates, width, width) for layer in stack.layers]
     biases = [_bias(layer, is_lstm, width) for layer in stack.layers]
     weights = Weights(
-        table=_aligned(_table(stack.layers[0], features, input_gates, biases[0])),
-        bias=_aligned(np.array(biases)),
-        input=_aligned(np.array([_groups_of_units(part, is_lstm) for part in inputs])),
-        recurrent=_aligned(np.array([_groups_of_units(part, is_lstm) for part in recurrents])),
-        input_back=_aligned(np.array([_blocks_of_columns(part) for part in inputs])),
-        recurrent_back=_aligned(np.array([_blocks_of_columns(part) for part in recurrents])),
+        table=aligned(_table(stack.layers[0], features, input_gates, biases[0])),
+        bias=aligned(np.array(biases)),
+        input=aligned(np.array([_groups_of_units(part, is_lstm) for part in inputs])),
+        recurrent=aligned(np.array([_groups_of_units(part, is_lstm) for part in recurrents])),
+        input_back=aligned(np.array([_blocks_of_columns(part) for part in inputs])),
+        recurrent_back=aligned(np.array([_blocks_of_columns(part) for part in recurrents])),
     )
     shape = Shape(is_lstm, stack.from_right, len(features), len(stack.layers), n_units, width, n_gates)
     return PackedStack(shape, weights, features)
@@ -166,7 +152,7 @@ class Workspace:
 
     def take(self, n_tiles: int, size: int) -> Floats:
         """float32 (n_tiles, size) of any content; rows begin at cache lines."""
-        stride = -(-size // _CACHE_LINE) * _CACHE_LINE
+        stride = -(-size // CACHE_LINE) * CACHE_LINE
         for index, array in enumerate(self._free):
             if array.size == n_tiles * stride:
                 return self._free.pop(index).reshape(n_tiles, stride)[:, :size]
@@ -178,11 +164,6 @@ class Workspace:
             rows, stride = len(array), array.strides[0] // array.itemsize
             self._free.append(np.lib.stride_tricks.as_strided(array, (rows * stride,), (array.itemsize,)))
         kept.states, kept.gates = [], []
-
-
-def padded_size(n_haplotypes: int) -> int:
-    """Haplotypes rounded up to whole tiles."""
-    return -(-n_haplotypes // LANES) * LANES
 
 
 def forward(
@@ -262,15 +243,6 @@ def _forward_job(
     )
 
 
-def tiles(alt: Floats) -> Floats:
-    """Haplotypes as the kernels read them, (n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES), and 0."""
-    n_haplotypes, n_markers = alt.shape
-    padded = np.zeros((padded_size(n_haplotypes), n_markers), np.float32)
-    padded[:n_haplotypes] = alt
-    by_tile = padded.reshape(-1, LANES, n_markers).transpose(0, 2, 1)
-    return _aligned(by_tile).reshape(-1, n_markers * LANES)
-
-
 def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
     """For each stack and marker the first row of the output, which has `n_rows` a gap, that its states go to, or -1."""
     result, first = [], 0
@@ -282,16 +254,6 @@ def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int)
         result.append(places)
         first += stack.shape.n_units
     return result
-
-
-def deal(job: Callable[..., None], jobs: Sequence[tuple[Any, ...]], threads: int) -> None:
-    """Do jobs that do not depend on each other, as many at once as there are threads."""
-    if threads == 1:
-        for arguments in jobs:
-            job(*arguments)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda arguments: job(*arguments), jobs))
 
 
 def backward(

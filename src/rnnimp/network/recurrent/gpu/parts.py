@@ -5,9 +5,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnnimp.network.recurrent import reference as stack
+from rnnimp.network import region_coding
 
-CERTAIN = tl.constexpr(stack.CERTAIN)
+CERTAIN = tl.constexpr(region_coding.CERTAIN)
 
 
 @triton.jit

@@ -1,0 +1,44 @@
+"""What an engine is: it runs the model of one region."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.bundle import BundleRegion
+
+
+class RegionEngine(Protocol):
+    """Runs one region's model; may be called by several threads at once."""
+
+    @property
+    def haplotypes_per_run(self) -> int:
+        """How many haplotypes it takes best at a time."""
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], to P(a1), float32 (n_sites, n_haplotypes)."""
+
+
+class OwnEngine(RegionEngine, Protocol):
+    """An engine that has taken the weights out of the graph."""
+
+    n_markers: int
+    n_sites: int
+
+
+class CheckedEngine:
+    """Refuses results that are no numbers."""
+
+    def __init__(self, engine: RegionEngine, region: BundleRegion) -> None:
+        self._engine, self._path = engine, region.model_path
+        self.haplotypes_per_run = engine.haplotypes_per_run
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the engine, and refuse what is not a finite number."""
+        alt = self._engine(inputs)
+        if not np.isfinite(alt).all():
+            raise DataError("the model predicts what is no number; train or get it again", self._path)
+        return alt

@@ -1,0 +1,59 @@
+"""Sizes of tiles and numbers of warps of the GPU kernels, by the width of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnnimp.network.kernels.gpu_limits import (
+    MOST_UNITS_KEPT,
+    MOST_UNITS_NARROW,
+    PLENTY,
+    SHARED_FOR_BEST,
+)
+from rnnimp.network.recurrent.reference import NetworkSettings
+
+
+def stored_units(n_units: int) -> int:
+    """Room for a state in memory: behind one that would straddle what is moved at once, 32 bytes, zeros."""
+    return -(-n_units // 16) * 16 if n_units <= MOST_UNITS_NARROW else n_units
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
+
+    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below of
+    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, for more than 48 units on
+    an H100, see docs/benchmarks.md.
+    """
+
+    forward_tile: int = 32
+    forward_warps: int = 4
+    forward_stages: int = 3
+    backward_tile: int = 32
+    backward_warps: int = 4
+    backward_stages: int = 3
+    sum_tile: int = 64
+    sum_warps: int = 8
+    sum_stages: int = 3
+    pass_tile: int = 64
+    pass_warps: int = 4
+    pass_stages: int = 3
+    head_tile: int = 64
+    head_warps: int = 4
+    table_tile: int = 64
+    table_warps: int = 8
+
+    @classmethod
+    def of(cls, settings: NetworkSettings, on_chip: int = PLENTY) -> Tuning:
+        """What is best for networks of this shape, or with so many bytes of shared memory fits."""
+        is_small = on_chip < SHARED_FOR_BEST
+        if settings.n_units <= MOST_UNITS_NARROW:
+            stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
+            return cls(forward_tile=64, backward_tile=64, **stages | ({"backward_stages": 1} if is_small else {}))
+        if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
+            stages = {"forward_stages": 1, "backward_stages": 1, "pass_stages": 1}
+            return cls(forward_warps=8, backward_warps=8, **stages)
+        if settings.cell == "LSTM":
+            return cls(forward_tile=64, forward_stages=2, backward_stages=2)
+        return cls(backward_stages=2) if is_small else cls()

@@ -1,0 +1,63 @@
+"""Export a trained region: write its model files, then the summary that says that they are complete."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnimp.formats.files import atomic_output, sha256_of
+from rnnimp.formats.hapslegend import write_legend
+from rnnimp.network.graph.export import as_ort, build_graph, check_graph
+from rnnimp.pipeline.train.files import RegionFiles, write_json
+from rnnimp.pipeline.train.manifest import library_versions
+from rnnimp.sites.panel import known_chromosome
+from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.region import TrainedRegion
+
+logger = logging.getLogger(__name__)
+
+CHECKED_HAPLOTYPES = 20
+
+
+def export_region(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
+    """Write a region's models, then its summary, which says that they are complete."""
+    graph = build_graph(region.higher, region.lower, region.hybrid, region.copying)
+    rows = data.validation_rows()[:CHECKED_HAPLOTYPES]
+    rows[1::2, ::5] = -1  # networks may read missing alleles in a way of their own
+    inputs, _ = Feeder(data, torch.device("cpu")).tensors(rows)
+    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs, region.copying)
+    logger.debug("region %d: the graph differs from PyTorch by %.2g", files.number, error)
+    with atomic_output(files.ending("onnx")) as file:
+        file.write(graph.SerializeToString(deterministic=True))
+    ort = as_ort(graph)
+    if ort is None:
+        logger.warning("ONNX Runtime is not installed here, so region %d gets no .ort file", files.number)
+    else:
+        with atomic_output(files.ending("ort")) as file:
+            file.write(ort)
+    write_legend(files.ending("legend.gz"), data.panel.sites)
+    summary = _summary(data, region, files)
+    write_json(files.summary, summary)
+    return summary
+
+
+def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
+    imputed = data.panel.sites.positions[~data.is_marker]
+    names = [files.ending(ending) for ending in ("onnx", "legend.gz")]
+    return {
+        # the bytes of .ort files depend on the run, so they are not listed
+        "files": {path.name: sha256_of(path) for path in names},
+        "n_markers": int(np.count_nonzero(data.is_marker)),
+        "n_sites": len(imputed),
+        "first_position": int(imputed[0]),
+        "last_position": int(imputed[-1]),
+        "chromosome": known_chromosome(data.panel.sites),
+        "networks": {name: asdict(evaluation) for name, evaluation in region.evaluations.items()},
+        "training_samples": len(data.training),
+        "validation_samples": len(data.validation),
+        "versions": library_versions(),
+    }

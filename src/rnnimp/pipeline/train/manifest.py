@@ -1,0 +1,81 @@
+"""Write the manifest over all regions that are finished."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rnnimp import __version__
+from rnnimp.formats.bundle import Manifest, RegionEntry, write_manifest
+from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_json
+
+
+def write_bundle_manifest(
+    output_prefix: str | Path, n_regions: int, settings: Mapping[str, Any], chromosome: str | None
+) -> int:
+    """Write the manifest over all regions finished so far.
+
+    Other processes may finish regions meanwhile; so it is made again until nothing has changed.
+
+    Args:
+        output_prefix: of the training.
+        n_regions: regions of the chromosome.
+        settings: the recipe by name, that of all regions.
+        chromosome: its name; None to take it from the site ids.
+
+    Returns:
+        How many regions are finished.
+    """
+    while True:
+        summaries = _summaries(output_prefix, n_regions)
+        if summaries:
+            write_manifest(model_prefix(output_prefix), _manifest(summaries, n_regions, settings, chromosome))
+        if summaries == _summaries(output_prefix, n_regions):
+            return len(summaries)
+
+
+def _summaries(output_prefix: str | Path, n_regions: int) -> dict[int, dict[str, Any]]:
+    paths = {number: RegionFiles(output_prefix, number).summary for number in range(1, n_regions + 1)}
+    return {number: read_json(path) for number, path in paths.items() if path.exists()}
+
+
+def _manifest(
+    summaries: dict[int, dict[str, Any]], n_regions: int, settings: Mapping[str, Any], chromosome: str | None
+) -> Manifest:
+    own = ("files", "n_markers", "n_sites", "first_position", "last_position")
+    entries = []
+    for number, summary in sorted(summaries.items()):
+        training = {name: value for name, value in summary.items() if name not in (*own, "chromosome", "versions")}
+        entries.append(RegionEntry(index=number, summary=training, **{name: summary[name] for name in own}))
+    named = {summary["chromosome"] for summary in summaries.values()}
+    if chromosome is None and len(named) == 1:
+        (chromosome,) = named
+    versions = joined_versions(summary.get("versions", library_versions()) for summary in summaries.values())
+    return Manifest(__version__, versions, chromosome, dict(settings), settings["seed"], tuple(entries), n_regions)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that weights may depend on, of those that are installed."""
+    versions = {"python": platform.python_version()}
+    for package in ("numpy", "torch", "onnx", "onnxruntime"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def joined_versions(regions: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The versions by library; where machines differed, all of them.
+
+    >>> joined_versions([{"numpy": "2.3.5"}, {"numpy": "2.3.4"}, {"numpy": "2.3.5"}])
+    {'numpy': '2.3.4, 2.3.5'}
+    """
+    found: dict[str, set[str]] = {}
+    for versions in regions:
+        for name, number in versions.items():
+            found.setdefault(name, set()).add(number)
+    return {name: ", ".join(sorted(numbers)) for name, numbers in found.items()}
