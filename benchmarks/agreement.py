@@ -23,10 +23,10 @@ from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.batched.networks import NetworkGroup
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import Draws, draw_network
+from rnnimp.training.region import BatchSources, draw_network
 from rnnimp.training.trainer import Evaluation, Objective, Trainer
 
 _NAME = "higher"
@@ -43,8 +43,8 @@ class SameDraws(NetworkGroup):
         device: torch.device,
     ) -> None:
         super().__init__(jobs, networks, [_NAME] * len(jobs), settings, device)
-        self._sources = [Draws(job.data, settings, job.number, device).source(_NAME) for job in jobs]
-        self._feeders = [Feeder(job.data, device) for job in jobs]
+        self._sources = [BatchSources(job.data, settings, job.number, device).source(_NAME) for job in jobs]
+        self._feeders = [TensorFeeder(job.data, device) for job in jobs]
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the reference's batches."""
@@ -79,7 +79,7 @@ def by_reference(
 ) -> list[Evaluation]:
     """The history of one network."""
     network = draw_network(data, data.features(settings.feature_size), settings, number, _NAME).to(device)
-    feeder, source = Feeder(data, device), Draws(data, settings, number, device).source(_NAME)
+    feeder, source = TensorFeeder(data, device), BatchSources(data, settings, number, device).source(_NAME)
     objective = Objective(
         forward=network,
         weights=site_weights(data.a1_freq[~data.is_marker], settings.gamma_higher).to(device),

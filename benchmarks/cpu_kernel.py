@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
-from rnnimp.network.hmm.reference import CopyingNetwork
+from rnnimp.network.hmm.cpu_training import CpuHmmEngine
+from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.kernels.simd import LANES
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
@@ -58,11 +58,11 @@ def make_network(args: argparse.Namespace) -> ImputationNetwork:
     return ImputationNetwork(NetworkSettings(args.cell, args.units, args.layers, 40), features, gaps)
 
 
-def make_copying(args: argparse.Namespace) -> CopyingNetwork:
+def make_copying(args: argparse.Namespace) -> HaplotypeHmm:
     """A copying network of random weights, in the same gaps."""
     torch.manual_seed(1)
     emission, site = (torch.randn(count, args.states) for count in (args.markers, args.sites))
-    network = CopyingNetwork(emission, site, make_network(args).gap.numpy())
+    network = HaplotypeHmm(emission, site, make_network(args).gap.numpy())
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     return network
@@ -107,8 +107,8 @@ def main() -> None:
     network: torch.nn.Module
     engine: Callable[[Tensor], Tensor]
     if args.states:
-        network = copying = make_copying(args)
-        engine, reference, forward = CpuCopyingEngine(copying, args.threads), "PyTorch", 0.0
+        network = hmm = make_copying(args)
+        engine, reference, forward = CpuHmmEngine(hmm, args.threads), "PyTorch", 0.0
     else:
         network = recurrent = make_network(args)
         engine, reference = CpuEngine(recurrent, args.threads), f"nn.{args.cell}"

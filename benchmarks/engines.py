@@ -34,7 +34,7 @@ from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph.export import build_graph
 from rnnimp.network.graph.reading import read_folded_network
-from rnnimp.network.hmm.reference import CopyingNetwork, round_weights
+from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
 from rnnimp.sites.panel import Sites
 from rnnimp.training.recipe import ACCURATE
@@ -50,9 +50,9 @@ def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> B
     gaps = np.sort(rng.integers(0, N_MARKERS + 1, N_SITES))
     features = rng.normal(size=(N_MARKERS, 2, 40)).astype(np.float32)
     higher, lower = (ImputationNetwork(settings, features, gaps) for _ in range(2))
-    copying = random_copying(gaps, n_states) if n_states else None
+    hmm = random_copying(gaps, n_states) if n_states else None
     path = folder / f"{settings.n_units}_{n_states}_1.onnx"
-    path.write_bytes(build_graph(higher, lower, HybridHead(N_SITES), copying).SerializeToString())
+    path.write_bytes(build_graph(higher, lower, HybridHead(N_SITES), hmm).SerializeToString())
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     is_marker = np.arange(N_MARKERS + N_SITES) < N_MARKERS
     sites = Sites.build(
@@ -61,10 +61,10 @@ def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> B
     return BundleRegion(1, path, path, sites)
 
 
-def random_copying(gaps: NDArray[np.int64], n_states: int) -> CopyingNetwork:
+def random_copying(gaps: NDArray[np.int64], n_states: int) -> HaplotypeHmm:
     """A copying network with random weights, as they are exported."""
     emission, site = (2 * torch.randn(count, n_states) for count in (N_MARKERS, N_SITES))
-    network = CopyingNetwork(emission, site, gaps)
+    network = HaplotypeHmm(emission, site, gaps)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=2)
     round_weights(network)

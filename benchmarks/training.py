@@ -28,10 +28,10 @@ import torch
 
 from rnnimp.sites.panel import Panel, Sites, default_sample_names
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Draws, Runner, draw_network
+from rnnimp.training.region import PLAIN, BatchSources, Runner, draw_network
 from rnnimp.training.trainer import Objective, Trainer
 
 N_MARKERS, N_SITES, N_SAMPLES = 300, 1000, 2504
@@ -114,10 +114,10 @@ def one_network(
     data: RegionData, settings: TrainingSettings, device: torch.device, run_by: Runner, repeats: int
 ) -> tuple[float, float]:
     """An iteration, and a forward pass, of one network by the trainer that `rnnimp train` uses."""
-    feeder = Feeder(data, device)
+    feeder = TensorFeeder(data, device)
     network = draw_network(data, data.features(settings.feature_size), settings, 1, "higher").to(device)
     forward = run_by.forward(network)
-    source = Draws(data, settings, 1, device).source("higher")
+    source = BatchSources(data, settings, 1, device).source("higher")
     validation = feeder.tensors(data.validation_rows())
     weights = site_weights(data.a1_freq[~data.is_marker], 0.75).to(device)
     objective = Objective(forward, weights, lambda i: feeder.training_tensors(source.batch(i)), validation, True)
@@ -197,10 +197,10 @@ def main() -> None:
             ours = many_networks(data, settings, device, args.networks)
             print(Row(where, "fused", args.networks, *ours, memory(device), top).text(flops, reference[0]), flush=True)
         elif device.type == "cpu" and find_spec("numba"):
-            from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+            from rnnimp.network.hmm.cpu_training import CpuHmmEngine
             from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 
-            engines = (partial(engine, threads=args.threads) for engine in (CpuEngine, CpuCopyingEngine))
+            engines = (partial(engine, threads=args.threads) for engine in (CpuEngine, CpuHmmEngine))
             run_by = Runner("fused-cpu", *engines)
             ours = one_network(data, settings, device, run_by, args.repeats)
             print(Row(where, "fused", 1, *ours, memory(device), top).text(flops, reference[0]), flush=True)

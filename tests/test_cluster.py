@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnimp.cluster.estimate import NetworkShape, copying_seconds, region_seconds
+from rnnimp.cluster.estimate import NetworkShape, hmm_seconds, region_seconds
 from rnnimp.cluster.shared_folder import local_file_system
 from rnnimp.cluster.slurm import SlurmSettings, array_script, command_line, parse_time
 from rnnimp.errors import SettingsError
@@ -131,10 +131,8 @@ def test_a_training_takes_some_twenty_thousand_iterations() -> None:
 
 def test_a_copying_network_takes_time_of_its_own() -> None:
     shape = NetworkShape("GRU", 48, 4, 300, 1000, 500)
-    one = copying_seconds(shape, 1024, 1000, "fused", True)
+    one = hmm_seconds(shape, 1024, 1000, "fused", True)
     assert one == pytest.approx(2.6)  # docs/benchmarks.md
-    assert copying_seconds(shape, 512, 1000, "fused", True) == pytest.approx(one / 2)
-    assert copying_seconds(shape, 0, 1000, "fused", True) == 0
-    assert copying_seconds(shape, 512, 1000, "fused", False, n_threads=2) < copying_seconds(
-        shape, 512, 1000, "fused", False
-    )
+    assert hmm_seconds(shape, 512, 1000, "fused", True) == pytest.approx(one / 2)
+    assert hmm_seconds(shape, 0, 1000, "fused", True) == 0
+    assert hmm_seconds(shape, 512, 1000, "fused", False, n_threads=2) < hmm_seconds(shape, 512, 1000, "fused", False)

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from helpers import random_panel
-from rnnimp.training import soft_targets as copying
-from rnnimp.training.soft_targets import CopyingModel
+from rnnimp.training import soft_targets as hmm
+from rnnimp.training.soft_targets import LiStephensModel
 
 SIZE, ERROR = 2e4, 0.02
 
 
-def expected_by_hand(model: CopyingModel, haplotype: int, states: list[int]) -> list[float]:
+def expected_by_hand(model: LiStephensModel, haplotype: int, states: list[int]) -> list[float]:
     """P(a1) at each imputed site: the joint probability of every state at every marker, normalised at the end only."""
     markers, sites = model.alleles[model.is_marker], model.alleles[~model.is_marker]
     cm_markers, cm_sites = model.map_cm[model.is_marker], model.map_cm[~model.is_marker]
@@ -54,14 +54,14 @@ def expected_by_hand(model: CopyingModel, haplotype: int, states: list[int]) -> 
     return result
 
 
-def make_model(n_samples: int = 6, missing_share: float = 0.05) -> CopyingModel:
+def make_model(n_samples: int = 6, missing_share: float = 0.05) -> LiStephensModel:
     panel = random_panel(np.random.default_rng(4), 30, n_samples, marker_share=0.4, missing_share=missing_share)
     map_cm = np.cumsum(np.random.default_rng(5).random(30)) / 100
-    return CopyingModel(panel.alleles, panel.sites.markers(), map_cm, SIZE, ERROR, seed=1)
+    return LiStephensModel(panel.alleles, panel.sites.markers(), map_cm, SIZE, ERROR, seed=1)
 
 
 def test_expectations_equal_the_recurrences_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(copying._BYTES_AT_ONCE, "cpu", 1)  # haplotypes one by one
+    monkeypatch.setitem(hmm._BYTES_AT_ONCE, "cpu", 1)  # haplotypes one by one
     model = make_model()
     found = model.leave_one_out(torch.device("cpu"))
     for haplotype in range(12):
@@ -73,12 +73,12 @@ def test_haplotypes_at_once_change_nothing() -> None:
     model = make_model()
     together = model.leave_one_out(torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(copying._BYTES_AT_ONCE, "cpu", 4 * 12 * 5)
+        patch.setitem(hmm._BYTES_AT_ONCE, "cpu", 4 * 12 * 5)
         torch.testing.assert_close(model.leave_one_out(torch.device("cpu")), together, rtol=0, atol=1e-6)
 
 
 def test_of_many_haplotypes_some_are_drawn_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "MOST_STATES", 8)
+    monkeypatch.setattr(hmm, "MOST_STATES", 8)
     model = make_model()
     states = np.sort(np.random.default_rng(1).choice(12, 8, replace=False)).tolist()
     found = model.leave_one_out(torch.device("cpu"))
@@ -90,7 +90,7 @@ def test_a_haplotype_of_its_own_kind_stays_a_number() -> None:
     """One that differs from all others at every marker, so that its own sample would outweigh them beyond float32."""
     alleles = np.zeros((400, 8), dtype=np.int8)
     alleles[:, :2] = 1
-    model = CopyingModel(alleles, np.arange(400) % 2 == 0, np.linspace(0, 1, 400), SIZE, 1e-3, seed=1)
+    model = LiStephensModel(alleles, np.arange(400) % 2 == 0, np.linspace(0, 1, 400), SIZE, 1e-3, seed=1)
     found = model.leave_one_out(torch.device("cpu"))
     assert torch.isfinite(found).all()
     assert (found[:, :2] < 1e-3).all()
@@ -99,7 +99,7 @@ def test_a_haplotype_of_its_own_kind_stays_a_number() -> None:
 def test_threads_change_no_bit() -> None:
     panel = random_panel(np.random.default_rng(6), 40, 300, marker_share=0.4)
     map_cm = np.cumsum(np.random.default_rng(7).random(40)) / 100
-    model = CopyingModel(panel.alleles, panel.sites.markers(), map_cm, SIZE, ERROR, seed=1)
+    model = LiStephensModel(panel.alleles, panel.sites.markers(), map_cm, SIZE, ERROR, seed=1)
     n_threads = torch.get_num_threads()
     try:
         found = []

@@ -17,8 +17,8 @@ from rnnimp.imputation.engines.cpu_kernels import KernelEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph import export
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
-from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
-from rnnimp.network.hmm.reference import CopyingNetwork, round_weights
+from rnnimp.network.hmm.cpu_inference import hmm_odds, pack_hmm
+from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
 from test_graph import by_onnx_runtime, set_attribute, set_constant
@@ -26,7 +26,7 @@ from test_graph import by_onnx_runtime, set_attribute, set_constant
 REGIONS = ["..m.mm..m.", ".m", "m.", "m.m", "mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "m" + "." * 19 + "m", "m..mm" * 12]
 N_STATES = [1, 16, 20, 101]
 
-Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead, CopyingNetwork]
+Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead, HaplotypeHmm]
 
 
 @cache
@@ -37,11 +37,11 @@ def networks(flags: str, n_states: int = 20, spread: float = 2.0) -> Networks:
     features = torch.randn(flags.count("m"), 2, 5).numpy()
     higher, lower = (ImputationNetwork(NetworkSettings("GRU", 6, 2, 5, 3), features, gaps) for _ in range(2))
     emission, site = (spread * torch.randn(flags.count(kind), n_states) for kind in "m.")
-    copying = CopyingNetwork(emission, site, gaps)
-    for parameter in copying.parameters():
+    hmm = HaplotypeHmm(emission, site, gaps)
+    for parameter in hmm.parameters():
         torch.nn.init.normal_(parameter, std=spread)
-    round_weights(copying)
-    return higher, lower, HybridHead(len(gaps)), copying
+    round_weights(hmm)
+    return higher, lower, HybridHead(len(gaps)), hmm
 
 
 def inputs_with_missing(n_haplotypes: int, n_markers: int) -> np.ndarray:
@@ -54,17 +54,17 @@ def inputs_with_missing(n_haplotypes: int, n_markers: int) -> np.ndarray:
 
 
 def exported(flags: str, n_states: int = 20, spread: float = 2.0) -> onnx.ModelProto:
-    *recurrent, copying = networks(flags, n_states, spread)
-    return export.build_graph(*recurrent, copying)
+    *recurrent, hmm = networks(flags, n_states, spread)
+    return export.build_graph(*recurrent, hmm)
 
 
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_states", N_STATES)
 def test_all_ways_of_running_agree(flags: str, n_states: int) -> None:
-    *recurrent, copying = networks(flags, n_states)
+    *recurrent, hmm = networks(flags, n_states)
     model = exported(flags, n_states)
     inputs = inputs_with_missing(11, flags.count("m"))
-    assert export.check_graph(model, *recurrent, torch.from_numpy(inputs), copying) <= 1e-5
+    assert export.check_graph(model, *recurrent, torch.from_numpy(inputs), hmm) <= 1e-5
     expected = by_onnx_runtime(model, inputs)
     (slow,) = export.slow_session(model).run(None, {"inputs": inputs})
     network = read_folded_network(model.SerializeToString())
@@ -76,10 +76,10 @@ def test_all_ways_of_running_agree(flags: str, n_states: int) -> None:
 def test_log_odds_hold_at_the_ends_of_what_weights_can_be(spread: float) -> None:
     """Log odds themselves, in float64 by the reference; weights up to the largest that an export can hold."""
     flags = "m.mm..m" * 9
-    *_, copying = networks(flags, 32, spread)
+    *_, hmm = networks(flags, 32, spread)
     inputs = inputs_with_missing(40, flags.count("m"))
-    logits = deepcopy(copying).double()(torch.from_numpy(inputs).double()).detach().numpy()
-    found = copied_odds(pack_copying(export.copying_weights(copying)), inputs[:, :, 1])[:, : len(inputs)]
+    logits = deepcopy(hmm).double()(torch.from_numpy(inputs).double()).detach().numpy()
+    found = hmm_odds(pack_hmm(export.hmm_weights(hmm)), inputs[:, :, 1])[:, : len(inputs)]
     np.testing.assert_allclose(found, logits[:, :, 1] - logits[:, :, 0], rtol=0, atol=2e-5)
 
 
@@ -87,9 +87,9 @@ def test_log_odds_hold_at_the_ends_of_what_weights_can_be(spread: float) -> None
 def test_the_graph_keeps_the_digits_of_large_weights(n_states: int) -> None:
     """Where states emit one allele almost surely, what they make of the other one must not lose its digits."""
     flags = "m.m" * 60
-    *recurrent, copying = networks(flags, n_states, 8.0)
+    *recurrent, hmm = networks(flags, n_states, 8.0)
     inputs = torch.from_numpy(inputs_with_missing(40, flags.count("m")))
-    assert export.check_graph(exported(flags, n_states, 8.0), *recurrent, inputs, copying) <= 4e-6
+    assert export.check_graph(exported(flags, n_states, 8.0), *recurrent, inputs, hmm) <= 4e-6
 
 
 def test_a_region_of_the_usual_size_agrees_too() -> None:
@@ -114,16 +114,16 @@ def test_any_group_gives_the_same_bits(n_states: int) -> None:
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
     flags = "..m.mm..m." * 5
-    packed = pack_copying(export.copying_weights(networks(flags)[3]))
+    packed = pack_hmm(export.hmm_weights(networks(flags)[3]))
     alt = inputs_with_missing(150, flags.count("m"))[:, :, 1]
-    np.testing.assert_array_equal(copied_odds(packed, alt, 3)[:, :150], copied_odds(packed, alt)[:, :150])
+    np.testing.assert_array_equal(hmm_odds(packed, alt, 3)[:, :150], hmm_odds(packed, alt)[:, :150])
 
 
 @pytest.mark.parametrize("flags", REGIONS)
 def test_weights_come_back_from_the_graph(flags: str) -> None:
-    expected = export.copying_weights(networks(flags)[3])
+    expected = export.hmm_weights(networks(flags)[3])
     model = exported(flags)
-    found = read_folded_network(model.SerializeToString()).copying
+    found = read_folded_network(model.SerializeToString()).hmm
     assert found is not None
     for name in ("emission", "enter", "leave", "site", "gaps"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
@@ -131,8 +131,8 @@ def test_weights_come_back_from_the_graph(flags: str) -> None:
 
 
 def test_weights_that_are_not_rounded_are_refused() -> None:
-    higher, lower, hybrid, copying = networks("m.m")
-    rough = deepcopy(copying)
+    higher, lower, hybrid, hmm = networks("m.m")
+    rough = deepcopy(hmm)
     torch.nn.init.constant_(rough.leave, 0.3)
     with pytest.raises(ValueError, match="'leave' must be rounded"):
         export.build_graph(higher, lower, hybrid, rough)
@@ -140,8 +140,8 @@ def test_weights_that_are_not_rounded_are_refused() -> None:
 
 def test_a_copying_network_that_differs_is_refused() -> None:
     flags = REGIONS[0]
-    *recurrent, copying = networks(flags)
-    other = deepcopy(copying)
+    *recurrent, hmm = networks(flags)
+    other = deepcopy(hmm)
     torch.nn.init.constant_(other.enter, -1)
     with pytest.raises(TrainingError, match="differs from the networks"):
         export.check_graph(

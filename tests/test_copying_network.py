@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
-from rnnimp.network.hmm.reference import CopyingNetwork, combined, round_weights
+from rnnimp.network.hmm.cpu_training import CpuHmmEngine
+from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
 from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
@@ -24,7 +24,7 @@ class Case:
         is_marker = np.array([flag == "m" for flag in flags])
         self.n_markers, self.n_sites = flags.count("m"), flags.count(".")
         emission, site = (torch.randn(count, n_states, generator=rng) for count in (self.n_markers, self.n_sites))
-        self.network = CopyingNetwork(emission, site, gaps_of_sites(is_marker))
+        self.network = HaplotypeHmm(emission, site, gaps_of_sites(is_marker))
         with torch.no_grad():
             for parameter in self.network.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=rng))
@@ -95,7 +95,7 @@ def test_cpu_kernels_equal_the_reference(flags: str, n_haplotypes: int) -> None:
     loss, expected, expected_odds = case.expected()
     network = case.network.float()
     network.zero_grad()
-    logits = CpuCopyingEngine(network)(case.inputs())
+    logits = CpuHmmEngine(network)(case.inputs())
     found = weighted_cross_entropy(logits, expected_alleles(case.truth), case.weights)
     found.backward()
     assert found.item() == pytest.approx(loss, rel=1e-5)
@@ -109,7 +109,7 @@ def test_cpu_kernels_give_the_same_bits_on_any_number_of_threads_and_again() -> 
     case = Case("mm..m.mm.m.mmm.mmm", 5, 149, n_states=32)
     network = case.network.float()
     results = []
-    for engine in (CpuCopyingEngine(network), CpuCopyingEngine(network, 3)):
+    for engine in (CpuHmmEngine(network), CpuHmmEngine(network, 3)):
         for _ in range(2):
             network.zero_grad()
             logits = engine(case.inputs())
@@ -121,7 +121,7 @@ def test_cpu_kernels_give_the_same_bits_on_any_number_of_threads_and_again() -> 
 
 def test_cpu_kernels_run_without_gradients() -> None:
     case = Case("mm..m.mm.m.mmm.mmm", 5, 70, n_states=32)
-    engine = CpuCopyingEngine(case.network.float())
+    engine = CpuHmmEngine(case.network.float())
     with torch.no_grad():
         logits = engine(case.inputs())
     assert not logits.requires_grad
@@ -150,9 +150,9 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
 def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
     stacked_copying = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")
     cases = [Case(flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
-    tuning = stacked_copying.CopyingTuning(pass_values=64, head_tile=16, chunk=16)
+    tuning = stacked_copying.HmmTuning(pass_values=64, head_tile=16, chunk=16)
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
-    stacked = stacked_copying.StackedCopying(16, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
+    stacked = stacked_copying.HmmBatch(16, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
     for slot, case in enumerate(cases):
         stacked.place(slot, case.network, case.weights)
         stacked.alt[slot, : case.n_markers] = case.alt.T

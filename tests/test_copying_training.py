@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from rnnimp.errors import SettingsError
-from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+from rnnimp.network.hmm.cpu_training import CpuHmmEngine
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 from rnnimp.training.batched import networks as stacked
-from rnnimp.training.batched.networks import CopyingGroup
+from rnnimp.training.batched.networks import HmmGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, draw_copying, states_of, train_region, trained_networks
+from rnnimp.training.region import PLAIN, Runner, draw_hmm, states_of, train_region, trained_networks
 from test_stacked_training import DEVICE, SETTINGS, assert_same, final_states, job
 
 COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)
@@ -24,7 +24,7 @@ COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4,
 
 def run_group(folder: Path, sites: dict[int, int], settings: TrainingSettings = COPYING) -> None:
     jobs = [job(folder, number, n_sites=n_sites) for number, n_sites in sites.items()]
-    CopyingGroup(jobs, settings.of_copying(), DEVICE).run()
+    HmmGroup(jobs, settings.hmm_settings(), DEVICE).run()
 
 
 def interrupt_group(folder: Path, sites: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     one = job(tmp_path, 1, n_sites=12)  # alleles at random: the gates can do no more than find where the mosaics join
     length = {"max_iterations": 150, "copying_iterations": 150}
     settings = replace(COPYING, **length, crossing_probability=0.0, copying_rate=0.1, state_pieces=4)
-    run = Runner("fused-cpu", CpuEngine, CpuCopyingEngine)
+    run = Runner("fused-cpu", CpuEngine, CpuHmmEngine)
     train_region(one.data, settings, 1, one.folder, torch.device("cpu"), one.progress, run)
     state = CheckpointFile(one.folder / "copying.pt").read(torch.device("cpu"))
     assert state is not None
@@ -71,14 +71,14 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 def test_a_region_with_a_copying_network_by_any_engine(tmp_path: Path) -> None:
     regions = []
-    for name, run in (("plain", PLAIN), ("kernels", Runner("fused-cpu", CpuEngine, CpuCopyingEngine))):
+    for name, run in (("plain", PLAIN), ("kernels", Runner("fused-cpu", CpuEngine, CpuHmmEngine))):
         one = job(tmp_path / name, 1)
         regions.append(train_region(one.data, COPYING, 1, one.folder, torch.device("cpu"), one.progress, run))
     plain, kernels = regions
-    assert plain.copying is not None and kernels.copying is not None
+    assert plain.hmm is not None and kernels.hmm is not None
     assert list(plain.evaluations) == ["higher", "lower", "copying", "hybrid"]
     # rounding to whole steps may take a weight that training left in the middle either way
-    difference = plain.copying.site - kernels.copying.site
+    difference = plain.hmm.site - kernels.hmm.site
     assert float(difference.abs().max()) <= 1 / 16 + 1e-6
     assert float((difference != 0).float().mean()) < 0.01
     assert plain.evaluations["hybrid"].validation_r2 == pytest.approx(
@@ -87,8 +87,8 @@ def test_a_region_with_a_copying_network_by_any_engine(tmp_path: Path) -> None:
 
 
 def test_a_short_training_is_short_for_all_networks() -> None:
-    assert replace(COPYING, max_iterations=3).of_copying().max_iterations == 3
-    assert replace(COPYING, max_iterations=9).of_copying().max_iterations == 4
+    assert replace(COPYING, max_iterations=3).hmm_settings().max_iterations == 3
+    assert replace(COPYING, max_iterations=9).hmm_settings().max_iterations == 4
 
 
 def test_what_a_recipe_trains() -> None:
@@ -106,7 +106,7 @@ def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
     n_haplotypes = 2 * len(data.training)
     assert states_of(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
-    assert draw_copying(data, replace(COPYING, n_states=1024), 1).enter.shape[1] == 16
+    assert draw_hmm(data, replace(COPYING, n_states=1024), 1).enter.shape[1] == 16
     assert states_of(data, replace(COPYING, n_states=0)) == 0
 
 
@@ -114,8 +114,8 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
     """Should the states be drawn otherwise by another version, those of the checkpoint count."""
     monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
     interrupt_group(tmp_path, {1: 8}, monkeypatch)
-    expected = draw_copying(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
-    drawn_otherwise = lambda data, settings, number: draw_copying(data, settings, number + 1)  # noqa: E731
+    expected = draw_hmm(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
+    drawn_otherwise = lambda data, settings, number: draw_hmm(data, settings, number + 1)  # noqa: E731
     monkeypatch.setattr(stacked, "draw_copying", drawn_otherwise)
     run_group(tmp_path, {1: 8})
     (found,) = final_states(tmp_path).values()
@@ -124,8 +124,8 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
 
 def test_kernels_read_states_after_a_checkpoint_has_been_loaded(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
-    network, other = (draw_copying(data, replace(COPYING, seed=seed), 1) for seed in (1, 2))
-    engine = CpuCopyingEngine(network)
+    network, other = (draw_hmm(data, replace(COPYING, seed=seed), 1) for seed in (1, 2))
+    engine = CpuHmmEngine(network)
     network.load_state_dict(other.state_dict())
     inputs = torch.full((3, len(network.emission), 2), 0.0)
     inputs[..., 1] = 1.0
@@ -135,6 +135,6 @@ def test_kernels_read_states_after_a_checkpoint_has_been_loaded(tmp_path: Path) 
 
 def test_first_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
-    one, same, other = (draw_copying(data, replace(COPYING, seed=seed), 1) for seed in (1, 1, 2))
+    one, same, other = (draw_hmm(data, replace(COPYING, seed=seed), 1) for seed in (1, 1, 2))
     assert torch.equal(one.site, same.site)
     assert not torch.equal(one.site, other.site)

@@ -15,7 +15,7 @@ import pytest
 from rnnimp.errors import DataError
 from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.fasta import read_chromosome
-from rnnimp.formats.illumina_manifest import Piece, place_indel, read_manifest
+from rnnimp.formats.illumina_manifest import Piece, place_indel, read_illumina_manifest
 from rnnimp.sites.array_markers import ArrayMarkers
 
 COLUMNS = "IlmnID,Name,IlmnStrand,SNP,Chr,MapInfo,SourceStrand,SourceSeq,RefStrand"
@@ -112,7 +112,7 @@ def test_snps_of_both_strands(tmp_path: Path, fasta: Path) -> None:
         snp(alt, ref, 300, chromosome="chr22"),
         snp(complement(ref), complement(alt), 300, "-"),
     ]
-    assert listed(read_manifest(write(tmp_path, rows), fasta, "22").markers) == [(300, {ref, alt})] * 3
+    assert listed(read_illumina_manifest(write(tmp_path, rows), fasta, "22").markers) == [(300, {ref, alt})] * 3
 
 
 @pytest.mark.parametrize("gap_first", [True, False])
@@ -148,7 +148,7 @@ def test_indels_of_all_strands(
         indel(source(deletion(401, 3), turned, gap_first), 401 + shift, ref_strand, strands, letters),
         indel(source(insertion(500, inserted), turned, gap_first), 500 + shift, ref_strand, strands, letters),
     ]
-    found = read_manifest(write(tmp_path, rows), fasta, "22")
+    found = read_illumina_manifest(write(tmp_path, rows), fasta, "22")
     assert list(zip(found.markers.positions.tolist(), found.markers.alleles, strict=True)) == [
         (400, (base(400) + piece, base(400))),
         (500, (base(500), base(500) + inserted)),
@@ -164,7 +164,7 @@ def test_indels_in_repeats_are_moved_left(tmp_path: Path, fasta: Path) -> None:
         *(indel(source(deletion(1101 + copy, 1)), 1103) for copy in range(6)),
         indel(source(insertion(1106, "TT")), 1106),
     ]
-    found = read_manifest(write(tmp_path, rows), fasta, "22").markers
+    found = read_illumina_manifest(write(tmp_path, rows), fasta, "22").markers
     expected = [(1000, ("GCA", "G"))] * 4 + [(1000, ("G", "GCA"))] * 2
     expected += [(1100, ("GT", "G"))] * 6 + [(1100, ("G", "GTT"))]
     assert list(zip(found.positions.tolist(), found.alleles, strict=True)) == expected
@@ -176,7 +176,7 @@ def test_other_variants_under_the_probe(tmp_path: Path, fasta: Path) -> None:
     far = upstream[:10] + other(upstream[10]) + "N" + upstream[12:]
     near = upstream[:-2] + other(upstream[-2]) + upstream[-1]
     rows = [indel(source((far, piece, downstream)), 401), indel(source((near, piece, downstream)), 401)]
-    found = read_manifest(write(tmp_path, rows), fasta, "22")
+    found = read_illumina_manifest(write(tmp_path, rows), fasta, "22")
     assert found.markers.positions.tolist() == [400]
     assert found.skipped == {manifest.NOT_IN_REFERENCE: 1}
 
@@ -201,7 +201,7 @@ def test_what_is_skipped_is_counted(tmp_path: Path, fasta: Path, caplog: pytest.
         indel("", 300),
     ]
     with caplog.at_level(logging.INFO):
-        found = read_manifest(write(tmp_path, rows), fasta, "chr22")
+        found = read_illumina_manifest(write(tmp_path, rows), fasta, "chr22")
     assert listed(found.markers) == [(300, {ref, absent[0]})]
     assert found.skipped == {
         manifest.NOT_IN_REFERENCE: 3,
@@ -252,7 +252,7 @@ def test_bad_manifests(tmp_path: Path, fasta: Path, text: str, message: str) -> 
     path = tmp_path / "manifest.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=message):
-        read_manifest(path, fasta, "22")
+        read_illumina_manifest(path, fasta, "22")
 
 
 def test_fasta(tmp_path: Path, fasta: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnimp.errors import DataError
-from rnnimp.imputation.region_runs import RegionTask, distinct_haplotypes, marker_inputs, run_regions
+from rnnimp.imputation.region_runs import RegionTask, marker_inputs, run_regions, unique_haplotypes
 
 
 class WeightedMean:
@@ -75,7 +75,7 @@ def test_equal_haplotypes_are_run_once() -> None:
 @pytest.mark.parametrize("n_markers", [0, 1, 9])
 def test_distinct_haplotypes_make_the_whole_again(n_markers: int) -> None:
     alleles = random_alleles(3, n_markers, 200)
-    distinct, columns = distinct_haplotypes(alleles)
+    distinct, columns = unique_haplotypes(alleles)
     np.testing.assert_array_equal(distinct[:, columns], alleles)
     if n_markers:
         assert distinct.shape[1] == len({tuple(column) for column in alleles.T.tolist()})

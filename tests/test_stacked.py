@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rnnimp.network.recurrent.gpu import network_batch as stacked_networks
-from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks
+from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout, parameters_in_order
 from rnnimp.network.recurrent.gpu.tuning import Tuning
 from rnnimp.network.recurrent.reference import ImputationNetwork
@@ -47,7 +47,7 @@ class Case:
         self.truth = torch.randint(-1, 2, (self.n_sites, n_haplotypes), generator=rng).to(torch.int8)
         self.weights = torch.rand(self.n_sites, generator=rng)
 
-    def put(self, stacked: StackedNetworks, slot: int) -> None:
+    def put(self, stacked: NetworkBatch, slot: int) -> None:
         stacked.place(slot, self.network, self.weights)
         stacked.alt[slot, : self.n_markers] = self.alt.T
         stacked.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 100, 200 * self.truth).to(torch.uint8)
@@ -72,11 +72,11 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found.cpu().double() - expected).norm() / expected.norm())
 
 
-def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, room: int = 0) -> StackedNetworks:
+def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, room: int = 0) -> NetworkBatch:
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
     settings = cases[0].network.settings
     tuning = replace(Tuning.of(settings), **tiles)
-    stacked = StackedNetworks(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning, room)
+    stacked = NetworkBatch(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning, room)
     for slot, case in enumerate(cases):
         case.put(stacked, slot)
     return stacked
@@ -148,7 +148,7 @@ def test_a_network_does_not_depend_on_its_neighbours() -> None:
     cases = [Case("GRU", flags, seed, 9) for seed, flags in enumerate(REGIONS[:3])]
     together = stack(cases, 9)
     losses = together.train()
-    alone = StackedNetworks(cases[1].network.settings, 1, 3, 17, 9, DEVICE, TUNING)
+    alone = NetworkBatch(cases[1].network.settings, 1, 3, 17, 9, DEVICE, TUNING)
     cases[1].put(alone, 0)
     assert torch.equal(alone.train()[0], losses[1])
     n = alone.layout.size
@@ -157,7 +157,7 @@ def test_a_network_does_not_depend_on_its_neighbours() -> None:
 
 def test_a_slot_can_be_used_again() -> None:
     first, second = Case("GRU", REGIONS[2], 0, 9), Case("GRU", REGIONS[0], 1, 9)
-    stacked = StackedNetworks(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
+    stacked = NetworkBatch(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
     first.put(stacked, 0)
     stacked.train()
     second.put(stacked, 0)

@@ -15,7 +15,7 @@ from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
-from rnnimp.training.batched.optimizer import RowAdam
+from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
@@ -126,7 +126,7 @@ def test_adam_equals_torch_row_by_row(weight_decay: float) -> None:
         torch.optim.AdamW([single], lr=float(rate), betas=(0.9, 0.98), weight_decay=weight_decay)
         for single, rate in zip(singles, rates, strict=True)
     ]
-    adam = RowAdam(3, 20, settings, torch.device("cpu"))
+    adam = BatchedAdam(3, 20, settings, torch.device("cpu"))
     active = torch.tensor([True, True, False])
     for _ in range(7):
         gradients = torch.randn(3, 20, generator=rng)
@@ -139,7 +139,7 @@ def test_adam_equals_torch_row_by_row(weight_decay: float) -> None:
 
 def test_long_gradients_are_cut_and_broken_ones_are_passed_over() -> None:
     rows = torch.zeros(2, 4)
-    adam = RowAdam(2, 4, replace(SETTINGS, clip_factor=2, clip_window=5), torch.device("cpu"))
+    adam = BatchedAdam(2, 4, replace(SETTINGS, clip_factor=2, clip_window=5), torch.device("cpu"))
     always, rates = torch.ones(2, dtype=torch.bool), torch.ones(2)
     for _ in range(3):
         adam.step(rows, torch.full((2, 4), 0.5), torch.zeros(2), rates, always)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnimp.training.hmm_states import distinct_haplotypes, first_states, recombined
+from rnnimp.training.hmm_states import diverse_haplotypes, first_states, recombined
 
 
 def test_haplotypes_unlike_the_others_are_chosen_first() -> None:
     rng = np.random.default_rng(1)
     common, rare = rng.integers(0, 2, (60, 1)), rng.integers(0, 2, (60, 6))
     markers = np.concatenate([np.repeat(common, 94, axis=1), rare], axis=1).astype(np.int8)
-    chosen = distinct_haplotypes(markers, 7, rng)
+    chosen = diverse_haplotypes(markers, 7, rng)
     assert set(range(94, 100)) <= set(chosen.tolist())
     assert sum(haplotype < 94 for haplotype in chosen) == 1
 
@@ -32,7 +32,7 @@ def test_each_choice_is_the_best_there_is() -> None:
     rng = np.random.default_rng(3)
     ancestors = rng.integers(0, 2, (50, 4))
     markers = ancestors[np.arange(50)[:, None], rng.integers(0, 4, (5, 20)).repeat(10, axis=0)].astype(np.int8)
-    chosen = distinct_haplotypes(markers, 12, rng).tolist()
+    chosen = diverse_haplotypes(markers, 12, rng).tolist()
     for count, haplotype in enumerate(chosen):
         before = chosen[:count]
         best = max(worth_of(markers, before, other) for other in range(20) if other not in before)
@@ -41,7 +41,7 @@ def test_each_choice_is_the_best_there_is() -> None:
 
 def test_where_there_are_too_few_haplotypes_they_are_repeated() -> None:
     rng = np.random.default_rng(1)
-    chosen = distinct_haplotypes(rng.integers(0, 2, (30, 3)).astype(np.int8), 8, rng)
+    chosen = diverse_haplotypes(rng.integers(0, 2, (30, 3)).astype(np.int8), 8, rng)
     assert np.bincount(chosen).tolist() in ([3, 3, 2], [3, 2, 3], [2, 3, 3])
 
 

@@ -15,11 +15,11 @@ from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource, crossover_weights, recombine
-from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.loss import expected_alleles, mean_dosage_r2, site_weights, weighted_cross_entropy
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import CosineSchedule, HalvingSchedule, MedianClip, Verdict
-from rnnimp.training.soft_targets import CopyingModel
+from rnnimp.training.soft_targets import LiStephensModel
 
 
 class TestAugmentation:
@@ -229,7 +229,7 @@ class TestRegionData:
         settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
         data = RegionData.of(panel, settings)
         alleles = panel.alleles[:, haplotype_columns(data.training)]
-        expected = CopyingModel(
+        expected = LiStephensModel(
             alleles, data.is_marker, panel.sites.positions / 1e6, settings.copying_size, settings.copying_error, 0
         ).leave_one_out(torch.device("cpu"))
         truth = np.where(alleles < 0, 0.5, alleles)[~data.is_marker]
@@ -259,7 +259,7 @@ class TestRegionData:
     def test_missing_alleles_enter_as_their_frequency(self) -> None:
         panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.2)
         data = RegionData.of(panel, TrainingSettings(validation_samples=5))
-        inputs, truth = Feeder(data, torch.device("cpu")).tensors(data.validation_rows())
+        inputs, truth = TensorFeeder(data, torch.device("cpu")).tensors(data.validation_rows())
         markers = data.validation_rows()[:, data.is_marker]
         expected = np.where(markers < 0, panel.sites.a1_freq[data.is_marker], markers)
         np.testing.assert_allclose(inputs[:, :, 1], expected, rtol=1e-6)

@@ -84,7 +84,7 @@ def region_seconds(
     return networks * iterations * pace + _SECONDS_A_REGION
 
 
-def copying_seconds(
+def hmm_seconds(
     shape: NetworkShape, n_states: int, iterations: int, engine: str, is_on_gpu: bool, n_threads: int = 1
 ) -> float:
     """Seconds that a region's copying network takes.

@@ -85,7 +85,7 @@ class Manifest:
     skipped: Mapping[str, int]
 
 
-def read_manifest(path: str | Path, fasta: str | Path, chromosome: str) -> Manifest:
+def read_illumina_manifest(path: str | Path, fasta: str | Path, chromosome: str) -> Manifest:
     """Read the markers of one chromosome; what is skipped is logged.
 
     Args:

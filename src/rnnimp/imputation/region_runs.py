@@ -146,7 +146,7 @@ def _run(
     haplotypes_per_run: int | None,
     deal: Callable[[Callable[[slice], None], Sequence[slice]], None],
 ) -> RegionResult:
-    alleles, columns = distinct_haplotypes(task.alleles())
+    alleles, columns = unique_haplotypes(task.alleles())
     result = np.empty((int(task.is_wanted.sum()), alleles.shape[1]), dtype=np.float32)
 
     def run_group(group: slice) -> None:
@@ -157,7 +157,7 @@ def _run(
     return RegionResult(result, columns)
 
 
-def distinct_haplotypes(alleles: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+def unique_haplotypes(alleles: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Each different haplotype once.
 
     Args:

@@ -174,7 +174,7 @@ def _read_markers(settings: PrepareSettings, chromosome: str | None) -> ArrayMar
     if settings.markers is not None:
         return marker_list.read_markers(settings.markers, chromosome)
     assert settings.manifest is not None and settings.fasta is not None
-    return manifest.read_manifest(settings.manifest, settings.fasta, chromosome).markers
+    return manifest.read_illumina_manifest(settings.manifest, settings.fasta, chromosome).markers
 
 
 def _default_name(chromosome: str | None) -> str:

@@ -22,7 +22,7 @@ from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
 from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
 from rnnimp.training.augmentation import MISSING, crossover_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.soft_targets import CopyingModel
+from rnnimp.training.soft_targets import LiStephensModel
 
 LEAST_CM = 1e-6  # a crossover can fall between any two sites, also where the map is flat
 
@@ -125,7 +125,7 @@ class RegionData:
         targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]
         share = settings.soft_target_share
         if share:
-            model = CopyingModel(
+            model = LiStephensModel(
                 alleles, self.is_marker, self._cm(), settings.copying_size, settings.copying_error, settings.seed
             )
             targets = (1 - share) * targets + share * model.leave_one_out(device).cpu().numpy()
@@ -150,7 +150,7 @@ def held_out_samples(n_samples: int, n_held_out: int, seed: int) -> NDArray[np.i
     return np.sort(np.random.default_rng(seed).permutation(n_samples)[:n_held_out])
 
 
-class Feeder:
+class TensorFeeder:
     """Turns haplotype rows into tensors on a device.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnimp.network.hmm.reference import CopyingNetwork
+from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.sites.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
@@ -33,7 +33,7 @@ def first_states(
     n_states: int,
     n_pieces: int,
     seed: int,
-) -> CopyingNetwork:
+) -> HaplotypeHmm:
     """A copying network before training.
 
     Args:
@@ -46,11 +46,11 @@ def first_states(
     """
     digest = hashlib.sha256(alleles.tobytes()).digest()
     rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
-    chosen = distinct_haplotypes(alleles[is_marker], n_states, rng)
+    chosen = diverse_haplotypes(alleles[is_marker], n_states, rng)
     source = recombined(chosen, crossovers, n_pieces, rng)
     size = np.where(is_marker, _MARKER_ODDS, _SITE_ODDS)[:, None]
     odds = _log_odds(alleles, np.take_along_axis(alleles, source, axis=1), size)
-    network = CopyingNetwork(odds[is_marker], odds[~is_marker], gaps_of_sites(is_marker))
+    network = HaplotypeHmm(odds[is_marker], odds[~is_marker], gaps_of_sites(is_marker))
     row, state = np.nonzero(source[1:] != source[:-1])
     gap = np.cumsum(is_marker)[row]
     is_between = (gap > 0) & (gap < np.count_nonzero(is_marker))  # markers; at both ends all states begin alike
@@ -67,7 +67,7 @@ def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[
     return torch.from_numpy(np.where(drawn < 0, by_frequency, size * (2.0 * drawn - 1)).astype(np.float32))
 
 
-def distinct_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def diverse_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Choose haplotypes one after another, each the one least like those before it.
 
     In windows of markers all over the region, of several widths, a haplotype is worth one part in 1 + the number of

@@ -138,7 +138,7 @@ class TrainingSettings:
         """The shape of a network with so many layers."""
         return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size, self.n_mixed)
 
-    def of_copying(self) -> TrainingSettings:
+    def hmm_settings(self) -> TrainingSettings:
         """The settings that the copying network is trained by: its own rate and length, along a cosine."""
         return replace(
             self,

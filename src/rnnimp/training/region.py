@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.hmm.reference import CopyingNetwork, combined, round_weights
+from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.hmm_states import MOST_CANDIDATES, first_states
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
@@ -42,7 +42,7 @@ class Runner:
 
     engine: str
     forward: Callable[[ImputationNetwork], Forward]
-    copying: Callable[[CopyingNetwork], Forward]
+    hmm: Callable[[HaplotypeHmm], Forward]
 
 
 PLAIN = Runner("reference", lambda network: network, lambda network: network)
@@ -64,7 +64,7 @@ class TrainedRegion:
     higher: ImputationNetwork
     lower: ImputationNetwork
     hybrid: HybridHead
-    copying: CopyingNetwork | None
+    hmm: HaplotypeHmm | None
     evaluations: dict[str, Evaluation]
 
 
@@ -91,12 +91,12 @@ def train_region(
     Returns:
         The networks, on the CPU.
     """
-    feeder = Feeder(data, device)
+    feeder = TensorFeeder(data, device)
     validation = feeder.tensors(data.validation_rows())
     imputed_freq = data.a1_freq[~data.is_marker]
     features = data.features(settings.feature_size)
     evaluations: dict[str, Evaluation] = {}
-    draws = Draws(data, settings, number, device)
+    draws = BatchSources(data, settings, number, device)
 
     def objective_of(name: str, forward: Forward, gamma: float) -> Objective:
         return Objective(
@@ -131,23 +131,23 @@ def train_region(
 
         fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
 
-    copying = None
+    hmm = None
     if settings.n_states:
-        copying = draw_copying(data, settings, number).to(device)
-        fit("copying", copying, run_by.copying(copying), settings.gamma_copying, settings.of_copying())
-        round_weights(copying)
+        hmm = draw_hmm(data, settings, number).to(device)
+        fit("copying", hmm, run_by.hmm(hmm), settings.gamma_copying, settings.hmm_settings())
+        round_weights(hmm)
 
     def run_all(inputs: Tensor) -> Tensor:
         logits: Tensor = hybrid(higher(inputs), lower(inputs))
-        return logits if copying is None else combined(logits, copying(inputs), inputs)
+        return logits if hmm is None else combined(logits, hmm(inputs), inputs)
 
-    if copying is not None or not settings.trains_hybrid:
+    if hmm is not None or not settings.trains_hybrid:
         evaluation = Evaluation(0, 0.0, math.nan, *objective_of("hybrid", run_all, gamma=0.0).validate(), math.nan)
         evaluations["hybrid"] = evaluation
-    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), copying and copying.cpu(), evaluations)
+    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), hmm and hmm.cpu(), evaluations)
 
 
-class Draws:
+class BatchSources:
     """A region's training haplotypes, made when the first batch is drawn from them.
 
     Args:
@@ -184,7 +184,7 @@ def draw_network(
         return ImputationNetwork(settings.network(n_layers), features, data.gaps, data.a1_freq[~data.is_marker])
 
 
-def draw_copying(data: RegionData, settings: TrainingSettings, number: int) -> CopyingNetwork:
+def draw_hmm(data: RegionData, settings: TrainingSettings, number: int) -> HaplotypeHmm:
     """A region's copying network before training, on the CPU."""
     alleles = data.panel.alleles[:, haplotype_columns(data.training)]
     seed = network_seed(settings.seed, number, "copying")

@@ -23,7 +23,7 @@ _BYTES_AT_ONCE = {"cpu": 2 << 20, "cuda": 7 << 20}  # of a marker's posteriors; 
 
 
 @dataclass(frozen=True, eq=False)
-class CopyingModel:
+class LiStephensModel:
     """The copying model of a region.
 
     Attributes:
@@ -80,7 +80,7 @@ def _one_thread() -> Iterator[None]:
 class _Passes:
     """Forward and backward pass for some haplotypes at once, float32 (n_queries, n_states) at each marker."""
 
-    def __init__(self, model: CopyingModel, states: Tensor, at_once: int, device: torch.device) -> None:
+    def __init__(self, model: LiStephensModel, states: Tensor, at_once: int, device: torch.device) -> None:
         is_marker = model.is_marker
         alleles = torch.as_tensor(model.alleles[is_marker], device=device)
         self._states, self._alleles, self._n_sites = states, alleles, int(np.count_nonzero(~is_marker))
@@ -132,7 +132,7 @@ def _emissions(alleles: Tensor, error: float) -> Tensor:
     return torch.cat([emissions, torch.full_like(emissions[:, :1], 1 - error)], dim=1)
 
 
-def _weighted_sites(model: CopyingModel, states: Tensor, device: torch.device) -> list[tuple[slice, Tensor]]:
+def _weighted_sites(model: LiStephensModel, states: Tensor, device: torch.device) -> list[tuple[slice, Tensor]]:
     """For each marker the sites on both sides of it, and their alleles times the weight that the marker has there.
 
     Between two markers, the expected allele is read from the posteriors at both, by the distance to each.

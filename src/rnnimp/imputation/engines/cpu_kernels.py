@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnimp.network.graph.reading import FoldedNetwork
-from rnnimp.network.hmm.cpu_inference import copied_odds, pack_copying
-from rnnimp.network.hmm.weights import SHARE
+from rnnimp.network.hmm.cpu_inference import hmm_odds, pack_hmm
+from rnnimp.network.hmm.weights import MIXTURE_WEIGHT
 from rnnimp.network.recurrent.cpu.heads import logits_of_states
 from rnnimp.network.recurrent.cpu.mixing import join, pack_joining
 from rnnimp.network.recurrent.cpu.stacks import forward, pack
@@ -31,8 +31,8 @@ class KernelEngine:
         self._head, self._bias = network.head, network.bias
         n_units = sum(stack.shape.n_units for stack in self._stacks)
         self._joining, self._n_mixed = pack_joining(network.joining, n_units), network.head.shape[1] - n_units
-        self._copying = None if network.copying is None else pack_copying(network.copying)
-        self._share = SHARE if network.copying is None else network.copying.share
+        self._hmm = None if network.hmm is None else pack_hmm(network.hmm)
+        self._share = MIXTURE_WEIGHT if network.hmm is None else network.hmm.share
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     def __call__(self, inputs: Floats) -> Floats:
@@ -48,10 +48,10 @@ class KernelEngine:
         states = forward(self._stacks, alleles, self._gaps, room=self._n_mixed)
         join(states, self._joining)
         logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
-        if self._copying is not None:
+        if self._hmm is not None:
             certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)
             share = self._share.at((1 - certain / self.n_markers).astype(np.float32))
-            logits = (1 - share) * logits + share * copied_odds(self._copying, alleles)[:, : len(alleles)]
+            logits = (1 - share) * logits + share * hmm_odds(self._hmm, alleles)[:, : len(alleles)]
         with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
             alt: Floats = np.reciprocal(1 + np.exp(-logits))
         return alt

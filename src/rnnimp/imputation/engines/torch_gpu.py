@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnimp.network.graph.reading import FoldedNetwork, FoldedStack
-from rnnimp.network.hmm.reference import emission, is_certain, passed, share_of
-from rnnimp.network.hmm.weights import CopyingWeights
+from rnnimp.network.hmm.reference import emission, is_certain, mixture_weight, passed
+from rnnimp.network.hmm.weights import HmmWeights
 from rnnimp.network.recurrent.weights import JoiningWeights
 from rnnimp.network.region_coding import Floats
 
@@ -34,7 +34,7 @@ class TorchEngine:
         self._head = torch.tensor_split(head, first_sites[1:].tolist())
         self._joining = [_TorchJoining(layer, device) for layer in network.joining]
         self._bias = torch.from_numpy(network.bias).to(device)[:, None]
-        self._copying = None if network.copying is None else _TorchCopying(network.copying, device)
+        self._hmm = None if network.hmm is None else _TorchHmm(network.hmm, device)
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     @torch.inference_mode()
@@ -56,8 +56,8 @@ class TorchEngine:
             mixed = [layer.states(here) for layer in self._joining]
             logits.append(head @ torch.cat([here, *mixed], dim=1).T)
         odds = torch.cat(logits) + self._bias
-        if self._copying is not None:
-            odds = self._copying.joined(odds, alt)
+        if self._hmm is not None:
+            odds = self._hmm.joined(odds, alt)
         result: Floats = torch.sigmoid(odds).cpu().numpy()
         return result
 
@@ -77,10 +77,10 @@ class _TorchJoining:
         return torch.tanh(here[:, self._read] @ self._weight + self._bias)
 
 
-class _TorchCopying:
+class _TorchHmm:
     """A copying network's weights on a device, and what `copying.py` makes of them."""
 
-    def __init__(self, weights: CopyingWeights, device: str) -> None:
+    def __init__(self, weights: HmmWeights, device: str) -> None:
         self._chance, self._enter, self._leave = (
             torch.from_numpy(table).to(device) for table in (weights.chance(), weights.entering(), weights.leaving())
         )
@@ -90,7 +90,7 @@ class _TorchCopying:
 
     def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
         """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
-        share = share_of(1 - is_certain(alt).float().mean(0)[:, 0], self._share)
+        share = mixture_weight(1 - is_certain(alt).float().mean(0)[:, 0], self._share)
         copied = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
         return (1 - share) * odds + share * copied
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
-from rnnimp.network.hmm.onnx_part import copying_part
-from rnnimp.network.hmm.reference import CopyingNetwork, combined
-from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, CopyingWeights
+from rnnimp.network.hmm.onnx_part import hmm_part
+from rnnimp.network.hmm.reference import HaplotypeHmm, combined
+from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, HmmWeights
 from rnnimp.network.onnx_writer import INPUT, OUTPUT, GraphWriter
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack
 from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES
@@ -33,7 +33,7 @@ LARGEST_ERROR = 1e-5
 
 
 def build_graph(
-    higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead, copying: CopyingNetwork | None = None
+    higher: ImputationNetwork, lower: ImputationNetwork, hybrid: HybridHead, hmm: HaplotypeHmm | None = None
 ) -> onnx.ModelProto:
     """Make the graph of a region.
 
@@ -80,8 +80,8 @@ def build_graph(
             ),
         )
         logits = _add_head(graph, joined, _constant(graph, "gap", higher.gap), weight, logits)
-    if copying is not None:
-        part = copying_part(copying_weights(copying), logits)
+    if hmm is not None:
+        part = hmm_part(hmm_weights(hmm), logits)
         graph.append(part)
         logits = part.nodes[-1].output[0]
     alt = graph.add("Sigmoid", [logits])  # (n_sites, n_haplotypes, 1)
@@ -90,7 +90,7 @@ def build_graph(
     return graph.model(n_markers, n_sites)
 
 
-def copying_weights(network: CopyingNetwork) -> CopyingWeights:
+def hmm_weights(network: HaplotypeHmm) -> HmmWeights:
     """A copying network's weights as a graph holds them.
 
     Raises:
@@ -103,7 +103,7 @@ def copying_weights(network: CopyingNetwork) -> CopyingWeights:
         levels[name] = np.clip(np.nan_to_num(value), -127, 127).round().astype(np.int8)
         if not np.array_equal(levels[name], value):
             raise ValueError(f"the copying network's weights '{name}' must be rounded before they are exported")
-    return CopyingWeights(**levels, gaps=network.gap.numpy())
+    return HmmWeights(**levels, gaps=network.gap.numpy())
 
 
 def _constant(graph: GraphWriter, name: str, value: Tensor) -> str:
@@ -194,7 +194,7 @@ def check_graph(
     lower: ImputationNetwork,
     hybrid: HybridHead,
     inputs: Tensor,
-    copying: CopyingNetwork | None = None,
+    hmm: HaplotypeHmm | None = None,
 ) -> float:
     """Compare the graph with PyTorch.
 
@@ -216,9 +216,9 @@ def check_graph(
     """
     with torch.no_grad():
         logits = hybrid(higher(inputs), lower(inputs))
-        if copying is not None:
+        if hmm is not None:
             # in float64, for the difference of 1 and P(a1) loses digits where the graph does not
-            copied = deepcopy(copying).double()(inputs.double())
+            copied = deepcopy(hmm).double()(inputs.double())
             logits = combined(logits.double(), copied, inputs.double())
         expected = torch.softmax(logits, dim=2).numpy()
     error = float(np.abs(_run(model, inputs.numpy()) - expected).max())

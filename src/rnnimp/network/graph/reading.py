@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rnnimp.network.hmm import onnx_part as copying_graph
-from rnnimp.network.hmm.weights import CopyingWeights, Share
+from rnnimp.network.hmm.weights import HmmWeights, MixtureWeight
 from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES, JoiningWeights, LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
@@ -59,7 +59,7 @@ class FoldedNetwork:
     head: Floats
     bias: Floats
     joining: tuple[JoiningWeights, ...]
-    copying: CopyingWeights | None = None
+    hmm: HmmWeights | None = None
 
 
 class ForeignGraphError(Exception):
@@ -136,7 +136,7 @@ class _Walk:
         mixed = [reading for reading in readings if isinstance(reading, _Mixed)]
         _require(len(mixed) <= 1, "one product with joining layers")
         network = _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
-        return replace(network, copying=self._copying(network)) if has_copying else network
+        return replace(network, hmm=self._hmm(network)) if has_copying else network
 
     def _recurrent_logits(self) -> str:
         """What the copying network's log odds are joined with."""
@@ -144,7 +144,7 @@ class _Walk:
         result: str = product.input[1]
         return result
 
-    def _copying(self, network: FoldedNetwork) -> CopyingWeights:
+    def _hmm(self, network: FoldedNetwork) -> HmmWeights:
         """The copying network's weights; written again, they must give the same nodes and constants."""
         names = ("emission", "enter", "leave", "site")
         arrays = {name: self._constants[copying_graph.PREFIX + name] for name in names}
@@ -154,8 +154,8 @@ class _Walk:
         _require(all(arrays[name].shape == (rows[name], n_states) for name in names), "weights of each state")
         shares = [self._constants[copying_graph.PREFIX + name] for name in copying_graph.SHARE_CONSTANTS]
         _require(all(share.shape == (1,) and 0 <= share[0] < np.inf for share in shares), "shares")
-        weights = CopyingWeights(**arrays, gaps=network.gaps, share=Share(*(float(share[0]) for share in shares)))
-        part = copying_graph.copying_part(weights, self._recurrent_logits())
+        weights = HmmWeights(**arrays, gaps=network.gaps, share=MixtureWeight(*(float(share[0]) for share in shares)))
+        part = copying_graph.hmm_part(weights, self._recurrent_logits())
         for node in part.nodes:
             _require(_plain(self._makers[node.output[0]]) == _plain(node), f"another {node.op_type}")
         for name, expected in part.constants.items():

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.network.hmm.weights import CopyingWeights
+from rnnimp.network.hmm.weights import HmmWeights
 from rnnimp.network.kernels.simd import LANES, add_product, fma, load, splat, store
 from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel, tiles
 from rnnimp.network.region_coding import Floats
@@ -53,8 +53,8 @@ class _Scratch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PackedCopying:
-    """A copying network in the kernels' layout, from `pack_copying`.
+class PackedHmm:
+    """A copying network in the kernels' layout, from `pack_hmm`.
 
     Attributes:
         shape: sizes.
@@ -178,7 +178,7 @@ def _sum_tile(shape, tables, offset, slope, scratch, sums, column, width):  # ty
             )  # fmt: skip
 
 
-def pack_copying(weights: CopyingWeights) -> PackedCopying:
+def pack_hmm(weights: HmmWeights) -> PackedHmm:
     """Lay weights out as the kernels read them.
 
     Args:
@@ -197,14 +197,14 @@ def pack_copying(weights: CopyingWeights) -> PackedCopying:
     first_rows = 2 * np.searchsorted(weights.gaps, np.arange(n_markers + 2))
     block = int(np.ceil(np.sqrt(n_markers + 1)))
     shape = _Shape(n_markers, even, block, int(weights.gaps[0]), int(weights.gaps[-1]))
-    return PackedCopying(shape, _Tables(gates.reshape(-1), emits, first_rows))
+    return PackedHmm(shape, _Tables(gates.reshape(-1), emits, first_rows))
 
 
-def copied_odds(copying: PackedCopying, alt: Floats, threads: int = 1) -> Floats:
+def hmm_odds(hmm: PackedHmm, alt: Floats, threads: int = 1) -> Floats:
     """Log odds of a1 by the copying network alone.
 
     Args:
-        copying: from `pack_copying`.
+        copying: from `pack_hmm`.
         alt: float32 (n_haplotypes, n_markers), P(a1); other than 0 and 1 for missing.
         threads: how many tiles are worked on at once; no bit of the result depends on it.
 
@@ -216,17 +216,17 @@ def copied_odds(copying: PackedCopying, alt: Floats, threads: int = 1) -> Floats
     # what a state makes of an allele is offset + slope * chance: chance of a1, 1 - chance of a0, 1 of a missing one
     offset, slope = 1 - known * by_tile, known * (2 * by_tile - 1)
     width = len(by_tile) * LANES
-    sums = aligned_empty(len(copying.tables.emits) // copying.shape.n_states * width)
-    jobs = [(copying, offset[tile], slope[tile], sums, tile * LANES, width) for tile in range(len(by_tile))]
+    sums = aligned_empty(len(hmm.tables.emits) // hmm.shape.n_states * width)
+    jobs = [(hmm, offset[tile], slope[tile], sums, tile * LANES, width) for tile in range(len(by_tile))]
     deal(_sum_job, jobs, threads)
     refs, alts = sums.reshape(-1, 2, width).transpose(1, 0, 2)
     odds: Floats = np.log(alts / refs)
     return odds
 
 
-def _sum_job(copying: PackedCopying, offset: Floats, slope: Floats, sums: Floats, column: int, width: int) -> None:
-    shape = copying.shape
+def _sum_job(hmm: PackedHmm, offset: Floats, slope: Floats, sums: Floats, column: int, width: int) -> None:
+    shape = hmm.shape
     tile, n_blocks = shape.n_states * LANES, shape.last_gap // shape.block + 1
     sizes = n_blocks * tile, n_blocks * LANES, shape.block * tile, shape.block * LANES, tile, tile
     scratch = _Scratch(*(aligned_empty(size) for size in sizes))
-    _sum_tile(shape, copying.tables, offset, slope, scratch, sums, column, width)
+    _sum_tile(shape, hmm.tables, offset, slope, scratch, sums, column, width)

@@ -1,4 +1,4 @@
-"""`CopyingNetwork` run and trained by Numba kernels: the same parameters, outputs and gradients, sooner.
+"""`HaplotypeHmm` run and trained by Numba kernels: the same parameters, outputs and gradients, sooner.
 
 A tile of a few haplotypes passes over all markers from both sides, and each gap's sites are read where both meet; then
 nothing of it is kept. The way back does the same once more, and goes on, with all it needs still in cache, to the
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnimp.network.hmm.reference import LEAST_PROBABILITY, CopyingNetwork
+from rnnimp.network.hmm.reference import LEAST_PROBABILITY, HaplotypeHmm
 from rnnimp.network.kernels.simd import LANES, fma, load, splat, store, total
 from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel
 from rnnimp.network.region_coding import Floats
@@ -230,7 +230,7 @@ def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, 
     _pass_back(shape, chance, enter, alleles, first, n_rows, right, left, scratch, of_leave, of_enter, True)
 
 
-class CpuCopyingEngine:
+class CpuHmmEngine:
     """A copying network's forward pass, differentiable in its gates.
 
     Args:
@@ -238,7 +238,7 @@ class CpuCopyingEngine:
         threads: how many tiles of haplotypes are worked on at once; no bit of a result depends on it.
     """
 
-    def __init__(self, network: CopyingNetwork, threads: int = 1) -> None:
+    def __init__(self, network: HaplotypeHmm, threads: int = 1) -> None:
         self._network, self.threads = network, threads
         # of each gap, and the number of all sites
         self.first_sites: NDArray[np.int64] = np.searchsorted(network.gap.numpy(), np.arange(len(network.enter) + 1))
@@ -289,7 +289,7 @@ class _Copied(torch.autograd.Function):
     """P(a1), (n_sites, n_haplotypes), from P(a1) at markers and the gates q and l."""
 
     @staticmethod
-    def forward(ctx: Any, engine: CpuCopyingEngine, alt: Floats, *gates: Tensor) -> Tensor:
+    def forward(ctx: Any, engine: CpuHmmEngine, alt: Floats, *gates: Tensor) -> Tensor:
         n_haplotypes, n_markers = alt.shape
         ctx.engine, ctx.n_states = engine, gates[0].shape[1]
         ctx.shape = _Shape(n_markers, _whole_vectors(ctx.n_states), n_haplotypes)

@@ -1,6 +1,6 @@
 """Copying networks of many regions, trained together on a GPU: the parameters in one array, a row a network.
 
-A row holds `enter` (M + 1, C), then `leave` (M + 1, C) of `CopyingNetwork`, padded to the most markers M of any.
+A row holds `enter` (M + 1, C), then `leave` (M + 1, C) of `HaplotypeHmm`, padded to the most markers M of any.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from rnnimp.network.hmm import gpu_kernels as kernels
-from rnnimp.network.hmm.reference import CopyingNetwork
-from rnnimp.network.kernels.gpu_slots import Slots
+from rnnimp.network.hmm.reference import HaplotypeHmm
+from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
 
 SITES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class CopyingTuning:
+class HmmTuning:
     """Sizes that change speed, not results: haplotypes and states of a program, and its warps."""
 
     pass_values: int = 4096
@@ -27,7 +27,7 @@ class CopyingTuning:
     chunk: int = 64
 
 
-class StackedCopying(Slots):
+class HmmBatch(NetworkBatchBase):
     """Room for copying networks of one width, and their forward and backward passes.
 
     Args:
@@ -49,11 +49,11 @@ class StackedCopying(Slots):
         n_sites: int,
         n_haplotypes: int,
         device: torch.device,
-        tuning: CopyingTuning | None = None,
+        tuning: HmmTuning | None = None,
         room: int = 0,
     ) -> None:
         super().__init__(n_networks, 2 * (n_markers + 1) * n_states, n_markers, n_sites, n_haplotypes, device)
-        self.n_states, self.tuning = n_states, tuning or CopyingTuning()
+        self.n_states, self.tuning = n_states, tuning or HmmTuning()
         zeros, operand = self._zeros, self._operand
         self._chance = zeros(n_networks, n_markers, n_states)
         self._emits = zeros(n_networks, n_sites, n_states)
@@ -67,7 +67,7 @@ class StackedCopying(Slots):
         self._flow = zeros(2, n_networks, n_markers, n_haplotypes, n_states, dtype=operand)
         self._d_gates = zeros(2, n_networks, n_markers + 1, n_states)
 
-    def place(self, slot: int, network: CopyingNetwork, site_weights: Tensor) -> None:
+    def place(self, slot: int, network: HaplotypeHmm, site_weights: Tensor) -> None:
         """Put a network into a slot.
 
         Args:
@@ -79,19 +79,19 @@ class StackedCopying(Slots):
         self.take_states(slot, network)
         self._d_gates[:, slot] = 0
 
-    def take_states(self, slot: int, network: CopyingNetwork) -> None:
+    def take_states(self, slot: int, network: HaplotypeHmm) -> None:
         """Put what a network's states emit into a slot."""
         self._chance[slot, : len(network.emission)] = torch.sigmoid(network.emission)
         self._emits[slot, : len(network.site)] = torch.sigmoid(network.site)
 
-    def row(self, network: CopyingNetwork) -> Tensor:
+    def row(self, network: HaplotypeHmm) -> Tensor:
         """A network's parameters as a row, on the device."""
         row = torch.zeros_like(self.parameters[0])
         for part, own in zip(self.gates(row[None]), (network.enter, network.leave), strict=True):
             part[0, : len(own)] = own.detach()
         return row
 
-    def write_back(self, row: Tensor, network: CopyingNetwork) -> None:
+    def write_back(self, row: Tensor, network: HaplotypeHmm) -> None:
         """Give a network a row's parameters."""
         for part, own in zip(self.gates(row[None].cpu()), (network.enter, network.leave), strict=True):
             own.data.copy_(part[0, : len(own)])

@@ -20,10 +20,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnnimp.network.hmm import reference as copying
+from rnnimp.network.hmm import reference as hmm
 from rnnimp.network.recurrent.gpu.parts import CERTAIN
 
-LEAST = tl.constexpr(copying.LEAST_PROBABILITY)
+LEAST = tl.constexpr(hmm.LEAST_PROBABILITY)
 
 
 @triton.jit

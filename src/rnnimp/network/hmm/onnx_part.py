@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, CopyingWeights, Share
+from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, HmmWeights, MixtureWeight
 from rnnimp.network.onnx_writer import INPUT, GraphWriter
 
 PREFIX = "copying_"
@@ -27,7 +27,7 @@ _SITES_AT_ONCE = 8
 _FIRST_ROWS, _LAST_ROWS = (0, -1), (1, np.iinfo(np.int64).max)  # of the gaps, as a slice
 
 
-def copying_part(weights: CopyingWeights, logits: str) -> GraphWriter:
+def hmm_part(weights: HmmWeights, logits: str) -> GraphWriter:
     """Nodes and constants, the same for the same weights.
 
     Args:
@@ -68,7 +68,7 @@ def _both(graph: GraphWriter, log_odds: str, one: str) -> tuple[str, str]:
     return ref, graph.add("Mul", [odds, ref])
 
 
-def _emissions(graph: GraphWriter, weights: CopyingWeights, one: str) -> str:
+def _emissions(graph: GraphWriter, weights: HmmWeights, one: str) -> str:
     """What states make of a0, of a1 and of a missing allele, (n_markers, 3, n_states)."""
     axis = graph.constant("emission_axis", np.array([1]))
     both = _both(graph, _scaled(graph, "emission", weights.emission, ODDS_STEP), one)
@@ -76,7 +76,7 @@ def _emissions(graph: GraphWriter, weights: CopyingWeights, one: str) -> str:
     return graph.add("Concat", [ref, alt, graph.add("Div", [ref, ref])], axis=1)  # 1 of a missing one
 
 
-def _share(graph: GraphWriter, share: Share, known: str, one: str) -> str:
+def _share(graph: GraphWriter, share: MixtureWeight, known: str, one: str) -> str:
     """(n_haplotypes, 1)."""
     missing = graph.add("Sub", [one, graph.add("ReduceMean", [known], axes=[0], keepdims=0)])
     least, more = (
@@ -85,7 +85,7 @@ def _share(graph: GraphWriter, share: Share, known: str, one: str) -> str:
     return graph.add("Min", [one, graph.add("Add", [least, graph.add("Mul", [more, missing])])])
 
 
-def _weights_of_gaps(graph: GraphWriter, weights: CopyingWeights, allele: str, one: str) -> str:
+def _weights_of_gaps(graph: GraphWriter, weights: HmmWeights, allele: str, one: str) -> str:
     """w of all gaps, (n_markers + 1, n_haplotypes, n_states), from the last gap to the first."""
     half = graph.constant("half", np.array([0.5], np.float32))
     enter, leave = (
@@ -125,7 +125,7 @@ def _body(with_gap: bool) -> onnx.GraphProto:
     return body.body("over a marker", inputs, [behind, kept], whole="allele")
 
 
-def _odds(graph: GraphWriter, weights: CopyingWeights, of_gaps: str, one: str) -> str:
+def _odds(graph: GraphWriter, weights: HmmWeights, of_gaps: str, one: str) -> str:
     """Log odds of a1, (n_sites, n_haplotypes, 1)."""
     gaps, sites, places = _groups(weights.gaps)
     of_groups = graph.add("Gather", [of_gaps, graph.constant("gaps", len(weights.emission) - gaps)], axis=0)

@@ -28,13 +28,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, SHARE, Share
+from rnnimp.network.hmm.weights import GATE_STEP, MIXTURE_WEIGHT, ODDS_STEP, MixtureWeight
 from rnnimp.network.hmm.weights import LEAST_PROBABILITY as LEAST_PROBABILITY
 
 _FIRST_LEAVING = -4.0
 
 
-class CopyingNetwork(nn.Module):
+class HaplotypeHmm(nn.Module):
     """One copying network of a region: allele probabilities at the markers in, two logits a site out.
 
     Attributes:
@@ -124,7 +124,7 @@ def passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def round_weights(network: CopyingNetwork) -> None:
+def round_weights(network: HaplotypeHmm) -> None:
     """Round the weights, in place, to what an exported graph can hold."""
     for weight, step in (
         (network.emission, ODDS_STEP),
@@ -148,10 +148,10 @@ def combined(logits: Tensor, copied: Tensor, inputs: Tensor) -> Tensor:
         float32 (n_sites, n_haplotypes, 2).
     """
     alt = inputs[:, :, 1]
-    share = share_of(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
+    share = mixture_weight(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
     return (1 - share) * logits + share * copied
 
 
-def share_of(missing: Tensor, share: Share = SHARE) -> Tensor:
+def mixture_weight(missing: Tensor, share: MixtureWeight = MIXTURE_WEIGHT) -> Tensor:
     """The copying network's share in the final log odds, from the share of missing markers."""
     return (share.with_all + share.of_missing * missing).clamp(max=1)

@@ -21,7 +21,7 @@ LEAST_PROBABILITY = 1e-5
 """Of either allele at a site, whatever a copying network's states emit."""
 
 
-class Share(NamedTuple):
+class MixtureWeight(NamedTuple):
     """How much the copying network counts in the final log odds.
 
     Attributes:
@@ -38,12 +38,12 @@ class Share(NamedTuple):
         return share
 
 
-SHARE = Share(0.4, 1.0)
+MIXTURE_WEIGHT = MixtureWeight(0.4, 1.0)
 """Of the models that are trained now."""
 
 
 @dataclass(frozen=True, eq=False)
-class CopyingWeights:
+class HmmWeights:
     """An exported copying network (`copying.py`): whole numbers of `ODDS_STEP` and `GATE_STEP`.
 
     What a state emits at a site lies between 0.0004 and 0.9996, so that `LEAST_PROBABILITY` never comes to bear.
@@ -62,7 +62,7 @@ class CopyingWeights:
     leave: NDArray[np.int8]
     site: NDArray[np.int8]
     gaps: NDArray[np.int64]
-    share: Share = SHARE
+    share: MixtureWeight = MIXTURE_WEIGHT
 
     def chance(self) -> Floats:
         """float32 (n_markers, n_states), P(a1) that a state emits at a marker."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from triton import language as tl
 
 
-class Slots:
+class NetworkBatchBase:
     """Room for networks that may differ in markers and sites; arrays are padded to the largest.
 
     What is computed for a network does not depend on the others.

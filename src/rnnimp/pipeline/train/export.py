@@ -15,7 +15,7 @@ from rnnimp.network.graph.export import as_ort, build_graph, check_graph
 from rnnimp.pipeline.train.files import RegionFiles, write_json
 from rnnimp.pipeline.train.manifest import library_versions
 from rnnimp.sites.panel import known_chromosome
-from rnnimp.training.data import Feeder, RegionData
+from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.region import TrainedRegion
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,11 @@ CHECKED_HAPLOTYPES = 20
 
 def export_region(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
     """Write a region's models, then its summary, which says that they are complete."""
-    graph = build_graph(region.higher, region.lower, region.hybrid, region.copying)
+    graph = build_graph(region.higher, region.lower, region.hybrid, region.hmm)
     rows = data.validation_rows()[:CHECKED_HAPLOTYPES]
     rows[1::2, ::5] = -1  # networks may read missing alleles in a way of their own
-    inputs, _ = Feeder(data, torch.device("cpu")).tensors(rows)
-    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs, region.copying)
+    inputs, _ = TensorFeeder(data, torch.device("cpu")).tensors(rows)
+    error = check_graph(graph, region.higher, region.lower, region.hybrid, inputs, region.hmm)
     logger.debug("region %d: the graph differs from PyTorch by %.2g", files.number, error)
     with atomic_output(files.ending("onnx")) as file:
         file.write(graph.SerializeToString(deterministic=True))

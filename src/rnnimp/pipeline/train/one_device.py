@@ -21,7 +21,7 @@ from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.hapslegend import open_panel
-from rnnimp.network.hmm.reference import CopyingNetwork
+from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.pipeline.train.export import export_region
 from rnnimp.pipeline.train.files import fingerprint, is_finished, write_json
@@ -250,12 +250,12 @@ class _Training:
             return Runner("fused", _refuse, _refuse)
         if self._work.engine == "reference" or self._device.type != "cpu":
             return PLAIN
-        from rnnimp.network.hmm.cpu_training import CpuCopyingEngine
+        from rnnimp.network.hmm.cpu_training import CpuHmmEngine
         from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 
         threads = self._work.options.n_threads
         return Runner(
-            "fused-cpu", lambda network: CpuEngine(network, threads), lambda network: CpuCopyingEngine(network, threads)
+            "fused-cpu", lambda network: CpuEngine(network, threads), lambda network: CpuHmmEngine(network, threads)
         )
 
     def _teller(self, number: int) -> Callable[[str], Progress]:
@@ -265,7 +265,7 @@ class _Training:
         trained = trained_networks(settings)
 
         def of_network(name: str) -> Progress:
-            most = (settings.of_copying() if name == "copying" else settings).max_iterations
+            most = (settings.hmm_settings() if name == "copying" else settings).max_iterations
             show, to_come = self._display.network(number, name, most), len(trained) - 1 - trained.index(name)
             note = ProgressWriter(files.progress, name, most, to_come)
 
@@ -299,7 +299,7 @@ class _Training:
             logger.warning("region %d: %s", number, unwritable)
 
 
-def _refuse(network: ImputationNetwork | CopyingNetwork) -> Forward:
+def _refuse(network: ImputationNetwork | HaplotypeHmm) -> Forward:
     def run(inputs: torch.Tensor) -> torch.Tensor:
         raise TrainingError("a network never got better than nothing; lower --learning-rate")
 

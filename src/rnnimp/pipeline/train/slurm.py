@@ -16,7 +16,7 @@ from rnnimp.cluster.estimate import (
     GPU_REGIONS_AT_ONCE,
     SECONDS_TO_START,
     NetworkShape,
-    copying_seconds,
+    hmm_seconds,
     region_seconds,
 )
 from rnnimp.cluster.slices import format_regions, tasks_for
@@ -122,9 +122,9 @@ def estimated_seconds(work: Work, numbers: Sequence[int], jobs: SlurmSettings) -
     )
     on_gpu = _is_on_gpu(work.options, jobs)
     iterations, threads = expected_iterations(settings), work.options.n_threads
-    copying = settings.of_copying().max_iterations
-    return region_seconds(shape, iterations, work.engine, on_gpu, threads, settings.trains_hybrid) + copying_seconds(
-        shape, settings.n_states, copying, work.engine, on_gpu, threads
+    hmm = settings.hmm_settings().max_iterations
+    return region_seconds(shape, iterations, work.engine, on_gpu, threads, settings.trains_hybrid) + hmm_seconds(
+        shape, settings.n_states, hmm, work.engine, on_gpu, threads
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnimp.network.kernels.gpu_slots import Slots
+from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import cumulative_share
 from rnnimp.training.batched.batch_kernel import assemble
@@ -51,7 +51,9 @@ class Batches:
         stacked: whose `alt` and `truth` receive the batches.
     """
 
-    def __init__(self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: Slots) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: NetworkBatchBase
+    ) -> None:
         self._settings, self._stacked = settings, stacked
         device = stacked.alt.device
         training = [haplotype_columns(job.data.training) for job in jobs]

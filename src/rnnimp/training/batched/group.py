@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnimp.training.batched.batches import Job
-from rnnimp.training.batched.optimizer import RowAdam
+from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.loss import dosage_r2, mean_over_varying
 from rnnimp.training.recipe import TrainingSettings
@@ -29,7 +29,7 @@ ENGINE = "fused"
 
 
 @dataclass(eq=False)
-class Member:
+class NetworkRun:
     """One network in training: what the host keeps of it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Member:
     is_finished: bool = False
 
 
-class Group(ABC):
+class TrainingGroup(ABC):
     """Rows in training together; subclasses say what a row is.
 
     Args:
@@ -62,10 +62,10 @@ class Group(ABC):
         settings: the recipe.
     """
 
-    def __init__(self, members: list[Member], rows: Tensor, settings: TrainingSettings) -> None:
+    def __init__(self, members: list[NetworkRun], rows: Tensor, settings: TrainingSettings) -> None:
         self._members, self._rows, self._settings = members, rows, settings
         device = rows.device
-        self._adam = RowAdam(len(rows), rows.shape[1], settings, device)
+        self._adam = BatchedAdam(len(rows), rows.shape[1], settings, device)
         self._iterations = torch.zeros(len(members), dtype=torch.int32, device=device)
         for row, member in enumerate(members):
             self._resume(row, member)
@@ -132,12 +132,12 @@ class Group(ABC):
             self._judge(row, self._members[row], table[row], broken[row])
         self._refresh()
 
-    def _is_due(self, member: Member) -> bool:
+    def _is_due(self, member: NetworkRun) -> bool:
         return (
             member.iteration % self._settings.evaluate_every == 0 or member.iteration == self._settings.max_iterations
         )
 
-    def _judge(self, row: int, member: Member, values: list[float], is_broken: bool) -> None:
+    def _judge(self, row: int, member: NetworkRun, values: list[float], is_broken: bool) -> None:
         loss, validation, r2, norm = values
         schedule = member.schedule
         evaluation = Evaluation(member.iteration, schedule.rate_at(member.iteration - 1), loss, validation, r2, norm)
@@ -164,7 +164,7 @@ class Group(ABC):
         elif member.checkpoint.is_due():
             self._save(row, member)
 
-    def _give_up(self, row: int, member: Member) -> None:
+    def _give_up(self, row: int, member: NetworkRun) -> None:
         """A network that never had a score: nothing is written, so that its region fails by itself later."""
         logger.error("region %d, %s: was never better than nothing; it is given up", member.job.number, member.name)
         self.retire(row)
@@ -173,7 +173,7 @@ class Group(ABC):
         at_work = [not member.is_finished for member in self._members]
         self._is_active = torch.tensor(at_work, device=self._rows.device)
 
-    def _resume(self, row: int, member: Member) -> None:
+    def _resume(self, row: int, member: NetworkRun) -> None:
         state = member.checkpoint.read(self._rows.device)
         if state is None:
             return
@@ -192,24 +192,24 @@ class Group(ABC):
         self.restore_extra(row, state)
 
     @abstractmethod
-    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
         """Take a finished row from its checkpoint."""
 
-    def _finish(self, row: int, member: Member) -> None:
+    def _finish(self, row: int, member: NetworkRun) -> None:
         self._rows[row] = member.best
         best = self.as_module_state(row, member)
         self._write(member, {"is_finished": True, "best": best})
         self.retire(row)
 
     @abstractmethod
-    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
         """A row as the state of the reference's module."""
 
-    def _save(self, row: int, member: Member) -> None:
+    def _save(self, row: int, member: NetworkRun) -> None:
         unfinished = {"row": self._rows[row].clone(), "best_row": member.best, "adam": self._adam.state(row)}
         self._write(member, {"is_finished": False, "engine": ENGINE, **unfinished, **self.extra_state(row)})
 
-    def _write(self, member: Member, state: dict[str, Any]) -> None:
+    def _write(self, member: NetworkRun, state: dict[str, Any]) -> None:
         common = {
             "iteration": member.iteration,
             "schedule": member.schedule.state(),
@@ -219,7 +219,7 @@ class Group(ABC):
         write_history(member.checkpoint.path, member.history)
 
 
-def member_of(name: str, job: Job, settings: TrainingSettings, row: Tensor) -> Member:
+def network_run(name: str, job: Job, settings: TrainingSettings, row: Tensor) -> NetworkRun:
     """A network at the start of its training, or where its checkpoint says."""
     checkpoint = CheckpointFile(job.folder / f"{name}.pt")
-    return Member(name, job, schedule_of(settings), checkpoint, job.progress(name), row.clone())
+    return NetworkRun(name, job, schedule_of(settings), checkpoint, job.progress(name), row.clone())

@@ -16,22 +16,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnimp.network.hmm.gpu_batch import StackedCopying
-from rnnimp.network.recurrent.gpu.network_batch import StackedNetworks
+from rnnimp.network.hmm.gpu_batch import HmmBatch
+from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.tuning import stored_units
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Batches, Job
-from rnnimp.training.batched.group import Group, Member, member_of
+from rnnimp.training.batched.group import NetworkRun, TrainingGroup, network_run
 from rnnimp.training.data import RegionData
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, draw_copying, draw_network, states_of
+from rnnimp.training.region import NETWORKS, draw_hmm, draw_network, states_of
 
 MOST_REGIONS = 33
 
 
-class NetworkGroup(Group):
+class NetworkGroup(TrainingGroup):
     """Higher- and lower-MAF networks side by side."""
 
     def __init__(
@@ -45,7 +45,7 @@ class NetworkGroup(Group):
         n_markers = max(len(network.features) for network in networks)
         n_sites = max(len(network.gap) for network in networks)
         n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
-        self.stacked = StackedNetworks(
+        self.stacked = NetworkBatch(
             networks[0].settings, len(networks), n_markers, n_sites, settings.batch_size, device, room=n_haplotypes
         )
         for slot, (job, network, name) in enumerate(zip(jobs, networks, names, strict=True)):
@@ -55,7 +55,7 @@ class NetworkGroup(Group):
         self.batches = Batches(jobs, names, settings, self.stacked)
         self._lengths = self.stacked.lengths.clone()
         members = [
-            member_of(name, job, settings, self.stacked.parameters[slot])
+            network_run(name, job, settings, self.stacked.parameters[slot])
             for slot, (job, name) in enumerate(zip(jobs, names, strict=True))
         ]
         super().__init__(members, self.stacked.parameters, settings)
@@ -91,18 +91,18 @@ class NetworkGroup(Group):
         """Let all networks compute again, with the weights that they ended with."""
         self.stacked.lengths.copy_(self._lengths)
 
-    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
         """The reference network's state."""
         self.stacked.layout.write_back(self._rows[row].cpu(), self.networks[row])
         return self.networks[row].state_dict()
 
-    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
         self.networks[row].load_state_dict({name: tensor.cpu() for name, tensor in state["best"].items()})
         self._take_features(row)
         self._rows[row] = self.stacked.layout.row(self.networks[row]).to(self._rows.device)
 
 
-class HybridGroup(Group):
+class HybridGroup(TrainingGroup):
     """Hybrids over the finished networks of a group: rows of weights (n_sites, 4, 2), then biases (n_sites, 2)."""
 
     def __init__(self, jobs: Sequence[Job], group: NetworkGroup, settings: TrainingSettings) -> None:
@@ -118,7 +118,7 @@ class HybridGroup(Group):
         jobs_of_slots = [job for job in jobs for _ in range(2)]
         self._batches = Batches(jobs_of_slots, ["hybrid"] * len(jobs_of_slots), settings, stacked)
         self._validation = stacked.logits(self._batches.validation_alt)
-        members = [member_of("hybrid", job, settings, rows[slot]) for slot, job in enumerate(jobs)]
+        members = [network_run("hybrid", job, settings, rows[slot]) for slot, job in enumerate(jobs)]
         super().__init__(members, rows, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +150,7 @@ class HybridGroup(Group):
         """Both networks of a finished hybrid rest."""
         self._group.stacked.lengths[2 * row : 2 * row + 2] = 0
 
-    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
         """The reference hybrid's state."""
         n_sites = self._site_counts[row]
         weight, bias = self._rows[row, : 8 * self._n_sites].cpu(), self._rows[row, 8 * self._n_sites :].cpu()
@@ -159,16 +159,16 @@ class HybridGroup(Group):
             "bias": bias.reshape(-1, 1, 2)[:n_sites].clone(),
         }
 
-    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
         """Nothing reads a finished hybrid again."""
 
 
-class CopyingGroup(Group):
+class HmmGroup(TrainingGroup):
     """Copying networks side by side."""
 
     def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
-        self.networks = [draw_copying(job.data, settings, job.number) for job in jobs]
-        self.stacked = StackedCopying(
+        self.networks = [draw_hmm(job.data, settings, job.number) for job in jobs]
+        self.stacked = HmmBatch(
             self.networks[0].enter.shape[1],
             len(jobs),
             max(len(network.emission) for network in self.networks),
@@ -183,7 +183,7 @@ class CopyingGroup(Group):
         self._batches = Batches(jobs, ["copying"] * len(jobs), settings, self.stacked)
         rows = self.stacked.parameters
         super().__init__(
-            [member_of("copying", job, settings, rows[slot]) for slot, job in enumerate(jobs)], rows, settings
+            [network_run("copying", job, settings, rows[slot]) for slot, job in enumerate(jobs)], rows, settings
         )
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,12 +210,12 @@ class CopyingGroup(Group):
         self.networks[row].site.copy_(state["site"])
         self.stacked.take_states(row, self.networks[row])
 
-    def as_module_state(self, row: int, member: Member) -> dict[str, Tensor]:
+    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
         """The reference network's state."""
         self.stacked.write_back(self._rows[row], self.networks[row])
         return self.networks[row].state_dict()
 
-    def _restore_finished(self, row: int, member: Member, state: dict[str, Any]) -> None:
+    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
         """Nothing reads a finished copying network again."""
 
 
@@ -232,9 +232,9 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
     n_states = states_of(data, settings)
-    copying = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
+    hmm = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), copying))))
+    return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), hmm))))
 
 
 def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
@@ -245,7 +245,7 @@ def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.d
     """
     _train_recurrent(jobs, settings, device)
     if settings.n_states:
-        CopyingGroup(jobs, settings.of_copying(), device).run()
+        HmmGroup(jobs, settings.hmm_settings(), device).run()
 
 
 def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:

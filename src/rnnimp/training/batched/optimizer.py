@@ -14,7 +14,7 @@ from rnnimp.training.trainer import BETA1
 EPSILON = 1e-8
 
 
-class RowAdam:
+class BatchedAdam:
     """Adam (Kingma & Ba 2015), with decoupled weight decay, over rows that do not touch each other.
 
     A gradient longer than `clip_factor` times the running median of its row's norms, or than `longest_gradient`, is cut

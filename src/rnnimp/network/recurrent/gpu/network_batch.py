@@ -16,7 +16,7 @@ from rnnimp.network.kernels.gpu_limits import (
     MOST_UNITS_NARROW,
     shared_memory,
 )
-from rnnimp.network.kernels.gpu_slots import Slots
+from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
 from rnnimp.network.recurrent.gpu import (
     gradients as sums,
 )
@@ -40,7 +40,7 @@ SITES_AT_ONCE = 16
 CHUNKS = 16
 
 
-class StackedNetworks(Slots):
+class NetworkBatch(NetworkBatchBase):
     """Room for networks of one shape, and their forward and backward passes.
 
     Args:
