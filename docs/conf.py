@@ -19,13 +19,13 @@ exclude_patterns = ["_build", "README.md"]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.xref_missing"] if "linkcheck" in sys.argv else []
-copybutton_exclude = ".linenos, .gp, .go"
+smartquotes = False  # --option stays --option
 
 html_theme = "furo"
 html_title = f"rnnimp {__version__}"
 html_static_path = ["_static"]
 html_css_files = ["rnnimp.css"]
+html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}

@@ -16,7 +16,7 @@ LINES = {"rnnimp": "", "Beagle 5.4": ' stroke-dasharray="7 4"', "Minimac4": ' st
 
 Series = dict[str, list[float]]  # r2 by bin, of each program
 
-WIDTH, HEIGHT = 860, 380
+WIDTH, HEIGHT = 860, 358
 PANEL_WIDTH, PANEL_HEIGHT = 350, 240
 LEFT, TOP, GAP = 64, 62, 60
 LOWEST, HIGHEST, STEP = 0.82, 0.98, 0.04

@@ -19,17 +19,22 @@ from sphinx.util.parsing import nested_parse_to_nodes
 
 from rnnimp.cli import build_parser
 
+USAGE_WIDTH = 84
+
 
 def command_parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command, by the command's name."""
-    (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+    return dict(_subparsers().choices)
 
 
 def command_purposes() -> dict[str, str]:
     """The line of each command in `rnnimp --help`."""
+    return {choice.dest: choice.help or "" for choice in _subparsers()._choices_actions}
+
+
+def _subparsers() -> argparse._SubParsersAction[argparse.ArgumentParser]:
     (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return {choice.dest: choice.help or "" for choice in commands._choices_actions}
+    return commands
 
 
 def escape(text: str) -> str:
@@ -43,6 +48,12 @@ def option_signature(action: argparse.Action) -> str:
         return str(action.metavar or action.dest)
     value = "" if action.nargs == 0 else f" {_value(action)}"
     return ", ".join(f"{option}{value}" for option in action.option_strings)
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    formatter = parser.formatter_class(parser.prog, width=USAGE_WIDTH)  # not as wide as the terminal of the build
+    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
+    return formatter.format_help().strip()
 
 
 def _value(action: argparse.Action) -> str:
@@ -61,7 +72,7 @@ def reference_lines(parser: argparse.ArgumentParser) -> list[str]:
     """
     formatter = parser._get_formatter()
     lines = [f".. program:: {parser.prog}", "", *_paragraphs(parser.description), ".. code-block:: text", ""]
-    lines += [f"   {line}" for line in parser.format_usage().removeprefix("usage: ").rstrip().splitlines()] + [""]
+    lines += [f"   {line}" for line in _usage(parser).splitlines()] + [""]
     for group in parser._action_groups:
         actions = [
             action

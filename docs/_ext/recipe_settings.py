@@ -40,22 +40,34 @@ def setting_options() -> dict[str, str]:
 
 
 def table_lines() -> list[str]:
-    """The table as reStructuredText: setting, option, value in each recipe, meaning."""
+    """The table as reStructuredText: setting and option, value in each recipe, meaning."""
     recipes = dict(sorted(recipe.RECIPES.items()))
     descriptions = setting_descriptions(recipe.TrainingSettings.__doc__ or "")
     options = setting_options()
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 24 12 12 32", ""]
-    lines += _row("setting", "option", *recipes, "meaning")
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
+    lines += _row("setting", *recipes, "meaning")
     for field in fields(recipe.TrainingSettings):
-        option = f":option:`rnnimp train {options[field.name]}`" if field.name in options else ""
         values = [f"``{getattr(settings, field.name)}``" for settings in recipes.values()]
-        lines += _row(f"``{field.name}``", option, *values, escape(descriptions[field.name]))
+        lines += _row(_setting(field.name, options), *values, _text(descriptions[field.name]))
     return lines
+
+
+def _setting(name: str, options: dict[str, str]) -> str:
+    """A setting, and below it its option, if it has one."""
+    if name not in options:
+        return f"``{name}``"
+    return f"| ``{name}``\n       | :option:`{options[name]} <rnnimp train {options[name]}>`"
+
+
+def _text(description: str) -> str:
+    """A description with its code, which stands between backquotes, as reStructuredText."""
+    parts = description.split("`")
+    return "".join(f"``{part}``" if number % 2 else escape(part) for number, part in enumerate(parts))
 
 
 def _row(*cells: str) -> list[str]:
     first, *others = cells
-    return [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    return [*f"   * - {first}".split("\n"), *(f"     - {cell}" for cell in others)]
 
 
 class RecipeSettings(SphinxDirective):
