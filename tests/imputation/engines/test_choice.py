@@ -1,0 +1,131 @@
+"""Which engine a region gets, and what each refuses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import random_panel, shared_data
+from network.graph.test_reading import exported, random_inputs
+from pipeline.impute.test_run import error_line
+from rnnimp.cli import main
+from rnnimp.errors import DataError
+from rnnimp.formats.bundle import BundleRegion, open_bundle
+from rnnimp.formats.hapslegend import write_legend
+from rnnimp.imputation.engines.choice import load_engine
+from rnnimp.imputation.engines.cpu_kernels import KernelEngine
+from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
+from rnnimp.imputation.engines.protocol import RegionEngine
+from rnnimp.imputation.engines.torch_gpu import TorchEngine
+from rnnimp.network.graph.reading import read_folded_network
+from tiny_model import tiny_chromosome, write_tiny_bundle
+
+FLAGS = "..m.mm..m."
+
+
+@pytest.fixture
+def own_region(tmp_path: Path) -> BundleRegion:
+    """A region with a graph of our own export."""
+    return make_region(tmp_path, FLAGS)
+
+
+def make_region(folder: Path, flags: str, legend_flags: str | None = None) -> BundleRegion:
+    is_marker = np.array([flag == "m" for flag in legend_flags or flags])
+    sites = random_panel(np.random.default_rng(1), len(is_marker), chromosome=None).sites
+    sites.is_marker[:] = is_marker
+    write_legend(folder / "m_1.legend.gz", sites)
+    (folder / "m_1.onnx").write_bytes(exported("GRU", flags).SerializeToString())
+    return open_bundle(folder / "m").regions[0]
+
+
+def kernel_of(engine: RegionEngine) -> object:
+    return getattr(engine, "_engine", None)
+
+
+def test_our_graphs_run_on_the_kernels_and_agree(own_region: BundleRegion) -> None:
+    engine = load_engine(own_region)
+    assert isinstance(kernel_of(engine), KernelEngine)
+    inputs = random_inputs(40, 4)
+    np.testing.assert_allclose(engine(inputs), load_onnx_engine(own_region)(inputs), rtol=0, atol=1e-5)
+
+
+def test_pytorch_agrees_too(own_region: BundleRegion) -> None:
+    for cell in ("GRU", "LSTM"):
+        network = read_folded_network(exported(cell, FLAGS).SerializeToString())
+        inputs = random_inputs(40, 4)
+        expected = KernelEngine(network)(inputs)
+        np.testing.assert_allclose(TorchEngine(network, "cpu")(inputs), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_agrees_too(own_region: BundleRegion) -> None:
+    engine = load_engine(own_region, "cuda")
+    assert isinstance(kernel_of(engine), TorchEngine)
+    inputs = random_inputs(40, 4)
+    np.testing.assert_allclose(engine(inputs), load_onnx_engine(own_region)(inputs), rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_cuda_without_a_gpu_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["impute", "--vcf", "t.vcf", "--model-prefix", "m", "--output-prefix", f"{tmp_path}/x"]
+    assert main([*command, "--device", "cuda"]) == 2
+    assert "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use" in error_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["numba", "onnx"])
+def test_without_numba_or_onnx_runs_onnx_runtime(
+    own_region: BundleRegion, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    expected = load_onnx_engine(own_region)(random_inputs(5, 4))
+    loaded = ("rnnimp.network.", "rnnimp.imputation.engines.cpu_kernels", f"{name}.")
+    for module in [key for key in sys.modules if key.startswith(loaded)]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, name, None)
+    engine = load_engine(own_region)
+    assert type(kernel_of(engine)).__name__ == "_OnnxEngine"
+    np.testing.assert_array_equal(engine(random_inputs(5, 4)), expected)
+
+
+def test_other_graphs_run_on_onnx_runtime(tmp_path: Path) -> None:
+    _, regions = tiny_chromosome(np.random.default_rng(2), n_regions=1)
+    write_tiny_bundle(tmp_path / "m", regions)
+    engine = load_engine(open_bundle(tmp_path / "m").regions[0])
+    assert type(kernel_of(engine)).__name__ == "_OnnxEngine"
+
+
+@pytest.mark.parametrize("ending", ["onnx", "ort"])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_onnx_runtime_gives_a_haplotype_the_same_bits_among_any_others(tmp_path: Path, kind: str, ending: str) -> None:
+    folder = shared_data("legacy_model") / kind
+    for path in (folder / f"s_1.{ending}", folder / "s_1.legend.gz"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    region = open_bundle(tmp_path / "s").regions[0]
+    engine = load_onnx_engine(region)
+    inputs = random_inputs(40, len(region.marker_rows))
+    whole = engine(inputs)
+    np.testing.assert_array_equal(engine(inputs[::-1])[:, ::-1], whole)
+    for row in (0, 17, 39):
+        np.testing.assert_array_equal(engine(inputs[row : row + 1])[:, 0], whole[:, row])
+
+
+def test_our_graphs_on_onnx_runtime_do_so_too(own_region: BundleRegion) -> None:
+    engine, inputs = load_onnx_engine(own_region), random_inputs(70, 4)
+    whole = engine(inputs)
+    np.testing.assert_array_equal(engine(inputs[::-1])[:, ::-1], whole)
+    np.testing.assert_array_equal(engine(inputs[5:6])[:, 0], whole[:, 5])
+
+
+def test_a_graph_of_other_sites_is_refused(tmp_path: Path) -> None:
+    region = make_region(tmp_path, FLAGS, FLAGS + ".")
+    with pytest.raises(DataError, match="expected a model of 4 markers and 7 imputed sites"):
+        load_engine(region)
+
+
+def test_a_model_without_numbers_is_refused(own_region: BundleRegion) -> None:
+    engine = load_engine(own_region)
+    with pytest.raises(DataError, match="predicts what is no number"):
+        engine(np.full((3, 4, 2), np.nan, np.float32))

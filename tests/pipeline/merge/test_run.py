@@ -1,0 +1,315 @@
+"""Parts of a cohort and of a chromosome, imputed apart and merged, against the whole imputed at once."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import cyvcf2
+import numpy as np
+import pytest
+
+from formats.test_bundle import manifest_of
+from pipeline.impute.test_output import impute, make_case, names, records
+from pipeline.impute.test_run import error_line, write_target
+from rnnimp.cli import main
+from rnnimp.formats.bgzf import END_MARK, packed_block
+from rnnimp.formats.bundle import write_manifest
+from rnnimp.formats.sums import read_sums
+from tiny_model import tiny_chromosome
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_case(tmp_path)
+
+
+NAMES = [f"Sample_{number}" for number in range(1, 10)]
+
+
+def of_samples(folder: Path, name: str, chosen: list[str], *more: str) -> str:
+    """The path of a VCF with these samples alone."""
+    (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
+    assert impute(folder, f"{name}.vcf.gz", "--samples", str(folder / "samples.txt"), *more) == 0
+    return str(folder / "out" / f"{name}.vcf.gz")
+
+
+def of_region(folder: Path, name: str, start: int | str, end: int | str = "") -> str:
+    assert impute(folder, f"{name}.vcf.gz", "--region", f"22:{start}-{end}") == 0
+    return str(folder / "out" / f"{name}.vcf.gz")
+
+
+def whole(folder: Path) -> Path:
+    assert impute(folder, "whole.vcf.gz") == 0
+    return folder / "out" / "whole.vcf.gz"
+
+
+def merge(folder: Path, *inputs: str) -> int:
+    return main(["merge", *inputs, "--output", str(folder / "out" / "merged.vcf.gz")])
+
+
+def merged_is_whole(folder: Path) -> bool:
+    return records(folder / "out" / "merged.vcf.gz") == records(whole(folder))
+
+
+def header_columns(path: Path) -> list[bytes]:
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    return next(line for line in lines if line.startswith(b"#CHROM")).split(b"\t")
+
+
+def test_samples_merge_to_the_very_lines_of_the_whole(folder: Path) -> None:
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:8], NAMES[8:]))]
+    assert merge(folder, *parts) == 0
+    assert merged_is_whole(folder)
+    assert header_columns(folder / "out" / "merged.vcf.gz") == header_columns(folder / "out" / "whole.vcf.gz")
+    assert {"merged.vcf.gz", "merged.vcf.gz.csi", "merged.sums.tsv.gz"} <= names(folder)
+
+
+def test_filled_alleles_add_up(folder: Path) -> None:
+    panel, _ = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    is_typed = panel.sites.markers() | (np.arange(len(panel.sites)) % 2 == 0)
+    alleles = panel.alleles.copy()
+    inner = np.flatnonzero(is_typed & ~panel.sites.markers())
+    alleles[inner[0], [0, 7]] = alleles[inner[3], 12:14] = -1
+    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    write_target(folder / "t", replace(panel, sites=plain, alleles=alleles)[is_typed])
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:]))]
+    assert merge(folder, *parts) == 0
+    assert merged_is_whole(folder)
+    assert sum(b";FILLED=2" in line for line in records(folder / "out" / "merged.vcf.gz")) == 2
+
+
+def test_pooled_scores_are_not_those_of_rounded_values(folder: Path) -> None:
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:3], NAMES[3:]))]
+    assert merge(folder, *parts) == 0
+    merged, all_at_once = (
+        read_sums(folder / "out" / f"{name}.sums.tsv.gz") for name in ("merged", "whole") if whole(folder)
+    )
+    assert merged[0].keys() == all_at_once[0].keys()
+    for name in ("dose", "square", "complete_dose", "complete_square"):
+        ours, theirs = getattr(merged[1], name), getattr(all_at_once[1], name)
+        assert abs(ours - theirs).max() < 1e-12
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_regions_merge_to_the_very_lines_of_the_whole(folder: Path, order: tuple[int, ...]) -> None:
+    positions = [int(line.split(b"\t")[1]) for line in records(whole(folder))]
+    first, second = positions[len(positions) // 3], positions[len(positions) // 2]
+    parts = [
+        of_region(folder, "a", 1, first), of_region(folder, "b", first + 1, second), of_region(folder, "c", second + 1)
+    ]  # fmt: skip
+    assert all(records(Path(part)) for part in parts)
+    assert merge(folder, *(parts[number] for number in order)) == 0
+    assert merged_is_whole(folder)
+
+
+def test_merged_parts_merge_again(folder: Path) -> None:
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:4], NAMES[4:]))]
+    assert merge(folder, *parts[:2]) == 0
+    (folder / "out" / "merged.vcf.gz").rename(folder / "out" / "two.vcf.gz")
+    (folder / "out" / "merged.sums.tsv.gz").rename(folder / "out" / "two.sums.tsv.gz")
+    assert merge(folder, str(folder / "out" / "two.vcf.gz"), parts[2]) == 0
+    assert merged_is_whole(folder)
+
+
+def test_what_does_not_fit_together_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = of_samples(folder, "a", NAMES[:4]), of_samples(folder, "b", NAMES[3:])
+    assert merge(folder, first, second) == 1
+    assert "expected samples that differ, found Sample_4 also in" in error_line(capsys)
+    third = of_samples(folder, "c", NAMES[4:], "--min-r2", "0.2")
+    assert merge(folder, first, third) == 1
+    assert "expected the sites of" in error_line(capsys)
+    fourth = of_samples(folder, "d", NAMES[4:], "--format-fields", "GT,DS")
+    assert merge(folder, first, fourth) == 1
+    assert f"{fourth}: expected the fields GT,DS,GP as in {first}, found GT,DS; impute" in error_line(capsys)
+    assert merge(folder, first, of_samples(folder, "e", NAMES[:4])) == 1
+    assert "expected stretches that follow each other" in error_line(capsys)
+    assert not [name for name in names(folder) if name.startswith("merged")]
+
+
+def test_stretches_with_other_fields_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first = of_region(folder, "a", 1, middle)
+    assert impute(folder, "b.vcf.gz", "--region", f"22:{middle + 1}-", "--format-fields", "GT,HDS") == 0
+    second = str(folder / "out" / "b.vcf.gz")
+    assert merge(folder, first, second) == 1
+    assert f"{second}: expected the fields GT,DS,GP as in {first}, found GT,HDS" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+
+
+def test_stretches_of_two_chromosomes_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first, second = of_region(folder, "a", 1, middle), of_region(folder, "b", middle + 1)
+    other = gzip.decompress(Path(second).read_bytes()).replace(b"\n22\t", b"\n21\t").replace(b"<ID=22>", b"<ID=21>")
+    (folder / "out" / "b.vcf").write_bytes(other)
+    assert merge(folder, first, str(folder / "out" / "b.vcf")) == 1
+    assert f"b.vcf: expected chromosome 22 as in {first}, found 21; merge each chromosome" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+
+
+def test_the_sums_of_other_samples_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As lie beside a VCF after another one was written under the same prefix with another ending."""
+    first, second = of_samples(folder, "a", NAMES[:4]), of_samples(folder, "b", NAMES[4:])
+    of_samples(folder, "other", NAMES[3:8])
+    (folder / "out" / "other.sums.tsv.gz").rename(folder / "out" / "b.sums.tsv.gz")
+    assert merge(folder, first, second) == 1
+    assert "expected the sites and allele counts of the file of sums beside it" in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+
+
+def test_missing_and_cut_files_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = of_samples(folder, "a", NAMES[:4]), of_samples(folder, "b", NAMES[4:])
+    content = Path(second).read_bytes()
+    Path(second).write_bytes(content[: len(content) // 2])
+    assert merge(folder, first, second) == 1
+    assert f"{second}: the bgzip data have no end mark" in error_line(capsys)
+    Path(second).write_bytes(content)
+    (folder / "out" / "b.sums.tsv.gz").unlink()
+    assert merge(folder, first, second) == 1
+    assert "b.sums.tsv.gz: cannot be read" in error_line(capsys)
+    assert merge(folder, first) == 2
+    assert "two files or more" in error_line(capsys)
+    assert merge(folder, first, "x.gen") == 2
+    assert "expected .vcf, .vcf.gz or .bcf to merge, found x.gen" in error_line(capsys)
+    assert main(["merge", first, second, "--output", "x.bcf"]) == 2
+    assert "expected .vcf or .vcf.gz to write, found x.bcf; make a BCF of that" in error_line(capsys)
+    assert main(["merge", first, second, "--output", first.removesuffix(".gz")]) == 2
+    assert "also without their endings, found one twice" in error_line(capsys)
+
+
+def make_hard_case(folder: Path) -> None:
+    """Replaces the target by one of chrX with haploid samples, missing alleles and sites of which only REF is known."""
+    panel, _ = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    is_typed = panel.sites.markers() | (np.arange(len(panel.sites)) % 2 == 0)
+    panel = panel[is_typed]
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=X>", '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">']
+    lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *NAMES]))
+    for row, ((position, a0, a1), alleles) in enumerate(zip(panel.sites.keys(), panel.alleles, strict=True)):
+        texts = ["." if (row + column) % 13 == 0 else str(allele) for column, allele in enumerate(alleles)]
+        genotypes = [texts[2 * i] if 5 <= i < 8 else "|".join(texts[2 * i : 2 * i + 2]) for i in range(9)]
+        alt = a1
+        if row % 9 == 4:
+            alt, genotypes = ".", ["0" if 5 <= i < 8 else "0|0" for i in range(9)]
+        lines.append("\t".join(["X", str(position), f"rs{row}" if row % 4 else ".", a0, alt, *"...", "GT", *genotypes]))
+    (folder / "t.vcf").write_text("\n".join(lines) + "\n")
+
+
+def impute_hard(folder: Path, output: str, *more: str) -> str:
+    command = ["impute", "--vcf", f"{folder}/t.vcf", "--model-prefix", f"{folder}/m", *more]
+    assert main([*command, "--output-prefix", f"{folder}/out/{output}", "--format-fields", "GT,DS,HDS,GP,AP"]) == 0
+    return f"{folder}/out/{output}"
+
+
+@pytest.mark.parametrize("endings", [("bcf", "bcf", "bcf"), ("vcf.gz", "bcf", "vcf")])
+def test_bcf_parts_merge_to_the_very_lines_of_a_vcf(folder: Path, endings: tuple[str, ...]) -> None:
+    make_hard_case(folder)
+    parts = []
+    for number, (ending, chosen) in enumerate(zip(endings, (NAMES[:2], NAMES[2:6], NAMES[6:]), strict=True)):
+        (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
+        parts.append(impute_hard(folder, f"p{number}.{ending}", "--samples", f"{folder}/samples.txt"))
+    impute_hard(folder, "whole.vcf.gz")
+    expected = records(folder / "out" / "whole.vcf.gz")
+    assert merge(folder, *parts) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == expected
+    middle = int(expected[len(expected) // 2].split(b"\t")[1])
+    spans = [("1", middle), (middle + 1, "")]
+    parts = [impute_hard(folder, f"r{i}.bcf", "--region", f"X:{a}-{b}") for i, (a, b) in enumerate(spans)]
+    assert merge(folder, *parts) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == expected
+    assert any(b"FILLED=" in line for line in expected) and any(b"\t.\t.\tPASS\tAN=" in line for line in expected)
+
+
+def test_bcf_without_sites_and_damaged_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first = of_region(folder, "a", 1, middle)
+    assert impute(folder, "b.bcf", "--region", f"22:{middle + 1}-") == 0
+    second = folder / "out" / "b.bcf"
+    content, sums = second.read_bytes(), (folder / "out" / "b.sums.tsv.gz").read_bytes()
+    second.write_bytes(content[: len(content) // 2])
+    assert merge(folder, first, str(second)) == 1
+    assert f"{second}: the bgzip data have no end mark" in error_line(capsys)
+    header, unpacked = read_bcf_header(content), gzip.decompress(content)
+    second.write_bytes(packed(unpacked[: len(header) + 200]))
+    assert merge(folder, first, str(second)) == 1
+    assert f"{second}: expected" in error_line(capsys)
+    second.write_bytes(packed(header[:7]))
+    assert merge(folder, first, str(second)) == 1
+    assert f"{second}:1: expected the header of a VCF that impute wrote" in error_line(capsys)
+    second.write_bytes(packed(header))
+    assert merge(folder, first, str(second)) == 1
+    assert f"{second}: expected" in error_line(capsys)
+    (folder / "out" / "b.sums.tsv.gz").write_bytes(gzip.compress(gzip.decompress(sums).splitlines(keepends=True)[0]))
+    assert merge(folder, first, str(second)) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == records(Path(first))
+    second.write_bytes(content)
+    assert merge(folder, first, str(second)) == 1
+    assert "found others in record 1; impute again" in error_line(capsys)
+
+
+def read_bcf_header(content: bytes) -> bytes:
+    unpacked = gzip.decompress(content)
+    return unpacked[: 9 + int.from_bytes(unpacked[5:9], "little")]
+
+
+def packed(data: bytes) -> bytes:
+    return packed_block(data) + END_MARK
+
+
+def add_manifest(folder: Path, seed: int) -> None:
+    """Give the model a manifest with this seed."""
+    _, regions = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    write_manifest(folder / "m", replace(manifest_of(folder / "m", regions), seed=seed, chromosome="22"))
+
+
+def test_parts_of_two_models_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = of_samples(folder, "u", NAMES[6:])
+    add_manifest(folder, seed=1)
+    first, same = of_samples(folder, "a", NAMES[:3]), of_samples(folder, "b", NAMES[3:6])
+    add_manifest(folder, seed=2)
+    other = of_samples(folder, "c", NAMES[3:6])
+    for part in (other, unknown):
+        assert merge(folder, first, part) == 1
+        assert f"{part}: expected the model of {first} (manifest " in error_line(capsys)
+    assert "merged.vcf.gz" not in names(folder)
+    assert merge(folder, first, same) == 0
+
+
+def test_the_header_keeps_the_commands_of_all_parts(folder: Path) -> None:
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:4], NAMES[4:]))]
+    assert merge(folder, *parts[:2]) == 0
+    (folder / "out" / "merged.vcf.gz").rename(folder / "out" / "two.vcf.gz")
+    (folder / "out" / "merged.sums.tsv.gz").rename(folder / "out" / "two.sums.tsv.gz")
+    two = str(folder / "out" / "two.vcf.gz")
+    assert merge(folder, two, parts[2]) == 0
+    header = gzip.decompress((folder / "out" / "merged.vcf.gz").read_bytes()).decode().split("#CHROM")[0].splitlines()
+    first_header = gzip.decompress(Path(parts[0]).read_bytes()).decode().split("#CHROM")[0].splitlines()
+    commands = [line for line in header if "Command=" in line]
+    assert [line for line in header if line not in commands] == [
+        line for line in first_header if "Command=" not in line
+    ]
+    assert [line.split("=")[0] for line in commands] == [
+        *["##rnnimp_imputeCommand"] * 2, "##rnnimp_mergeCommand", "##rnnimp_imputeCommand", "##rnnimp_mergeCommand"
+    ]  # fmt: skip
+    for name, line in zip(("p0", "p1", "p0.vcf.gz", "p2", "two.vcf.gz"), commands, strict=True):
+        assert f"/out/{name}" in line
+    assert cyvcf2.VCF(str(folder / "out" / "merged.vcf.gz")).samples == NAMES
+
+
+def test_white_space_around_names_of_samples_is_passed_over(folder: Path) -> None:
+    plain = of_samples(folder, "plain", NAMES[:2])
+    spaced = of_samples(folder, "spaced", [f" {NAMES[0]} \t", "", f"{NAMES[1]}\r"])
+    assert records(Path(spaced)) == records(Path(plain))
+
+
+def test_unknown_samples_and_empty_regions_are_refused(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "samples.txt").write_text("Sample_2\nnobody\n")
+    assert impute(folder, "x.vcf", "--samples", str(folder / "samples.txt")) == 1
+    assert "samples.txt: expected samples of the target, a name a line, found no nobody" in error_line(capsys)
+    assert impute(folder, "x.vcf", "--region", "22:5-10") == 1
+    assert "expected imputed sites of the model in 22:5-10, found none" in error_line(capsys)
+    assert impute(folder, "x.vcf", "--region", "21:5-10") == 1
+    assert "expected one chromosome" in error_line(capsys)

@@ -1,0 +1,136 @@
+"""Groups of regions on a GPU, as the stage deals with them; the group's own training is stood in for by the CPU's."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.train.test_devices import CPU, Record, models, work
+from rnnimp.errors import DataError
+from rnnimp.pipeline.train import one_device as stage
+from rnnimp.pipeline.train.work import Work
+from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched.batches import Job
+from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.region import train_region
+
+__all__ = ["work"]  # a fixture
+
+
+@pytest.fixture
+def grouped(work: Work, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Groups of up to three regions; the list of the groups that were trained."""
+    groups: list[list[int]] = []
+
+    def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+        for job in jobs:
+            train_region(job.data, settings, job.number, job.folder, CPU, job.progress)
+        groups.append([job.number for job in jobs])
+
+    monkeypatch.setattr(stacked, "train_group", train_group)
+    monkeypatch.setattr(stacked, "regions_at_once", lambda *values: 3)
+    return groups
+
+
+def run_groups(work: Work) -> dict[int, str]:
+    training = stage._Training(replace(work, engine="fused"), CPU, Record())
+    training.is_grouped = True
+    training.run_groups([1, 2, 3])
+    return training.failed
+
+
+def test_a_group_is_trained_at_once_and_exported(work: Work, grouped: list[list[int]], tmp_path: Path) -> None:
+    assert run_groups(work) == {}
+    assert grouped == [[1, 2, 3]]
+    assert len(models(tmp_path / "out")) == 3
+    assert run_groups(work) == {}
+    assert grouped == [[1, 2, 3]], "finished regions are not trained again"
+
+
+def test_a_group_too_large_for_the_memory_is_halved(
+    work: Work,
+    grouped: list[list[int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train_group = stacked.train_group
+
+    def small(jobs: Sequence[Job], *rest: object) -> None:
+        if len(jobs) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        train_group(jobs, *rest)
+
+    monkeypatch.setattr(stacked, "train_group", small)
+    assert run_groups(work) == {}
+    assert grouped == [[1], [2], [3]]
+    assert len(models(tmp_path / "out")) == 3
+    assert "3 regions at once failed (the GPU's memory is too small)" in caplog.text
+
+
+def test_a_region_that_does_not_fit_is_named(
+    work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*values: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stacked, "train_group", never)
+    reason = "it does not fit into the GPU's memory; lower --batch-size"
+    assert run_groups(work) == {1: reason, 2: reason, 3: reason}
+
+
+def test_only_the_region_to_blame_fails(
+    work: Work,
+    grouped: list[list[int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A full disk under one region's folder."""
+    caplog.set_level(logging.WARNING)
+    train_group = stacked.train_group
+
+    def full(jobs: Sequence[Job], *rest: object) -> None:
+        if any(job.number == 2 for job in jobs):
+            raise DataError("cannot be written (No space left on device)", jobs[0].folder / "higher.pt")
+        train_group(jobs, *rest)
+
+    monkeypatch.setattr(stacked, "train_group", full)
+    failed = run_groups(work)
+    assert list(failed) == [2]
+    assert "No space left on device" in failed[2]
+    assert sorted(models(tmp_path / "out")) == ["chr22_1.onnx", "chr22_3.onnx"]
+
+
+def test_a_region_that_cannot_be_read_is_left_out(work: Work, grouped: list[list[int]], tmp_path: Path) -> None:
+    path = Path(f"{work.prefixes[0]}.hap.gz")
+    path.write_bytes(path.read_bytes()[:-30])
+    failed = run_groups(work)
+    assert list(failed) == [1]
+    assert grouped == [[2, 3]]
+
+
+def test_a_failed_group_is_let_go_before_its_halves_begin(
+    work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the failed group held on the device would leave its halves no room."""
+    train_group = stacked.train_group
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def large(jobs: Sequence[Job], *rest: object) -> None:
+        assert all(reference() is None for reference in held)
+        memory = torch.zeros(1)
+        if len(jobs) > 1:
+            held.append(weakref.ref(memory))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        train_group(jobs, *rest)
+
+    monkeypatch.setattr(stacked, "train_group", large)
+    assert run_groups(work) == {}
+    assert len(held) == 2

@@ -1,0 +1,189 @@
+"""`rnnimp status`, from the files that real trainings leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.train.test_run import arguments, data_list
+from rnnimp.cli import main
+from rnnimp.cluster.locks import STALE_SECONDS, Holder
+from rnnimp.pipeline.train.region_state import ProgressWriter, State
+from rnnimp.pipeline.train.status import read_status
+from rnnimp.training import checkpoint
+from rnnimp.training.trainer import Trainer
+
+__all__ = ["data_list"]  # a fixture
+
+ELSEWHERE = replace(Holder.this_process(), host="node7", machine="another", job="77_3", log="/logs/slurm-77_3.log")
+
+
+def lock(folder: Path, holder: Holder, age: float = 0) -> None:
+    (folder / "lock").write_text(json.dumps(asdict(holder)))
+    os.utime(folder / "lock", (time.time() - age, time.time() - age))
+
+
+def shown(prefix: Path, capsys: pytest.CaptureFixture[str], code: int, *options: str) -> list[str]:
+    capsys.readouterr()
+    assert main(["status", str(prefix), *options]) == code
+    return capsys.readouterr().out.splitlines()
+
+
+def test_finished_and_waiting(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prefix = tmp_path / "out/chr22"
+    assert main(arguments(data_list, prefix, "--regions", "2")) == 0
+    summary = json.loads((tmp_path / "out/chr22_regions/2/summary.json").read_text())
+    lines = shown(prefix, capsys, 3)
+    assert lines[0].split() == ["region", "state", "network", "iteration", "R2", "left", "at", "most", "note"]
+    assert lines[1].split() == ["1", "waiting", "-", "-", "-", "-"]
+    r2 = f"{summary['networks']['hybrid']['validation_r2']:.4f}"
+    assert lines[2].split() == ["2", "finished", "-", "-", r2, "-"]
+    assert lines[3:] == ["2 regions: 1 waiting, 0 running, 1 finished, 0 failed, 0 lost"]
+    assert main(arguments(data_list, prefix)) == 0
+    assert shown(prefix, capsys, 0)[-1] == "2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"
+    assert shown(prefix, capsys, 0, "--watch") == ["2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"]
+
+
+def test_what_runs_is_shown_while_it_runs(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looked at from within, at the second evaluation of the lower-MAF network."""
+    prefix, seen = tmp_path / "out/chr22", []
+    monkeypatch.setattr("rnnimp.pipeline.train.region_state.SECONDS_BETWEEN_NOTES", 0)
+    tell = ProgressWriter.tell
+
+    def look(self: ProgressWriter, iteration: int, validation_r2: float) -> None:
+        tell(self, iteration, validation_r2)
+        if (self._network, iteration) == ("lower", 20):
+            seen.extend(read_status(prefix))
+
+    monkeypatch.setattr(ProgressWriter, "tell", look)
+    assert main(arguments(data_list, prefix, "--regions", "1")) == 0
+    running, waiting = seen
+    assert (running.state, waiting.state) == (State.RUNNING, State.WAITING)
+    assert running.note == str(Holder.this_process())
+    progress = running.progress
+    assert progress is not None and progress.seconds_per_iteration is not None
+    assert (progress.network, progress.iteration, progress.max_iterations) == ("lower", 20, 30)
+    # 10 of this network and 30 of the hybrid
+    assert progress.seconds_left == pytest.approx(40 * progress.seconds_per_iteration)
+    assert {path.name for path in (tmp_path / "out/chr22_regions/1").iterdir()}.isdisjoint({"lock", "progress.json"})
+
+
+def test_the_pace_is_that_of_this_process(tmp_path: Path) -> None:
+    """Taken up at iteration 500 by another process, 20 seconds ago."""
+    now = 100.0
+    writer = ProgressWriter(tmp_path / "progress.json", "higher", 1000, 2, lambda: now)
+    writer.tell(500, 0.5)
+    now = 110.0
+    writer.tell(550, 0.6)  # too soon for another note
+    assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 500
+    now = 120.0
+    writer.tell(600, 0.7)
+    note = json.loads((tmp_path / "progress.json").read_text())
+    assert (note["iteration"], note["validation_r2"], note["seconds_per_iteration"]) == (600, 0.7, 0.2)
+
+
+def test_a_failure_is_shown_with_its_reason_until_it_is_mended(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefix, data = tmp_path / "out/chr22", data_list.parent / "chr22_1.hap.gz"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-40])
+    assert main(arguments(data_list, prefix)) == 1
+    line = shown(prefix, capsys, 1)[1]
+    assert line.split()[:2] == ["1", "failed"]
+    assert "chr22_1.hap.gz: the bgzip data have no end mark, so they are truncated" in line
+    data.write_bytes(whole)
+    assert main(arguments(data_list, prefix)) == 0
+    shown(prefix, capsys, 0)
+    assert not (tmp_path / "out/chr22_regions/1/failure.json").exists()
+
+
+def test_a_process_that_has_gone_leaves_its_region_lost(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefix = tmp_path / "out/chr22"
+    monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
+
+    def interrupted(self: Trainer, *values: float) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_evaluate", interrupted)
+        assert main(arguments(data_list, prefix, "--regions", "1")) == 130
+    folder = tmp_path / "out/chr22_regions/1"
+    assert shown(prefix, capsys, 3)[1].split()[:2] == ["1", "waiting"]
+    lock(folder, ELSEWHERE)
+    assert shown(prefix, capsys, 3)[1].split("  ")[-1].strip() == f"process {os.getpid()} on node7, job 77_3"
+    lock(folder, ELSEWHERE, age=STALE_SECONDS + 5)
+    line = shown(prefix, capsys, 1)[1]
+    assert line.split()[:2] == ["1", "lost"]
+    assert line.endswith(f"process {os.getpid()} on node7, job 77_3 is gone; log: /logs/slurm-77_3.log")
+    assert main(arguments(data_list, prefix)) == 0, "a lost region is taken up"
+    shown(prefix, capsys, 0)
+
+
+def test_an_interrupted_region_says_how_far_it_came(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save, saves = Trainer._save, 0
+
+    def interrupted(self: Trainer, iteration: int, is_finished: bool) -> None:
+        nonlocal saves
+        saves += 1
+        save(self, iteration, is_finished)
+        if saves == 2:  # the higher-MAF network and the lower have ended
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_save", interrupted)
+    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 130
+    assert shown(tmp_path / "out/chr22", capsys, 3)[1].endswith("interrupted at lower")
+
+
+def test_several_trainings_at_once(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        assert main(arguments(data_list, tmp_path / name / "chr22", "--regions", "1")) == 0
+    lines = shown(tmp_path / "a/chr22", capsys, 3, str(tmp_path / "b/chr22"))
+    assert lines[0] == str(tmp_path / "a/chr22")
+    assert lines[-1] == "all: 4 regions: 2 waiting, 0 running, 2 finished, 0 failed, 0 lost"
+
+
+def test_watching_goes_on_until_nothing_is_left(
+    data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefix = tmp_path / "out/chr22"
+    assert main(arguments(data_list, prefix, "--regions", "1")) == 0
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        assert main(arguments(data_list, prefix, "--regions", "2")) == 0
+
+    monkeypatch.setattr("rnnimp.cli.status.time.sleep", nap)
+    lines = shown(prefix, capsys, 0, "--watch", "--interval", "7")
+    assert naps == [7]
+    assert lines == [
+        "2 regions: 1 waiting, 0 running, 1 finished, 0 failed, 0 lost",
+        "2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--interval", "0"], 2, "--interval must be above 0, found 0"),
+        ([], 1, "chr22_regions/plan.json: expected a training's plan here, found none; give the --output-prefix"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, message: str
+) -> None:
+    assert main(["status", str(tmp_path / "chr22"), *options]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
