@@ -25,7 +25,8 @@ from rnnimp.network.hmm.cpu_training import CpuHmmEngine
 from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.kernels.simd import LANES
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
-from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.training.loss import weighted_cross_entropy
 
 MATRIX = 2048

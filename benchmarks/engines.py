@@ -35,7 +35,8 @@ from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph.export import build_graph
 from rnnimp.network.graph.reading import read_folded_network
 from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.sites.panel import Sites
 from rnnimp.training.recipe import ACCURATE
 

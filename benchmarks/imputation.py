@@ -96,7 +96,8 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
     import torch
 
     from rnnimp.network.graph.export import build_graph
-    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+    from rnnimp.network.recurrent.settings import NetworkSettings
     from rnnimp.network.region_coding import gaps_of_sites
 
     torch.manual_seed(seed)

@@ -53,7 +53,8 @@ def write_model(prefix: Path, n_regions: int) -> None:
     import torch
 
     from rnnimp.network.graph.export import build_graph
-    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+    from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+    from rnnimp.network.recurrent.settings import NetworkSettings
     from rnnimp.network.region_coding import gaps_of_sites
 
     torch.manual_seed(1)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from rnnimp.errors import SettingsError
-from rnnimp.network.recurrent.reference import NetworkSettings
+from rnnimp.network.recurrent.settings import NetworkSettings
 
 DEFAULT_SEED = 3141592653
 LEAST_STATES = 16

@@ -16,7 +16,8 @@ from rnnimp.imputation.engines.cpu_kernels import KernelEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph.export import build_graph
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "mm..m...m", "m.m.mmmmm", "m..m"]

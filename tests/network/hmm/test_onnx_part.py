@@ -20,7 +20,8 @@ from rnnimp.network.graph import export
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
 from rnnimp.network.hmm.cpu_inference import hmm_odds, pack_hmm
 from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "m.m", "mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "m" + "." * 19 + "m", "m..mm" * 12]

@@ -14,7 +14,8 @@ from helpers import random_panel
 from rnnimp.errors import SettingsError, TrainingError
 from rnnimp.network.graph import export
 from rnnimp.network.recurrent.features import marker_features
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
 
 Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead]

@@ -17,7 +17,8 @@ from rnnimp.network.kernels import simd
 from rnnimp.network.kernels.tiles import padded_size
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
 from rnnimp.network.recurrent.cpu.stacks import PackedStack, Workspace, backward, forward, forward_training, pack
-from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings, RecurrentStack
+from rnnimp.network.recurrent.reference import ImputationNetwork, RecurrentStack
+from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
 from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.training.loss import weighted_cross_entropy

@@ -34,7 +34,8 @@ from rnnimp.network.recurrent.gpu import (
 )
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout
 from rnnimp.network.recurrent.gpu.tuning import Tuning, stored_units
-from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 
 SITES_AT_ONCE = 16
 CHUNKS = 16

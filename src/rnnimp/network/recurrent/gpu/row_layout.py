@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnimp.network.recurrent.reference import ImputationNetwork, NetworkSettings
+from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.recurrent.settings import NetworkSettings
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rnnimp.network.kernels.gpu_limits import (
     PLENTY,
     SHARED_FOR_BEST,
 )
-from rnnimp.network.recurrent.reference import NetworkSettings
+from rnnimp.network.recurrent.settings import NetworkSettings
 
 
 def stored_units(n_units: int) -> int:
