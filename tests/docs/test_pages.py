@@ -195,6 +195,17 @@ def test_the_first_tutorial_prints_what_it_shows(shell: Callable[[str], str]) ->
     assert [left.replace(",", "")] in lines
 
 
+@pytest.mark.slow
+def test_the_page_on_onnx_prints_what_it_shows(shell: Callable[[str], str], tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "onnx.md"
+    (tmp_path / "use.py").write_text("".join(blocks(page, "python")), encoding="utf-8")
+    printed = shell("".join(blocks(page, "sh")) + "python3 use.py\n")
+    (shown,) = blocks(page, "text")
+    for line, expected in zip(printed.splitlines(), shown.splitlines(), strict=True):
+        assert len(line.split()) == len(expected.split())
+        assert all(map(is_like, line.split(), expected.split())), line
+
+
 def write_cohort(path: Path) -> None:
     """A VCF of 40 people with random genotypes, by the packaged model's frequencies, at its markers."""
     random = np.random.default_rng(1)
