@@ -72,6 +72,7 @@ def test_imputing_works_without_numba_and_onnx() -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_training_works_with_only_numpy_torch_and_onnx() -> None:
     modules = [name for name in MODULES if name.startswith(NEEDS_TORCH)]
     assert "rnnimp.pipeline.train.run" in modules

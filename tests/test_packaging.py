@@ -67,6 +67,7 @@ def test_the_packaged_example_is_there_and_small(wheel: Path) -> None:
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
 
 
+@pytest.mark.slow
 def test_the_installed_command_runs_outside_the_checkout_without_any_dependency(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]

@@ -107,6 +107,7 @@ def model(data: Path, load: Callable[[str], ModuleType], tmp_path_factory: pytes
     return Path(prefix)
 
 
+@pytest.mark.slow
 @needs_tabix
 def test_training_and_validation_with_everything(
     data: Path,
@@ -150,6 +151,7 @@ def test_training_and_validation_with_everything(
     assert (tmp_path / "calibration.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @needs_tabix
 def test_a_trained_model_on_the_test_samples(
     data: Path,

@@ -61,7 +61,7 @@ def test_pytorch_agrees_too(own_region: BundleRegion) -> None:
         np.testing.assert_allclose(TorchEngine(network, "cpu")(inputs), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_agrees_too(own_region: BundleRegion) -> None:
     engine = load_engine(own_region, "cuda")
     assert isinstance(kernel_of(engine), TorchEngine)

@@ -93,6 +93,7 @@ def test_extreme_logits_are_certain() -> None:
     assert (result[0] == 0).all() and (result[1] == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", REGIONS)
 def test_layers_that_join_both_directions_run_too(cell: str, flags: str) -> None:

@@ -59,6 +59,7 @@ def exported(flags: str, n_states: int = 20, spread: float = 2.0) -> onnx.ModelP
     return export.build_graph(*recurrent, hmm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_states", N_STATES)
 def test_all_ways_of_running_agree(flags: str, n_states: int) -> None:

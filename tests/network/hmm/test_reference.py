@@ -88,6 +88,7 @@ def test_the_network_is_a_hidden_markov_model(flags: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_haplotypes", [1, 19, 70])
 def test_cpu_kernels_equal_the_reference(flags: str, n_haplotypes: int) -> None:
@@ -146,6 +147,7 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
     assert found[0, :, 0].tolist() == pytest.approx([0.4, 0.45, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
 def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
     stacked_copying = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")

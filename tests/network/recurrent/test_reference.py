@@ -106,6 +106,7 @@ def logits_by_hand(network: ImputationNetwork, inputs: np.ndarray, flags: str) -
 REGIONS = ["..m.mm..m.", ".m", "m.", "mm..m...m", "m.m.mmmmm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_haplotypes", [1, 5])
@@ -118,6 +119,7 @@ def test_logits_equal_the_recurrences_written_out(cell: str, flags: str, n_haplo
     np.testing.assert_allclose(found, logits_by_hand(higher, inputs.double().numpy(), flags), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("flags", REGIONS)
 @pytest.mark.parametrize("n_mixed", [0, 7])

@@ -58,6 +58,7 @@ def only_error(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 @pytest.mark.parametrize("ending", ["vcf.gz", "bcf", "gen"])
 def test_a_corrupt_model_in_region_7_of_9(folder: Path, threads: str, ending: str) -> None:
@@ -127,6 +128,7 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, name: signal.Signals) -> None:
     """It writes into a pipe that nobody empties, so that it is in the midst of its work when the signal comes."""

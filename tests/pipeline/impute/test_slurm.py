@@ -15,6 +15,8 @@ from slurm_cluster import SlurmCluster
 
 __all__ = ["cluster"]  # a fixture
 
+pytestmark = pytest.mark.slurm
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -15,6 +15,8 @@ from rnnimp.pipeline.train import bundle as stage
 
 __all__ = ["data_list"]  # a fixture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained(data_list: Path, tmp_path: Path) -> Path:

@@ -67,6 +67,7 @@ def models(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("models/*.onnx")}
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_models_as_one(
     work: Work, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -81,6 +82,7 @@ def test_two_processes_make_the_same_models_as_one(
     assert models(tmp_path / "out") == models(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_a_failing_region_is_named_and_the_others_are_kept(work: Work, tmp_path: Path) -> None:
     path = Path(f"{work.prefixes[1]}.hap.gz")
     path.write_bytes(path.read_bytes()[:-30])
@@ -90,6 +92,7 @@ def test_a_failing_region_is_named_and_the_others_are_kept(work: Work, tmp_path:
     assert len(models(tmp_path / "out")) == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
     """Its data are a pipe that nobody writes to; another process kills it there."""
     path = Path(f"{work.prefixes[1]}.legend.gz")

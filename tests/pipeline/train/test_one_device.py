@@ -45,6 +45,7 @@ def run_groups(work: Work) -> dict[int, str]:
     return training.failed
 
 
+@pytest.mark.slow
 def test_a_group_is_trained_at_once_and_exported(work: Work, grouped: list[list[int]], tmp_path: Path) -> None:
     assert run_groups(work) == {}
     assert grouped == [[1, 2, 3]]
@@ -53,6 +54,7 @@ def test_a_group_is_trained_at_once_and_exported(work: Work, grouped: list[list[
     assert grouped == [[1, 2, 3]], "finished regions are not trained again"
 
 
+@pytest.mark.slow
 def test_a_group_too_large_for_the_memory_is_halved(
     work: Work,
     grouped: list[list[int]],
@@ -85,6 +87,7 @@ def test_a_region_that_does_not_fit_is_named(
     assert run_groups(work) == {1: reason, 2: reason, 3: reason}
 
 
+@pytest.mark.slow
 def test_only_the_region_to_blame_fails(
     work: Work,
     grouped: list[list[int]],
@@ -108,6 +111,7 @@ def test_only_the_region_to_blame_fails(
     assert sorted(models(tmp_path / "out")) == ["chr22_1.onnx", "chr22_3.onnx"]
 
 
+@pytest.mark.slow
 def test_a_region_that_cannot_be_read_is_left_out(work: Work, grouped: list[list[int]], tmp_path: Path) -> None:
     path = Path(f"{work.prefixes[0]}.hap.gz")
     path.write_bytes(path.read_bytes()[:-30])
@@ -116,6 +120,7 @@ def test_a_region_that_cannot_be_read_is_left_out(work: Work, grouped: list[list
     assert grouped == [[2, 3]]
 
 
+@pytest.mark.slow
 def test_a_failed_group_is_let_go_before_its_halves_begin(
     work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

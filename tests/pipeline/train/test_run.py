@@ -68,6 +68,7 @@ def weights(output: Path) -> dict[str, bytes]:
     return {name: content for name, content in trained_files(output).items() if name.startswith("models/")}
 
 
+@pytest.mark.slow
 def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "results" / "chr22"
     assert main(arguments(data_list, output)) == 0
@@ -89,6 +90,7 @@ def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.Captur
         assert [row.split("\t")[0] for row in rows[1:]] == ["10", "20", "30"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(data_list: Path, tmp_path: Path) -> None:
     for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
         assert main(arguments(data_list, tmp_path / name / "chr22", "--regions", "2", "--seed", seed)) == 0
@@ -96,6 +98,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(data_list: Path
     assert weights(tmp_path / "a/chr22")["models/chr22_2.onnx"] != weights(tmp_path / "c/chr22")["models/chr22_2.onnx"]
 
 
+@pytest.mark.slow
 def test_regions_can_be_trained_one_by_one_in_any_order(data_list: Path, tmp_path: Path) -> None:
     assert main(arguments(data_list, tmp_path / "at_once/chr22")) == 0
     for region in ("2", "1"):
@@ -120,6 +123,7 @@ def test_the_accurate_recipe_with_a_genetic_map(
     assert "genetic map have changed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
 def test_an_interrupted_training_ends_with_the_same_weights(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
@@ -143,6 +147,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert trained_files(tmp_path / "whole/chr22") == trained_files(tmp_path / "parts/chr22")
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on(data_list: Path, tmp_path: Path) -> None:
     output = tmp_path / "killed" / "chr22"
     command = arguments(data_list, output, "--regions", "1", "--max-iteration-count", "400")
@@ -164,6 +169,7 @@ def test_a_killed_training_goes_on(data_list: Path, tmp_path: Path) -> None:
     assert weights(output) == weights(tmp_path / "whole/chr22")
 
 
+@pytest.mark.slow
 def test_a_finished_region_is_not_trained_again(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,6 +370,7 @@ def stand_in(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
+@pytest.mark.slow
 def test_slurm_gets_an_array_of_commands_that_train(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

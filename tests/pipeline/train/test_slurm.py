@@ -21,6 +21,8 @@ from rnnimp.pipeline.train.region_state import State
 from rnnimp.pipeline.train.status import read_status
 from slurm_cluster import SlurmCluster, missing_programs
 
+pytestmark = pytest.mark.slurm
+
 N_REGIONS = 7
 FAILING, KILLED, TOO_LARGE, ON_A_LOST_NODE = 2, 3, 5, 6
 

@@ -20,6 +20,7 @@ from rnnimp.pipeline.train import run as train_stage
 __all__ = ["data_list"]  # a fixture
 
 
+@pytest.mark.slow
 def test_a_task_takes_its_slice(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prefix = tmp_path / "out/chr22"
     assert main(arguments(data_list, prefix, "--task", "2/2")) == 0
@@ -52,6 +53,7 @@ def test_a_region_of_a_living_process_is_left_to_it(
     assert "is at it, so it cannot be trained anew; stop that first" in line
 
 
+@pytest.mark.slow
 def test_a_region_of_another_machine_is_waited_for_and_taken_over_when_that_is_dead(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def interrupt_group(folder: Path, sites: dict[int, int], monkeypatch: pytest.Mon
         run_group(folder, sites)
 
 
+@pytest.mark.slow
 def test_copying_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> None:
     run_group(tmp_path / "both", {1: 8, 2: 10})
     run_group(tmp_path / "alone", {1: 8})
@@ -47,6 +48,7 @@ def test_copying_networks_trained_together_and_alone_are_the_same(tmp_path: Path
     assert_same(final_states(tmp_path / "both"), final_states(tmp_path / "alone"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_copying_group_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +59,7 @@ def test_an_interrupted_copying_group_ends_with_the_same_weights(
     assert_same(final_states(tmp_path / "whole"), final_states(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_the_loss_falls(tmp_path: Path) -> None:
     one = job(tmp_path, 1, n_sites=12)  # alleles at random: the gates can do no more than find where the mosaics join
     length = {"max_iterations": 150, "copying_iterations": 150}
@@ -110,6 +113,7 @@ def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
     assert states_of(data, replace(COPYING, n_states=0)) == 0
 
 
+@pytest.mark.slow
 def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the states be drawn otherwise by another version, those of the checkpoint count."""
     monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)

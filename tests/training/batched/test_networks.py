@@ -73,6 +73,7 @@ N_DRAWN = ROWS_AT_ONCE + 6  # sites of a region whose rows two programs draw
 
 
 class TestBatches:
+    @pytest.mark.slow
     def test_a_batch_is_made_of_stretches_of_training_haplotypes(self, tmp_path: Path) -> None:
         settings = replace(SETTINGS, batch_size=60)
         one = job(tmp_path, 1, n_sites=N_DRAWN, missing_share=0.05)
@@ -93,6 +94,7 @@ class TestBatches:
             assert stretches_needed(agrees) <= 1 + settings.crossovers
         assert mixed > 0
 
+    @pytest.mark.slow
     def test_a_batch_depends_on_seed_and_number_alone(self, tmp_path: Path) -> None:
         alone, together = group_of([job(tmp_path, 1, 12)]), group_of([job(tmp_path, 2, N_DRAWN), job(tmp_path, 1, 12)])
         iterations = torch.tensor([3, 3, 3, 3], dtype=torch.int32, device=DEVICE)
@@ -155,6 +157,7 @@ def test_long_gradients_are_cut_and_broken_ones_are_passed_over() -> None:
     assert torch.equal(rows[1], kept) and torch.equal(adam.mean[1], before[1])
 
 
+@pytest.mark.slow
 def test_the_accurate_recipe_ends_with_its_last_weights(tmp_path: Path) -> None:
     changes = {"schedule": "cosine", "warm_up": 1, "n_mixed": 3, "soft_target_share": 0.5, "trains_hybrid": False}
     settings = replace(
@@ -171,6 +174,7 @@ def test_the_accurate_recipe_ends_with_its_last_weights(tmp_path: Path) -> None:
     assert np.isfinite(region.evaluations["hybrid"].validation_r2)
 
 
+@pytest.mark.slow
 def test_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> None:
     settings = replace(SETTINGS, max_iterations=2)
     train_group([job(tmp_path / "both", 1), job(tmp_path / "both", 2, n_sites=10)], settings, DEVICE)
@@ -180,6 +184,7 @@ def test_networks_trained_together_and_alone_are_the_same(tmp_path: Path) -> Non
     assert len(final_states(tmp_path / "both")) == 6
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_taken_up_by_the_region(tmp_path: Path) -> None:
     one = job(tmp_path, 1)
     train_group([one], SETTINGS, DEVICE)
@@ -189,6 +194,7 @@ def test_what_was_trained_is_taken_up_by_the_region(tmp_path: Path) -> None:
     assert {name: row.iteration <= 4 for name, row in region.evaluations.items()} == dict.fromkeys(NETWORKS[:3], True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [2, 4])
 def test_an_interrupted_group_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
@@ -211,6 +217,7 @@ def test_an_interrupted_group_ends_with_the_same_weights(
     assert_same(final_states(tmp_path / "whole"), final_states(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_a_network_that_breaks_down_goes_back_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,6 +82,7 @@ def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, r
     return stacked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
 def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_haplotypes: int) -> None:
@@ -96,6 +97,7 @@ def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_hap
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_units", [6, 40])
 def test_states_of_both_sides_joined_at_gaps(n_units: int) -> None:
     cases = [Case("GRU", flags, seed, 5, n_units, n_mixed=7) for seed, flags in enumerate([*REGIONS[:2], "mm.m.mm"])]
@@ -112,6 +114,7 @@ def test_states_of_both_sides_joined_at_gaps(n_units: int) -> None:
 UNITS = [("GRU", 17), ("GRU", 40), ("GRU", 48), ("LSTM", 33), ("GRU", 64), ("LSTM", 50), ("GRU", 65), ("LSTM", 65)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "n_units"), UNITS)
 def test_any_number_of_units_in_tiles_as_trained(cell: str, n_units: int) -> None:
     case = Case(cell, ".m.m.", 3, 70, n_units)
@@ -126,6 +129,7 @@ def test_any_number_of_units_in_tiles_as_trained(cell: str, n_units: int) -> Non
         assert float((found.cpu() - expected).norm()) < TOLERANCE * (float(expected.norm()) + least)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "n_units", "n_mixed"), [("GRU", 40, 7), ("LSTM", 17, 7), ("GRU", 40, 0)])
 def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_units: int, n_mixed: int) -> None:
     flags = [REGIONS[1], "mm.m.mm.", REGIONS[3]]
@@ -144,6 +148,7 @@ def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_un
         assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_network_does_not_depend_on_its_neighbours() -> None:
     cases = [Case("GRU", flags, seed, 9) for seed, flags in enumerate(REGIONS[:3])]
     together = stack(cases, 9)
@@ -167,6 +172,7 @@ def test_a_slot_can_be_used_again() -> None:
     assert not stacked.gradients[0, len(gradients) :].any()
 
 
+@pytest.mark.slow
 def test_more_chunks_than_markers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case("GRU", REGIONS[0], 0, 5)
     few = stack([case], 5)
