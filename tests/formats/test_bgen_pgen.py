@@ -175,8 +175,8 @@ import resource, signal, sys
 import numpy as np
 from rnnimp.errors import DataError
 from rnnimp.formats.bgen import BgenWriter
-from rnnimp.formats.pgen import PgenWriter
-from rnnimp.panel import ImputedBlock, Sites
+from rnnimp.formats.pgen.writing import PgenWriter
+from rnnimp.sites.panel import ImputedBlock, Sites
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 prefix, names = {str(tmp_path / "x")!r}, [f"s{{i}}" for i in range(200)]

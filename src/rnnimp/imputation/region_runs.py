@@ -166,7 +166,7 @@ def unique_haplotypes(alleles: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDAr
     Returns:
         The different columns, and for each haplotype its column among them, int64 (n_haplotypes,).
 
-    >>> distinct, columns = distinct_haplotypes(np.array([[0, 1, 0], [-1, 1, -1]], dtype=np.int8))
+    >>> distinct, columns = unique_haplotypes(np.array([[0, 1, 0], [-1, 1, -1]], dtype=np.int8))
     >>> distinct[:, columns].tolist(), distinct.shape[1]
     ([[0, 1, 0], [-1, 1, -1]], 2)
     """

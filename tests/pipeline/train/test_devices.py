@@ -17,6 +17,7 @@ import torch
 from helpers import random_panel
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline.train import engine_choice
 from rnnimp.pipeline.train import run as train
 from rnnimp.pipeline.train.devices import train_on_devices
 from rnnimp.pipeline.train.engine_choice import resolve_engine
@@ -131,7 +132,7 @@ def test_an_old_triton_leaves_a_gpu_to_plain_pytorch(monkeypatch: pytest.MonkeyP
 
 def test_a_gpu_with_little_shared_memory_trains_narrow_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
-    monkeypatch.setattr(train, "shared_memory", lambda device: 99 << 10)
+    monkeypatch.setattr(engine_choice, "shared_memory", lambda device: 99 << 10)
     gpu = torch.device("cuda")
     assert resolve_engine("auto", gpu, TrainingSettings(n_units=64)) == "fused"
     assert resolve_engine("auto", gpu, TrainingSettings(n_units=48, cell="LSTM")) == "fused"
@@ -142,7 +143,7 @@ def test_a_gpu_with_little_shared_memory_trains_narrow_networks_only(monkeypatch
 def test_plain_pytorch_in_place_of_the_kernels_is_told(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(train, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: None)
     (tmp_path / "one.list").write_text(f"{work.prefixes[0]}\n")
     train.train(tmp_path / "one.list", tmp_path / "out/chr22", SETTINGS, TrainOptions(device="cpu"), Record())
     assert "slow: plain PyTorch trains, since the fused engine found no numba" in caplog.text
