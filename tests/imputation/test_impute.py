@@ -15,7 +15,9 @@ from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Bundle, open_bundle
 from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
 from rnnimp.imputation.impute import impute
-from rnnimp.imputation.plan import plan_imputation
+from rnnimp.imputation.matched_target import join_model, match_target
+from rnnimp.imputation.plan import ImputationPlan
+from rnnimp.imputation.plan import plan_imputation as plan_of_match
 from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 from tiny_model import TinyRegion, tiny_chromosome, tiny_region, write_tiny_bundle, write_tiny_model
 
@@ -39,6 +41,10 @@ def bundle_of(tmp_path: Path) -> Callable[..., Bundle]:
         return open_bundle(folder / "m")
 
     return make
+
+
+def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
+    return plan_of_match(match_target(target, join_model(bundle)))
 
 
 def run(target: Panel, bundle: Bundle, haplotypes_per_run: int = 32) -> ImputedBlock:
@@ -275,7 +281,7 @@ def test_region_without_an_observed_marker_is_warned_of(
     with caplog.at_level(logging.WARNING):
         plan = plan_imputation(target, bundle_of(regions))
     assert plan.n_unobserved_regions == 1
-    assert "region 3: the target has none of its markers" in caplog.text
+    assert "the target has no marker of 1 region: region 3; imputed from allele frequencies only" in caplog.text
     assert_as_by_hand(run(target, bundle_of(regions)), target, regions)
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rnnimp.formats.bundle import BundleRegion
 from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.imputation.kept_sites import ImputedRows, KeptSites, typed_block, with_own
-from rnnimp.imputation.plan import ImputationPlan, RegionPlan, _span
+from rnnimp.imputation.matched_target import imputed_span
+from rnnimp.imputation.plan import ImputationPlan, RegionPlan
 from rnnimp.imputation.region_runs import RegionTask, run_regions
 from rnnimp.sites.panel import MISSING, ImputedBlock, Panel, Sites
 
@@ -87,7 +88,7 @@ class _Stretch:
 
 def _stretches(plan: ImputationPlan, wanted: list[NDArray[np.bool_]]) -> Iterator[_Stretch]:
     """The stretches of a chromosome, which together have each typed site that is written."""
-    spans = [_span(region_plan.region) for region_plan in plan.regions]
+    spans = [imputed_span(region_plan.region) for region_plan in plan.regions]
     is_shared = [last == first for (_, last), (first, _) in pairwise(spans)] + [False]
     rows, positions = plan.typed_rows, plan.target.sites.positions
     start, late = rows.start, KeptSites(Sites.build([], [], []), np.empty(0, np.int64), np.empty(0, np.bool_))

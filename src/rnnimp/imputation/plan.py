@@ -1,22 +1,23 @@
-"""How a model meets a target: the sites of all regions are joined and matched to the target's sites once.
+"""Plan an imputation: for each region, which target site is which marker, and which sites are to be written.
 
-Planning needs legends only; no model is loaded.
+Planning needs the match and the legends only; no model is loaded.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.bundle import Bundle, BundleRegion
+from rnnimp.formats.bundle import BundleRegion
+from rnnimp.imputation.matched_target import MatchedTarget
 from rnnimp.sites.interval import Interval
-from rnnimp.sites.matching import MatchCounts, SiteMatch, complete_alleles, match_sites
-from rnnimp.sites.panel import Panel, Sites
+from rnnimp.sites.matching import MatchCounts, SiteMatch, complete_alleles, no_marker_text
+from rnnimp.sites.panel import Panel
+from rnnimp.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
 
@@ -74,36 +75,32 @@ class ImputationPlan:
         return len(self.typed_rows) + sum(int(plan.is_written.sum()) for plan in self.regions)
 
 
-def plan_imputation(target: Panel, bundle: Bundle) -> ImputationPlan:
-    """Match a target to all regions of a model.
-
-    Args:
-        target: phased haplotypes in order of position.
-        bundle: the model.
+def plan_imputation(target: MatchedTarget) -> ImputationPlan:
+    """Plan the imputation of a target with all regions of the model that it is matched to.
 
     Raises:
-        DataError: if no marker of the model is in the target, or regions of the model overlap.
+        DataError: if the target has no marker of the model.
     """
-    regions = regions_in_order(bundle)
-    sites, rows_by_region = joined_sites(regions)
-    match = match_sites(target.sites, sites)
-    counts = match.counts(sites.markers())
+    model, match, counts = target.model, target.match, target.counts
     if not counts.observed_markers:
-        raise DataError(
-            f"expected sites of the target among the model's {counts.missing} markers, found none with their position "
-            f"and alleles ({counts.mismatched} with other alleles, {counts.strand_flipped} on the other strand); "
-            "check chromosome and genome build",
-            bundle.prefix,
+        raise DataError(no_marker_text(counts), model.prefix)
+    plans = tuple(_plan_region(region, rows, match) for region, rows in zip(model.regions, model.rows, strict=True))
+    sites = target.panel.sites
+    completed = replace(sites, a1=complete_alleles(sites, model.sites, match))
+    plan = ImputationPlan(replace(target.panel, sites=completed), plans, counts, range(len(completed)))
+    _warn_of_unobserved(plan)
+    return plan
+
+
+def _warn_of_unobserved(plan: ImputationPlan) -> None:
+    """Name the regions of which the target has no marker: three of them and how many there are."""
+    unobserved = [f"region {part.region.index}" for part in plan.regions if not part.is_observed]
+    if unobserved:
+        logger.warning(
+            "warning: the target has no marker of %s: %s; imputed from allele frequencies only",
+            counted(len(unobserved), "region"),
+            first_few(unobserved),
         )
-    plans = tuple(_plan_region(region, rows, match) for region, rows in zip(regions, rows_by_region, strict=True))
-    completed = replace(target.sites, a1=complete_alleles(target.sites, sites, match))
-    for plan in plans:
-        if not plan.is_observed:
-            logger.warning(
-                "warning: region %d: the target has none of its markers; it is imputed from allele frequencies alone",
-                plan.region.index,
-            )
-    return ImputationPlan(replace(target, sites=completed), plans, counts, range(len(completed)))
 
 
 def restrict(plan: ImputationPlan, interval: Interval) -> ImputationPlan:
@@ -122,62 +119,6 @@ def restrict(plan: ImputationPlan, interval: Interval) -> ImputationPlan:
         raise DataError(f"expected imputed sites of the model in {interval}, found none; check --region")
     bounds = np.searchsorted(plan.target.sites.positions, [interval.start, interval.end + 1]).tolist()
     return replace(plan, regions=tuple(regions), typed_rows=range(*bounds))
-
-
-def regions_in_order(bundle: Bundle) -> list[BundleRegion]:
-    """The regions that impute something, by position whatever their numbers.
-
-    Raises:
-        DataError: if they overlap.
-    """
-    regions = [region for region in bundle.regions if region.imputed_rows.size]
-    regions.sort(key=_span)
-    for before, after in pairwise(regions):
-        if _span(after)[0] < _span(before)[1]:
-            raise DataError(
-                f"expected regions that do not overlap, found imputed sites of region {before.index} and region "
-                f"{after.index} among each other; are these files of one model?",
-                bundle.prefix,
-            )
-    return regions
-
-
-def _span(region: BundleRegion) -> tuple[int, int]:
-    positions = region.sites.positions[region.imputed_rows]
-    return int(positions[0]), int(positions[-1])
-
-
-def joined_sites(regions: list[BundleRegion]) -> tuple[Sites, list[NDArray[np.int64]]]:
-    """All regions' sites, each once, and the row among them of each site of each region: flanks are shared.
-
-    Raises:
-        DataError: if two regions impute one site.
-    """
-    if not regions:
-        return Sites.build([], [], [], is_marker=np.empty(0, bool)), []
-    row_of_key: dict[tuple[int, str, str], int] = {}
-    rows = [
-        np.fromiter((row_of_key.setdefault(key, len(row_of_key)) for key in region.sites.keys()), np.int64)
-        for region in regions
-    ]
-    joined = np.concatenate(rows)
-    _, first_rows = np.unique(joined, return_index=True)
-    _require_distinct(regions, rows)
-    return Sites.concatenate([region.sites for region in regions])[first_rows], rows
-
-
-def _require_distinct(regions: list[BundleRegion], rows: list[NDArray[np.int64]]) -> None:
-    """Refuse a model in which two regions impute one site."""
-    owner: dict[int, BundleRegion] = {}
-    for region, region_rows in zip(regions, rows, strict=True):
-        for row, site in zip(region_rows[region.imputed_rows].tolist(), region.imputed_rows.tolist(), strict=True):
-            other = owner.setdefault(row, region)
-            if other is not region:
-                raise DataError(
-                    f"expected each site imputed once, found {region.sites.positions[site]} also in region "
-                    f"{other.index}; are these files of one model?",
-                    region.legend_path,
-                )
 
 
 def _plan_region(region: BundleRegion, rows: NDArray[np.int64], match: SiteMatch) -> RegionPlan:

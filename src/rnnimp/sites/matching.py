@@ -78,6 +78,18 @@ class SiteMatch:
         missing = int(np.count_nonzero(is_marker)) - observed
         return MatchCounts(matched, swapped, flipped, mismatched, absent, missing, observed)
 
+    def take(self, rows: NDArray[np.int64]) -> SiteMatch:
+        """The match of some target sites only, int64 (n_rows,), rising; they are numbered from 0.
+
+        >>> match = SiteMatch(np.array([2, -1, 0]), np.zeros(3, bool), np.array([0, 4, 1], np.int8))
+        >>> match.take(np.array([1, 2])).target_index.tolist()
+        [1, -1, -1]
+        """
+        new_rows = np.full(len(self.kinds) + 1, -1, dtype=np.int64)  # the last one is for -1
+        new_rows[rows] = np.arange(len(rows))
+        target_index = new_rows[self.target_index]
+        return SiteMatch(target_index, self.is_swapped & (target_index >= 0), self.kinds[rows])
+
 
 def match_sites(target: Sites, model: Sites) -> SiteMatch:
     """Find each target site among a model's sites.
@@ -104,6 +116,41 @@ def match_sites(target: Sites, model: Sites) -> SiteMatch:
     for row in monomorphic:
         matcher.match_by_ref(row)
     return SiteMatch(matcher.target_index, matcher.is_swapped, matcher.kinds)
+
+
+def match_again(match: SiteMatch, target: Sites, model: Sites, rows: NDArray[np.int64]) -> SiteMatch:
+    """Update a match after the alleles of some target sites have changed.
+
+    Only sites at the positions of the changed ones are matched again: what is matched at one position does not depend
+    on any other.
+
+    Args:
+        match: of the target before the change, and the model.
+        target: with the new alleles; the positions are as before.
+        model: the sites that were matched.
+        rows: int64, the target sites that have changed.
+
+    Returns:
+        The same as `match_sites(target, model)`.
+    """
+    changed = np.unique(target.positions[rows])
+    target_rows = np.flatnonzero(np.isin(target.positions, changed))
+    model_rows = np.flatnonzero(np.isin(model.positions, changed))
+    part = match_sites(target[target_rows], model[model_rows])
+    target_index, is_swapped, kinds = match.target_index.copy(), match.is_swapped.copy(), match.kinds.copy()
+    target_index[model_rows] = np.where(part.target_index < 0, -1, target_rows[part.target_index])
+    is_swapped[model_rows] = part.is_swapped
+    kinds[target_rows] = part.kinds
+    return SiteMatch(target_index, is_swapped, kinds)
+
+
+def no_marker_text(counts: MatchCounts) -> str:
+    """The message for a target that has no marker of the model."""
+    return (
+        f"expected sites of the target among the model's {counts.missing} markers, found none with their position and "
+        f"alleles ({counts.mismatched} with other alleles, {counts.strand_flipped} on the other strand); check "
+        "chromosome and genome build"
+    )
 
 
 class _Matcher:

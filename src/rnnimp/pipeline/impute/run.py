@@ -11,7 +11,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rnnimp.formats.files import sha256_of
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MODEL_CHECKSUM
 from rnnimp.imputation.engines.choice import load_engine, require_device
 from rnnimp.imputation.impute import impute
+from rnnimp.imputation.matched_target import join_model, match_target
 from rnnimp.imputation.plan import ImputationPlan, plan_imputation, restrict
 from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_typed_only
 from rnnimp.pipeline.impute.empirical import EmpiricalR2
@@ -116,7 +117,7 @@ def run_impute(settings: ImputeSettings) -> Path:
         )
     interval = None if settings.region is None else parse_interval(settings.region)
     checked = _checked_target(settings, target, bundle, interval)
-    plan = plan_imputation(checked.panel, bundle)
+    plan = plan_imputation(checked.target)
     if interval is not None:
         plan = restrict(plan, interval)
     engine = partial(load_engine, device=settings.device)
@@ -182,8 +183,7 @@ def _checked_target(
 ) -> CheckedTarget:
     """The target on the model's strand, once it is known to fit the model."""
     checked = check_target(
-        target.panel,
-        bundle,
+        match_target(target.panel, join_model(bundle)),
         flip=settings.flip,
         chromosome=settings.chromosome,
         contig_length=target.contig_length,
@@ -194,7 +194,9 @@ def _checked_target(
     log_report(checked.report)
     save_report(path, checked.report)
     require_fit(checked.report, path, target.name, settings.force)
-    return without_typed_only(checked) if settings.typed_only == "drop" else checked
+    if settings.typed_only == "drop":
+        return replace(checked, target=without_typed_only(checked.target))
+    return checked
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:

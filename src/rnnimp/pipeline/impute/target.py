@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen, hapslegend, shapeit
@@ -14,10 +13,8 @@ from rnnimp.formats.files import read_lines
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.vcf import reading as vcf
-from rnnimp.sites.panel import MISSING, ImputedBlock, Panel, PanelStream
+from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
-
-_BLOCK_SITES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,17 +157,3 @@ def chosen_samples(target: Target, path: str | None) -> Target:
     rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
     ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)
     return replace(target, panel=target.panel.take_samples(rows), ploidy=ploidy)
-
-
-def with_missing(panel: Panel, rows: NDArray[np.int64]) -> Panel:
-    """The panel with all alleles of some sites, int64 (n_rows,), missing."""
-    if not rows.size:
-        return panel
-    is_hidden = np.zeros((len(panel.sites), 1), dtype=bool)
-    is_hidden[rows] = True
-    # block by block, as it was read: the target may be too large for memory
-    parts = (slice(start, start + _BLOCK_SITES) for start in range(0, len(is_hidden), _BLOCK_SITES))
-    blocks = (
-        replace(panel[part], alleles=np.where(is_hidden[part], np.int8(MISSING), panel.alleles[part])) for part in parts
-    )
-    return PanelStream(panel.sample_names, blocks).read()

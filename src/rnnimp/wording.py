@@ -1,0 +1,36 @@
+"""Numbers and lists in messages: `1 site`, `2 sites`, three names and how many more there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MOST_NAMED = 3
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun, which agrees with it.
+
+    >>> counted(1, "site"), counted(2, "site"), counted(1204, "allele", "alleles")
+    ('1 site', '2 sites', '1204 alleles')
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def first_few(names: Sequence[str], separator: str = ", ") -> str:
+    """The first three names, and how many more there are.
+
+    >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    shown = separator.join(names[:MOST_NAMED])
+    return f"{shown} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else shown
+
+
+def shortened(text: str, width: int = 80) -> str:
+    """A text for a message: white space as single spaces, cut where it is long.
+
+    >>> shortened("chr22\\t5\\n"), shortened("x" * 100, width=8)
+    ('chr22 5', 'xxxxxxxx ...')
+    """
+    words = " ".join(text.split())
+    return words if len(words) <= width else f"{words[:width]} ..."
