@@ -120,7 +120,7 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
     interrupt_group(tmp_path, {1: 8}, monkeypatch)
     expected = draw_hmm(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
     drawn_otherwise = lambda data, settings, number: draw_hmm(data, settings, number + 1)  # noqa: E731
-    monkeypatch.setattr(stacked, "draw_copying", drawn_otherwise)
+    monkeypatch.setattr(stacked, "draw_hmm", drawn_otherwise)
     run_group(tmp_path, {1: 8})
     (found,) = final_states(tmp_path).values()
     assert torch.equal(found["site"], expected.site)

@@ -132,8 +132,11 @@ def test_any_number_of_units_in_tiles_as_trained(cell: str, n_units: int) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "n_units", "n_mixed"), [("GRU", 40, 7), ("LSTM", 17, 7), ("GRU", 40, 0)])
 def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_units: int, n_mixed: int) -> None:
+    """Every bit is that of networks that never broke down; how close those are to the reference is tested above."""
     flags = [REGIONS[1], "mm.m.mm.", REGIONS[3]]
     cases = [Case(cell, these, seed, 5, n_units, n_mixed) for seed, these in enumerate(flags)]
+    untouched = stack(cases, 5, room=9)
+    expected = untouched.train()
     stacked = stack(cases, 5, room=9)
     good = stacked.parameters[0].clone()
     stacked.parameters[0] = torch.nan
@@ -141,11 +144,9 @@ def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_un
     stacked.train()
     assert stacked.gradients[0].isnan().any()
     stacked.parameters[0] = good
-    losses = stacked.train()
-    for slot, case in enumerate(cases):
-        loss, gradients, _ = case.expected()
-        assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
+    assert torch.equal(stacked.train(), expected)
+    assert torch.equal(stacked.gradients, untouched.gradients)
+    assert untouched.gradients.isfinite().all()
 
 
 @pytest.mark.slow
