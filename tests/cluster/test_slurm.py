@@ -112,7 +112,7 @@ def test_which_folders_are_this_machines_alone(tmp_path: Path, folder: str, kind
 
 def test_the_estimate_is_what_was_measured() -> None:
     """docs/benchmarks.md: chromosome 22, 225 regions of the published shape, 20,000 iterations."""
-    shape = NetworkShape("GRU", 40, 4, 300, 1000, 500)
+    shape = NetworkShape(3, 40, 4, 300, 1000, 500)
     hours = {
         where: 225 * region_seconds(shape, 20_000, engine, where == "gpu") / 3600
         for where, engine in (("cpu", "fused"), ("gpu", "fused"))
@@ -130,7 +130,7 @@ def test_a_training_takes_some_twenty_thousand_iterations() -> None:
 
 
 def test_a_copying_network_takes_time_of_its_own() -> None:
-    shape = NetworkShape("GRU", 48, 4, 300, 1000, 500)
+    shape = NetworkShape(3, 48, 4, 300, 1000, 500)
     one = hmm_seconds(shape, 1024, 1000, "fused", True)
     assert one == pytest.approx(2.6)  # docs/benchmarks.md
     assert hmm_seconds(shape, 512, 1000, "fused", True) == pytest.approx(one / 2)

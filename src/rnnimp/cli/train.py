@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
+from rnnimp.network.recurrent.cells import CELLS
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # option, field of TrainingSettings, type, help
 _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
-    ("--rnn-cell-type", "cell", str, "RNN cell: GRU or LSTM"),
+    ("--rnn-cell-type", "cell", str, f"RNN cell: {' or '.join(CELLS)}"),
     ("--num-units", "n_units", int, "width of the recurrent state"),
     ("--num-layers-higher", "n_layers_higher", int, "recurrent layers of the higher-MAF network"),
     ("--num-layers-lower", "n_layers_lower", int, "recurrent layers of the lower-MAF network"),

@@ -22,15 +22,13 @@ not measured but told from its 6,000 launches."""
 _FORWARD_SHARE = {"cpu": 0.29, "gpu": 0.19}
 """What the forward pass has of an iteration."""
 
-_GATES = {"GRU": 3, "LSTM": 4}
-
 
 @dataclass(frozen=True)
 class NetworkShape:
     """What an iteration's time depends on.
 
     Attributes:
-        cell: `GRU` or `LSTM`.
+        n_gates: of the recurrent cell.
         n_units: width of the recurrent state.
         n_layers: of the higher- and the lower-MAF network, on the average.
         n_markers: that a haplotype is read at.
@@ -39,7 +37,7 @@ class NetworkShape:
         n_mixed: width of the layer that joins both directions.
     """
 
-    cell: str
+    n_gates: int
     n_units: int
     n_layers: float
     n_markers: int
@@ -50,12 +48,12 @@ class NetworkShape:
     @property
     def products(self) -> float:
         """Multiplications of an iteration's forward pass."""
-        recurrent = self.n_markers * self.n_layers * 2 * _GATES[self.cell] * 2 * self.n_units**2
+        recurrent = self.n_markers * self.n_layers * 2 * self.n_gates * 2 * self.n_units**2
         mixing = self.n_markers * 2 * self.n_units * self.n_mixed
         return self.batch_size * (recurrent + mixing + self.n_sites * (2 * self.n_units + self.n_mixed) * 2)
 
 
-_MEASURED = NetworkShape("GRU", 40, 4, 300, 1000, 500)
+_MEASURED = NetworkShape(3, 40, 4, 300, 1000, 500)
 
 
 def region_seconds(

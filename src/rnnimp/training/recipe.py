@@ -19,7 +19,7 @@ class TrainingSettings:
     The defaults are the published recipe (Kojima et al. 2020), with gradient clipping that works.
 
     Attributes:
-        cell: `GRU` or `LSTM`.
+        cell: one of `CELLS`, by name.
         n_units: width of the recurrent state.
         n_layers_higher: recurrent layers a direction of the higher-MAF network.
         n_layers_lower: the same of the lower-MAF network.

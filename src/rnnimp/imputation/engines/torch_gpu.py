@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from rnnimp.network.graph.reading import FoldedNetwork, FoldedStack
 from rnnimp.network.hmm.reference import emission, is_certain, mixture_weight, passed
 from rnnimp.network.hmm.weights import HmmWeights
+from rnnimp.network.recurrent.cells import CELLS
+from rnnimp.network.recurrent.reference import layer_weights, recurrent_layer
 from rnnimp.network.recurrent.weights import JoiningWeights
 from rnnimp.network.region_coding import Floats
 
@@ -115,13 +117,12 @@ class _TorchStack:
 
     def __init__(self, stack: FoldedStack, device: str) -> None:
         weights = stack.weights
-        kind = nn.GRU if weights.cell == "GRU" else nn.LSTM
         self._from_right = weights.from_right
         self._features = torch.from_numpy(stack.features).to(device)
-        self._layers: list[nn.GRU | nn.LSTM] = []
+        self._layers: list[nn.Module] = []
         for layer in weights.layers:
-            module = kind(layer.input.shape[1], layer.recurrent.shape[1])
-            for parameter, value in zip(module.parameters(), layer, strict=True):
+            module = recurrent_layer(CELLS[weights.cell], layer.input.shape[1], layer.recurrent.shape[1])
+            for parameter, value in zip(layer_weights(module), layer, strict=True):
                 parameter.data = torch.from_numpy(value)
             self._layers.append(module.to(device))
 

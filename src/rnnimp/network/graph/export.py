@@ -26,8 +26,9 @@ from rnnimp.network.hmm.onnx_part import hmm_part
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined
 from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, HmmWeights
 from rnnimp.network.onnx_writer import INPUT, OUTPUT, GraphWriter
-from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack
-from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES
+from rnnimp.network.recurrent.cells import Cell
+from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack, layer_weights
+from rnnimp.network.recurrent.weights import GAP_PADS
 
 LARGEST_ERROR = 1e-5
 
@@ -166,26 +167,26 @@ def _add_stack(graph: GraphWriter, stack: RecurrentStack, features: str, name: s
     direction = "reverse" if stack.from_right else "forward"
     states = features
     for depth, layer in enumerate(stack.layers):
-        assert isinstance(layer, nn.GRU | nn.LSTM)
-        output = _add_layer(graph, layer, states, f"{name}_{depth}", direction)
+        output = _add_layer(graph, stack.cell, layer, states, f"{name}_{depth}", direction)
         states = output if depth == 0 else graph.add("Add", [states, output])
     return states
 
 
-def _add_layer(graph: GraphWriter, layer: nn.GRU | nn.LSTM, states: str, name: str, direction: str) -> str:
-    kind = layer.mode
-    input_weight, state_weight, input_bias, state_bias = (_reordered(weight, kind) for weight in layer.parameters())
+def _add_layer(graph: GraphWriter, cell: Cell, layer: nn.Module, states: str, name: str, direction: str) -> str:
+    input_weight, state_weight, input_bias, state_bias = (
+        _in_onnx_order(weight.detach(), cell) for weight in layer_weights(layer)
+    )
     weights = {"W": input_weight, "R": state_weight, "B": torch.cat([input_bias, state_bias])}
     operands = [states] + [_constant(graph, f"{name}_{key}", weight[None]) for key, weight in weights.items()]
-    # PyTorch multiplies the reset gate into the recurrent product after its bias is added
-    attributes: dict[str, Any] = {"linear_before_reset": 1} if kind == "GRU" else {}
-    output = graph.add(kind, operands, hidden_size=layer.hidden_size, direction=direction, **attributes)
+    attributes: dict[str, Any] = {"hidden_size": state_weight.shape[1], "direction": direction, **cell.onnx_attributes}
+    output = graph.add(cell.onnx_operator, operands, **attributes)
     return graph.add("Squeeze", [output, _constant(graph, "axis", torch.tensor([1]))])  # the axis of directions
 
 
-def _reordered(weight: Tensor, kind: str) -> Tensor:
-    gates = weight.detach().chunk(len(ONNX_GATES[kind]))
-    return torch.cat([gates[index] for index in ONNX_GATES[kind]])
+def _in_onnx_order(weight: Tensor, cell: Cell) -> Tensor:
+    """A weight or bias with the rows of the operator's gates; 0 for a gate that the cell does not have."""
+    gates = weight.chunk(cell.n_gates)
+    return torch.cat([torch.zeros_like(gates[0]) if number is None else gates[number] for number in cell.onnx_gates])
 
 
 def check_graph(

@@ -21,11 +21,12 @@ from onnx import numpy_helper
 
 from rnnimp.network.hmm import onnx_part as copying_graph
 from rnnimp.network.hmm.weights import HmmWeights, MixtureWeight
-from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_GATES, JoiningWeights, LayerWeights, StackWeights
+from rnnimp.network.recurrent.cells import CELLS, Cell
+from rnnimp.network.recurrent.weights import GAP_PADS, JoiningWeights, LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
 _DIRECTIONS = {"forward": False, "reverse": True}
-_CELL_ATTRIBUTES = {"GRU": {"linear_before_reset": 1}, "LSTM": {}}
+_CELL_OF_OPERATOR = {cell.onnx_operator: cell for cell in CELLS.values() if cell.has_kernels}
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,18 +233,19 @@ class _Walk:
         """Its cell and whether it runs from the right; its input; its weights."""
         squeezed, axes = self._made_by("Squeeze", name).input
         _require(self._constants[axes].tolist() == [1], "the axis of directions squeezed")
-        cell = self._makers[squeezed].op_type
-        _require(cell in ONNX_GATES, "GRU or LSTM")
+        cell = _CELL_OF_OPERATOR.get(self._makers[squeezed].op_type)
+        if cell is None:
+            raise ForeignGraphError(f"expected {' or '.join(_CELL_OF_OPERATOR)}")
         found = {item.name: onnx.helper.get_attribute_value(item) for item in self._makers[squeezed].attribute}
         direction, n_units = found["direction"].decode(), found["hidden_size"]
         _require(direction in _DIRECTIONS, "one direction")
-        expected = {"direction": found["direction"], "hidden_size": n_units, **_CELL_ATTRIBUTES[cell]}
-        node = self._made_by(cell, squeezed, **expected)
+        expected = {"direction": found["direction"], "hidden_size": n_units, **cell.onnx_attributes}
+        node = self._made_by(cell.onnx_operator, squeezed, **expected)
         _require(len(node.input) == 4 and node.output[0] == squeezed, "a layer that begins at 0")
         inputs, recurrent, biases = (self._constants[operand][0] for operand in node.input[1:])
         halves = np.split(biases, 2)
         weights = (_in_pytorch_order(part, cell) for part in (inputs, recurrent, *halves))
-        return (cell, _DIRECTIONS[direction]), node.input[0], LayerWeights(*weights)
+        return (cell.name, _DIRECTIONS[direction]), node.input[0], LayerWeights(*weights)
 
     def _features(self, name: str) -> Floats:
         columns, features = self._made_by("MatMul", name).input
@@ -263,9 +265,9 @@ def _plain(node: Any) -> tuple[Any, ...]:
     return node.op_type, node.domain, list(node.input), list(node.output), values
 
 
-def _in_pytorch_order(rows: Floats, cell: str) -> Floats:
-    gates = np.split(rows, len(ONNX_GATES[cell]))
-    return np.concatenate([gates[place] for place in np.argsort(ONNX_GATES[cell])])
+def _in_pytorch_order(rows: Floats, cell: Cell) -> Floats:
+    gates = dict(zip(cell.onnx_gates, np.split(rows, len(cell.onnx_gates)), strict=True))
+    return np.concatenate([gates[number] for number in range(cell.n_gates)])
 
 
 def _joined(bias: Floats, readings: list[_Reading], mixed: list[_Mixed]) -> FoldedNetwork:

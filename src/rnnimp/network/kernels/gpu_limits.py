@@ -10,6 +10,8 @@ MOST_UNITS_KEPT = 64  # the weights of a layer of more do not fit on chip
 SHARED_FOR_BEST = 116 << 10  # bytes that the backward passes of up to 64 GRU units take at their best
 SHARED_FOR_WIDE = 148 << 10  # bytes that the backward passes of more units take, or of more than 48 in an LSTM
 PLENTY = 1 << 30
+MOST_UNITS_ANYWHERE = {"GRU": MOST_UNITS_KEPT, "LSTM": MOST_UNITS_NARROW}
+"""For each cell with kernels, the most units that need less shared memory than `SHARED_FOR_WIDE`."""
 
 
 def shared_memory(device: torch.device) -> int:

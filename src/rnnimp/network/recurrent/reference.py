@@ -9,13 +9,37 @@ read that as well.
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnimp.network.recurrent.cells import CELLS, Cell
 from rnnimp.network.recurrent.settings import NetworkSettings
+
+WEIGHT_NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+"""PyTorch's names of a layer's input weight, recurrent weight and their biases."""
+
+
+def recurrent_layer(cell: Cell, width: int, n_units: int) -> nn.Module:
+    """Make one layer of a cell, with random weights.
+
+    Args:
+        cell: from `CELLS`.
+        width: of the layer's input.
+        n_units: width of its state.
+    """
+    layer: nn.Module = resolve_name(cell.torch_module)(width, n_units)
+    return layer
+
+
+def layer_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights of one layer, in the order of `weights.LayerWeights`."""
+    input_weight, recurrent_weight, input_bias, recurrent_bias = (getattr(layer, name) for name in WEIGHT_NAMES)
+    return input_weight, recurrent_weight, input_bias, recurrent_bias
 
 
 class RecurrentStack(nn.Module):
@@ -23,9 +47,9 @@ class RecurrentStack(nn.Module):
 
     def __init__(self, settings: NetworkSettings, from_right: bool) -> None:
         super().__init__()
-        layer = nn.GRU if settings.cell == "GRU" else nn.LSTM
+        self.cell = CELLS[settings.cell]
         widths = [settings.feature_size] + [settings.n_units] * (settings.n_layers - 1)
-        self.layers = nn.ModuleList(layer(width, settings.n_units) for width in widths)
+        self.layers = nn.ModuleList(recurrent_layer(self.cell, width, settings.n_units) for width in widths)
         self.from_right = from_right
 
     def forward(self, features: Tensor) -> Tensor:
@@ -105,10 +129,10 @@ class ImputationNetwork(nn.Module):
         for stack in (self.left, self.right):
             for name, weight in stack.named_parameters():
                 if "weight" in name:
-                    for gate in weight.data.chunk(3 if self.settings.cell == "GRU" else 4):
+                    for gate in weight.data.chunk(stack.cell.n_gates):
                         nn.init.xavier_uniform_(gate)
                 else:
-                    _initial_bias(self.settings.cell, name, weight.data)
+                    _initial_bias(stack.cell, name, weight.data)
         spread = (6 / (2 * self.settings.n_units + 2)) ** 0.5  # Glorot's bound for 2 * n_units -> 2
         nn.init.uniform_(self.left_head, -spread, spread)
         nn.init.uniform_(self.right_head, -spread, spread)
@@ -138,17 +162,14 @@ class ImputationNetwork(nn.Module):
         return logits
 
 
-def _initial_bias(cell: str, name: str, bias: Tensor) -> None:
-    """Gates begin open towards the past: 1 for the GRU's reset and update gates and the LSTM's forget gate.
+def _initial_bias(cell: Cell, name: str, bias: Tensor) -> None:
+    """Set the first value of a bias: 1 for the cell's open gates, else 0.
 
-    PyTorch keeps two biases a gate, which add up; the second (`hh`) begins at 0. Gates lie in the order r, z, n
-    (GRU) and i, f, g, o (LSTM).
+    PyTorch has two biases per gate, which are added; the second (`hh`) starts at 0.
     """
     bias.zero_()
     if "bias_ih" in name:
-        n_units = len(bias) // (3 if cell == "GRU" else 4)
-        kept_open = slice(0, 2 * n_units) if cell == "GRU" else slice(n_units, 2 * n_units)
-        bias[kept_open] = 1
+        bias.view(cell.n_gates, -1)[list(cell.open_gates)] = 1
 
 
 class HybridHead(nn.Module):

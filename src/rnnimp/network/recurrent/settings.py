@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnimp.errors import SettingsError
-
-CELLS = ("GRU", "LSTM")
+from rnnimp.network.recurrent.cells import CELLS
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class NetworkSettings:
     """The shape of one network.
 
     Attributes:
-        cell: `GRU` or `LSTM`, with PyTorch's equations.
+        cell: one of `CELLS`, by name.
         n_units: width of the recurrent state.
         n_layers: recurrent layers in each direction.
         feature_size: width of the marker features.

@@ -1,4 +1,4 @@
-"""The weights of recurrent stacks as plain arrays, in PyTorch's layout, and how ONNX orders the same gates.
+"""The weights of recurrent stacks as plain arrays, in PyTorch's layout.
 
 Needs numpy only: training, export, reading and inference share it.
 """
@@ -10,9 +10,6 @@ from typing import NamedTuple
 
 from rnnimp.network.region_coding import Floats
 
-ONNX_GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
-"""PyTorch's number of each of ONNX's gates: z r h and i o f c there, r z n and i f g o in PyTorch."""
-
 GAP_PADS = ((1, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0))
 """ONNX pads that make gaps of markers, for stacks from the left and from the right.
 
@@ -21,7 +18,7 @@ There is a gap more than there are markers: nothing lies left of the first marke
 
 
 class LayerWeights(NamedTuple):
-    """One layer in PyTorch's layout, with n_gates of 3 (GRU: r, z, n) or 4 (LSTM: i, f, g, o).
+    """Weights of one layer, in PyTorch's layout: `n_gates` and their order are in the cell's row of `cells.CELLS`.
 
     Attributes:
         input: float32 (n_gates * n_units, width of the input).
@@ -41,7 +38,7 @@ class StackWeights:
     """A stack of recurrent layers; each from the second adds its input to its output.
 
     Attributes:
-        cell: `GRU` or `LSTM`.
+        cell: one of `cells.CELLS`, by name.
         from_right: whether it runs from the last marker to the first.
         layers: from the lowest to the highest.
     """

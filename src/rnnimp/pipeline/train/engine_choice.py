@@ -9,11 +9,11 @@ import torch
 from rnnimp.errors import SettingsError
 from rnnimp.network.kernels.gpu_limits import (
     MOST_UNITS,
-    MOST_UNITS_KEPT,
-    MOST_UNITS_NARROW,
+    MOST_UNITS_ANYWHERE,
     SHARED_FOR_WIDE,
     shared_memory,
 )
+from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.training.recipe import TrainingSettings
 
 LEAST_TRITON = (3, 3)
@@ -49,6 +49,8 @@ def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) 
 
 def obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
     """What keeps the fused engine from running, in words."""
+    if not CELLS[settings.cell].has_kernels:
+        return [f"no kernels for {settings.cell} cells"]
     if device.type != "cuda":
         return [] if find_spec("numba") else ["no numba"]
     found = []
@@ -56,11 +58,10 @@ def obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
         found.append("no triton")
     elif tuple(map(int, _triton_version().split(".")[:2])) < LEAST_TRITON:
         found.append(f"Triton {_triton_version()}, which cannot compile the kernels (3.3, of PyTorch 2.7, can)")
-    most_anywhere = MOST_UNITS_NARROW if settings.cell == "LSTM" else MOST_UNITS_KEPT
     room = shared_memory(device)
     if settings.n_units > MOST_UNITS:
         found.append(f"{settings.n_units} units, of at most {MOST_UNITS} on a GPU")
-    elif settings.n_units > most_anywhere and room < SHARED_FOR_WIDE:
+    elif settings.n_units > MOST_UNITS_ANYWHERE[settings.cell] and room < SHARED_FOR_WIDE:
         size = f"{room >> 10} KiB of a GPU's shared memory, of {SHARED_FOR_WIDE >> 10}"
         found.append(f"{size} that {settings.n_units} {settings.cell} units need")
     if settings.n_layers_higher != settings.n_layers_lower:

@@ -23,6 +23,7 @@ from rnnimp.cluster.slices import format_regions, tasks_for
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import read_legend
+from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.pipeline.train.engine_choice import resolve_engine
 from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_json
 from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
@@ -117,9 +118,8 @@ def estimated_seconds(work: Work, numbers: Sequence[int], jobs: SlurmSettings) -
     n_markers = int(sites.markers().sum())
     layers = (settings.n_layers_higher + settings.n_layers_lower) / 2
     n_sites = len(sites) - n_markers
-    shape = NetworkShape(
-        settings.cell, settings.n_units, layers, n_markers, n_sites, settings.batch_size, settings.n_mixed
-    )
+    n_gates, n_mixed = CELLS[settings.cell].n_gates, settings.n_mixed
+    shape = NetworkShape(n_gates, settings.n_units, layers, n_markers, n_sites, settings.batch_size, n_mixed)
     on_gpu = _is_on_gpu(work.options, jobs)
     iterations, threads = expected_iterations(settings), work.options.n_threads
     hmm = settings.hmm_settings().max_iterations

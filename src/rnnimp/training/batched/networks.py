@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnimp.network.hmm.gpu_batch import HmmBatch
+from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.tuning import stored_units
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
@@ -227,7 +228,7 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     n_markers, n_rows = int(np.count_nonzero(data.is_marker)), len(data.panel.sites)
     n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
     n_layers = max(settings.n_layers_higher, settings.n_layers_lower)
-    states = (2 if settings.cell == "GRU" else 3) * n_layers + 5
+    states = (1 + CELLS[settings.cell].n_states) * n_layers + 5
     recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)

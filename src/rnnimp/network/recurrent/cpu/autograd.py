@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnimp.network.recurrent.cpu.heads import gradients_of_heads, logits_of_states
 from rnnimp.network.recurrent.cpu.mixing import join, pack_joining
 from rnnimp.network.recurrent.cpu.stacks import PackedStack, Workspace, backward, forward, forward_training, pack
-from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.recurrent.reference import ImputationNetwork, layer_weights
 from rnnimp.network.recurrent.weights import JoiningWeights, LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
@@ -59,7 +59,7 @@ class CpuEngine:
         stacks = []
         for stack in (self._network.left, self._network.right):
             layers = [
-                LayerWeights(*(weight.detach().numpy() for weight in layer.parameters())) for layer in stack.layers
+                LayerWeights(*(weight.detach().numpy() for weight in layer_weights(layer))) for layer in stack.layers
             ]
             weights = StackWeights(self._network.settings.cell, stack.from_right, tuple(layers))
             stacks.append(pack(weights, self.features))

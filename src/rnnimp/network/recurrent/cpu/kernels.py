@@ -47,7 +47,7 @@ GRU_UNITS = 1 if WIDE else 2  # units whose sums fit in the registers
 class Shape(NamedTuple):
     """Sizes of a stack."""
 
-    is_lstm: bool
+    has_cell_state: bool  # LSTM, else GRU
     from_right: bool
     n_markers: int
     n_layers: int
@@ -229,7 +229,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
     rows from `places[marker]`, unless that is below 0, and to the columns from `column`.
     """
     tile = shape.width * LANES
-    per_layer = tile * (2 if shape.is_lstm else 1)
+    per_layer = tile * (2 if shape.has_cell_state else 1)
     per_marker = per_layer * shape.n_layers
     states[:per_marker] = 0.0
     for step in range(shape.n_markers if len(gates) else _steps_read(shape, places)):
@@ -239,7 +239,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
             previous = (step % n_kept) * per_marker + layer * per_layer
             current = ((step + 1) % n_kept) * per_marker + layer * per_layer
             kept = (step * shape.n_layers + layer) * GATES * tile if len(gates) else -1
-            if shape.is_lstm:
+            if shape.has_cell_state:
                 _lstm_layer(shape, weights, layer, marker, here, below, states, previous, current, gates, kept)
             elif GRU_UNITS == 2:
                 _gru_layer_by_pairs(shape, weights, layer, marker, here, below, states, previous, current, gates, kept)
@@ -351,7 +351,7 @@ def _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, ga
     """From the gates' gradients to those of the recurrent weights and of the previous state."""
     width, tile = shape.width, shape.width * LANES
     n_rows = shape.n_products * width
-    first = 0 if shape.is_lstm else tile  # n has no recurrent product
+    first = 0 if shape.has_cell_state else tile  # n has no recurrent product
     at = layer * n_rows * width
     _add_transposed_product(
         scratch.carry, 2 * layer * tile, weights.recurrent_back, at, scratch.rows, first, n_rows, width
@@ -400,7 +400,7 @@ def _input_backward(shape, weights, gradients, scratch, layer, marker, here, sta
 def backward_tile(shape, weights, gradients, scratch, alt, states, gates, output, places, column, row):  # type: ignore
     """Gradients of a tile from those of its output, laid out as in `forward_tile`; `gradients` begin at 0."""
     width, tile = shape.width, shape.width * LANES
-    per_layer = tile * (2 if shape.is_lstm else 1)
+    per_layer = tile * (2 if shape.has_cell_state else 1)
     per_marker = per_layer * shape.n_layers
     side = shape.n_layers * tile
     scratch.carry[:] = 0.0
@@ -420,7 +420,7 @@ def backward_tile(shape, weights, gradients, scratch, alt, states, gates, output
         for layer in range(shape.n_layers - 1, -1, -1):
             previous = step * per_marker + layer * per_layer
             kept = (step * shape.n_layers + layer) * GATES * tile
-            if shape.is_lstm:
+            if shape.has_cell_state:
                 _lstm_rows(width, scratch, layer, states, previous, previous + per_marker, gates, kept)
             else:
                 _gru_rows(width, scratch, layer, states, previous, gates, kept)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.network.kernels.simd import BLOCK, LANES
 from rnnimp.network.kernels.tiles import CACHE_LINE, aligned, aligned_empty, deal, tiles
+from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.cpu.kernels import (
     GATES,
     GRU_UNITS,
@@ -31,7 +32,29 @@ from rnnimp.network.recurrent.cpu.kernels import (
 from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
-_GRU_INPUT, _GRU_RECURRENT, _LSTM = (2, 0, 1), (0, 1, 2), (0, 1, 2, 3)  # PyTorch's number of each gate
+
+class _GateLayout(NamedTuple):
+    """How the kernels order a cell's gates; see `kernels.py` on the four rows.
+
+    Attributes:
+        input: PyTorch's number of each gate that the input product adds to, in the kernels' order.
+        recurrent: the same for the recurrent product.
+        input_rows: the rows of these gates.
+        recurrent_rows: the same for the recurrent product.
+        group: units that are computed side by side.
+    """
+
+    input: tuple[int, ...]
+    recurrent: tuple[int, ...]
+    input_rows: slice
+    recurrent_rows: slice
+    group: int
+
+
+_GATE_LAYOUTS = {
+    "GRU": _GateLayout((2, 0, 1), (0, 1, 2), slice(3), slice(1, 4), GRU_UNITS),
+    "LSTM": _GateLayout((0, 1, 2, 3), (0, 1, 2, 3), slice(4), slice(4), 1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +62,13 @@ class PackedStack:
     """A stack in the kernels' layout, from `pack`.
 
     Attributes:
+        cell: one of `CELLS`, by name.
         shape: sizes.
         weights: the weights, and the lowest layer's input product.
         features: float32 (n_markers, 2, feature_size), those packed with it.
     """
 
+    cell: str
     shape: Shape
     weights: Weights
     features: Floats
@@ -56,27 +81,23 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
         stack: the weights.
         features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
     """
-    is_lstm = stack.cell == "LSTM"
-    input_gates, recurrent_gates = _gate_orders(is_lstm)
-    n_gates, n_units = len(input_gates), stack.layers[0].recurrent.shape[1]
+    layout = _GATE_LAYOUTS[stack.cell]
+    n_gates, n_units = len(layout.input), stack.layers[0].recurrent.shape[1]
     width = -(-n_units // BLOCK) * BLOCK
-    inputs = [_by_gate(layer.input, input_gates, width, width) for layer in stack.layers[1:]]
-    recurrents = [_by_gate(layer.recurrent, recurrent_gates, width, width) for layer in stack.layers]
-    biases = [_bias(layer, is_lstm, width) for layer in stack.layers]
+    inputs = [_by_gate(layer.input, layout.input, width, width) for layer in stack.layers[1:]]
+    recurrents = [_by_gate(layer.recurrent, layout.recurrent, width, width) for layer in stack.layers]
+    biases = [_bias(layer, layout, width) for layer in stack.layers]
     weights = Weights(
-        table=aligned(_table(stack.layers[0], features, input_gates, biases[0])),
+        table=aligned(_table(stack.layers[0], features, layout.input, biases[0])),
         bias=aligned(np.array(biases)),
-        input=aligned(np.array([_groups_of_units(part, is_lstm) for part in inputs])),
-        recurrent=aligned(np.array([_groups_of_units(part, is_lstm) for part in recurrents])),
+        input=aligned(np.array([_groups_of_units(part, layout.group) for part in inputs])),
+        recurrent=aligned(np.array([_groups_of_units(part, layout.group) for part in recurrents])),
         input_back=aligned(np.array([_blocks_of_columns(part) for part in inputs])),
         recurrent_back=aligned(np.array([_blocks_of_columns(part) for part in recurrents])),
     )
-    shape = Shape(is_lstm, stack.from_right, len(features), len(stack.layers), n_units, width, n_gates)
-    return PackedStack(shape, weights, features)
-
-
-def _gate_orders(is_lstm: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return (_LSTM, _LSTM) if is_lstm else (_GRU_INPUT, _GRU_RECURRENT)
+    has_cell_state = CELLS[stack.cell].has_cell_state
+    shape = Shape(has_cell_state, stack.from_right, len(features), len(stack.layers), n_units, width, n_gates)
+    return PackedStack(stack.cell, shape, weights, features)
 
 
 def _by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
@@ -87,13 +108,12 @@ def _by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
     return result
 
 
-def _bias(layer: LayerWeights, is_lstm: bool, width: int) -> Floats:
-    """(width, 4), both biases of a gate in one where they only add up."""
-    if is_lstm:
-        return _by_gate(layer.input_bias + layer.recurrent_bias, _LSTM, width).T
-    n, r, z = _by_gate(layer.input_bias, _GRU_INPUT, width)
-    recurrent_r, recurrent_z, m = _by_gate(layer.recurrent_bias, _GRU_RECURRENT, width)
-    return np.stack([n, r + recurrent_r, z + recurrent_z, m], axis=1)
+def _bias(layer: LayerWeights, layout: _GateLayout, width: int) -> Floats:
+    """(width, 4), the sum of both biases where a row has both."""
+    rows = np.zeros((GATES, width), np.float32)
+    rows[layout.input_rows] = _by_gate(layer.input_bias, layout.input, width)
+    rows[layout.recurrent_rows] += _by_gate(layer.recurrent_bias, layout.recurrent, width)
+    return rows.T
 
 
 def _table(layer: LayerWeights, features: Floats, gates: tuple[int, ...], bias: Floats) -> Floats:
@@ -117,10 +137,9 @@ def _product(a: Floats, b: Floats) -> Floats:
     return product
 
 
-def _groups_of_units(weights: Floats, is_lstm: bool) -> Floats:
+def _groups_of_units(weights: Floats, size: int) -> Floats:
     """(n_gates, width, width below) -> (group of units, unit below, unit of the group, gate)."""
     n_gates, width, below = weights.shape
-    size = 1 if is_lstm else GRU_UNITS
     return weights.reshape(n_gates, width // size, size, below).transpose(1, 3, 2, 0)
 
 
@@ -229,7 +248,7 @@ def _forward(
 def _sizes(shape: Shape, n_kept: int) -> tuple[int, int]:
     """How many numbers of states and of gates a tile keeps."""
     per_layer = shape.n_layers * shape.width * LANES
-    return n_kept * per_layer * (2 if shape.is_lstm else 1), shape.n_markers * per_layer * GATES
+    return n_kept * per_layer * (2 if shape.has_cell_state else 1), shape.n_markers * per_layer * GATES
 
 
 def _forward_job(
@@ -319,18 +338,17 @@ def _unpack(stack: PackedStack, buffer: Floats) -> StackWeights:
     inputs = list(gradients.input.reshape(-1, n, width, width)[:, :, units, units])
     inputs.insert(0, _first_input_gradient(table, stack.features))
     recurrents = gradients.recurrent.reshape(-1, n, width, width)[:, :, units, units]
-    input_rows, recurrent_rows = (slice(4), slice(4)) if shape.is_lstm else (slice(3), slice(1, 4))
-    input_gates, recurrent_gates = _gate_orders(shape.is_lstm)
+    layout = _GATE_LAYOUTS[stack.cell]
     layers = [
         LayerWeights(
-            _by_gate_back(of_input, input_gates),
-            _by_gate_back(of_recurrent, recurrent_gates),
-            _by_gate_back(bias[input_rows], input_gates),
-            _by_gate_back(bias[recurrent_rows], recurrent_gates),
+            _by_gate_back(of_input, layout.input),
+            _by_gate_back(of_recurrent, layout.recurrent),
+            _by_gate_back(bias[layout.input_rows], layout.input),
+            _by_gate_back(bias[layout.recurrent_rows], layout.recurrent),
         )
         for of_input, of_recurrent, bias in zip(inputs, recurrents, of_bias, strict=True)
     ]
-    return StackWeights("LSTM" if shape.is_lstm else "GRU", shape.from_right, tuple(layers))
+    return StackWeights(stack.cell, shape.from_right, tuple(layers))
 
 
 def _first_input_gradient(table: Floats, features: Floats) -> Floats:

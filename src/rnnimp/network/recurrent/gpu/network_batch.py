@@ -17,21 +17,11 @@ from rnnimp.network.kernels.gpu_limits import (
     shared_memory,
 )
 from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
-from rnnimp.network.recurrent.gpu import (
-    gradients as sums,
-)
-from rnnimp.network.recurrent.gpu import (
-    narrow,
-)
-from rnnimp.network.recurrent.gpu import (
-    site_heads as heads,
-)
-from rnnimp.network.recurrent.gpu import (
-    wide_gru as gru,
-)
-from rnnimp.network.recurrent.gpu import (
-    wide_lstm as lstm,
-)
+from rnnimp.network.recurrent.cells import CELLS
+from rnnimp.network.recurrent.gpu import gradients as sums
+from rnnimp.network.recurrent.gpu import narrow
+from rnnimp.network.recurrent.gpu import site_heads as heads
+from rnnimp.network.recurrent.gpu.cell_kernels import CELL_KERNELS
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout
 from rnnimp.network.recurrent.gpu.tuning import Tuning, stored_units
 from rnnimp.network.recurrent.reference import ImputationNetwork
@@ -76,8 +66,8 @@ class NetworkBatch(NetworkBatchBase):
         self._kernel_types = {"PADDED": padded, "OPERAND": self._kernel_operand}
         # columns and gates of the weight gradients that a program's registers have room for
         self._block, self._gates_at_once = min(padded, 64), min(4, 256 // padded)
-        wide = {"GRU": (gru.gru_forward, gru.gru_backward), "LSTM": (lstm.lstm_forward, lstm.lstm_backward)}
-        of_layers = (narrow.forward, narrow.backward) if self._is_narrow else wide[settings.cell]
+        self._cell = CELL_KERNELS[settings.cell]
+        of_layers = (narrow.forward, narrow.backward) if self._is_narrow else self._cell.wide_layer
         self._forward_kernel, self._backward_kernel = of_layers
         zeros, operand = self._zeros, self._operand
         stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
@@ -86,7 +76,8 @@ class NetworkBatch(NetworkBatchBase):
         depths = range(settings.n_layers)
         self._h = [zeros(*states, dtype=operand) for _ in depths]
         self._y = [self._h[0]] + [zeros(*states, dtype=operand) for _ in depths[1:]]
-        self._c = [zeros(*states, dtype=operand) if settings.cell == "LSTM" else None for _ in depths]
+        has_cell_state = CELLS[settings.cell].has_cell_state
+        self._c = [zeros(*states, dtype=operand) if has_cell_state else None for _ in depths]
         self._dy = zeros(*states, dtype=operand)
         self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, self._width, dtype=operand)
         self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
@@ -188,11 +179,7 @@ class NetworkBatch(NetworkBatchBase):
         whole = self._zeros(2, len(product), self.n_markers, 4, units)
         whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
         whole[0, :, :, :n_gates] += of_input
-        if self.settings.cell == "GRU":  # the halves of n have a bias each
-            whole[0, :, :, :2] += of_state[:, :, :2]
-            whole[0, :, :, 3] = of_state[:, :, 2]
-        else:
-            whole[0] += of_state
+        whole[0][:, :, list(self._cell.recurrent_rows)] += of_state
         high = whole.to(self._operand)
         low = (whole - high).to(self._operand)
         nothing = torch.zeros_like(high[0])
@@ -242,24 +229,24 @@ class NetworkBatch(NetworkBatchBase):
         units = self.settings.n_units
         if self._is_narrow:
             head, tail = (32, 16) if units > 32 else (self._width, 0)
-            sizes = {"IS_GRU": self.settings.cell == "GRU", "HEAD": head, "TAIL": tail}
+            sizes = {"IS_GRU": self._cell.is_gru, "HEAD": head, "TAIL": tail}
             return sizes | {"FIRST": depth == 0, "U": units, "OPERAND": self._kernel_operand}
         return {"FIRST": depth == 0, "KEPT": units <= MOST_UNITS_KEPT, "U": units} | self._kernel_types
 
     def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
         """Weight gradients of a layer, into its part of the rows."""
-        is_gru, n_gates = self.settings.cell == "GRU", self.layout.n_gates
+        n_gates = self.layout.n_gates
         parts = self._n_blocks * (4 // self._gates_at_once)
         sums.weight_gradients[2 * self.n_networks, CHUNKS, parts](
             self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
-            self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=is_gru,
+            self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=self._cell.is_gru,
             W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps,
             num_stages=self.tuning.sum_stages, **self._sum_sizes,
         )  # fmt: skip
         input_weight, recurrent = self._partial_weight.sum(1).unbind(1)
         bias = self._partial_bias.sum(1)
         input_bias = bias[:, :n_gates]
-        recurrent_bias = bias[:, [0, 1, 3]] if is_gru else bias
+        recurrent_bias = bias[:, list(self._cell.recurrent_rows)]
         if depth == 0:
             table, input_weight = self._first_layer_gradients()
             input_bias = table[:, :, 0].sum(1)
@@ -331,7 +318,7 @@ class NetworkBatch(NetworkBatchBase):
         """From a layer's gates to the gradient of the layers below."""
         sums.pass_down[2 * self.n_networks, CHUNKS, self._n_blocks](
             weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
-            IS_GRU=self.settings.cell == "GRU", TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
+            IS_GRU=self._cell.is_gru, TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
             num_stages=self.tuning.pass_stages, **self._sum_sizes,
         )  # fmt: skip
 
@@ -351,7 +338,7 @@ class NetworkBatch(NetworkBatchBase):
         """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
         sums.table_gradients[2 * self.n_networks, self.n_markers](
             self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
-            IS_GRU=self.settings.cell == "GRU", U=self.settings.n_units, W=self._width, TILE=self.tuning.table_tile,
+            IS_GRU=self._cell.is_gru, U=self.settings.n_units, W=self._width, TILE=self.tuning.table_tile,
             num_warps=self.tuning.table_warps, **self._kernel_types,
         )  # fmt: skip
         gates = self.layout.n_gates * self.settings.n_units

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.network.recurrent.cells import CELLS
+from rnnimp.network.recurrent.reference import ImputationNetwork, layer_weights
 from rnnimp.network.recurrent.settings import NetworkSettings
 
 
@@ -31,8 +32,8 @@ class RowLayout:
 
     @property
     def n_gates(self) -> int:
-        """3 for GRU, 4 for LSTM."""
-        return 3 if self.settings.cell == "GRU" else 4
+        """Gates of the cell: 3 for GRU, 4 for LSTM."""
+        return CELLS[self.settings.cell].n_gates
 
     def layer_sizes(self, depth: int) -> tuple[int, int, int, int]:
         """Lengths of input weight, recurrent weight and the two biases of a layer."""
@@ -88,7 +89,7 @@ def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
     """A network's parameters as they follow each other in a row."""
     for stack in (network.left, network.right):
         for layer in stack.layers:
-            yield from (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)  # type: ignore[misc]
+            yield from layer_weights(layer)
     mixing = network.mixing
     if mixing is not None:
         yield from (mixing.left, mixing.right, mixing.bias)

@@ -12,6 +12,8 @@ from rnnimp.network.kernels.gpu_limits import (
 )
 from rnnimp.network.recurrent.settings import NetworkSettings
 
+_NARROW_STAGES = {"GRU": {"forward_stages": 4, "backward_stages": 3}, "LSTM": {"backward_stages": 2}}
+
 
 def stored_units(n_units: int) -> int:
     """Room for a state in memory: behind one that would straddle what is moved at once, 32 bytes, zeros."""
@@ -49,8 +51,8 @@ class Tuning:
         """What is best for networks of this shape, or with so many bytes of shared memory fits."""
         is_small = on_chip < SHARED_FOR_BEST
         if settings.n_units <= MOST_UNITS_NARROW:
-            stages = {"forward_stages": 4, "backward_stages": 3} if settings.cell == "GRU" else {"backward_stages": 2}
-            return cls(forward_tile=64, backward_tile=64, **stages | ({"backward_stages": 1} if is_small else {}))
+            stages = _NARROW_STAGES[settings.cell] | ({"backward_stages": 1} if is_small else {})
+            return cls(forward_tile=64, backward_tile=64, **stages)
         if settings.n_units > MOST_UNITS_KEPT:  # more than one stage would not fit on chip
             stages = {"forward_stages": 1, "backward_stages": 1, "pass_stages": 1}
             return cls(forward_warps=8, backward_warps=8, **stages)
