@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnimp.sites.panel import Panel, Sites, alt_frequency, default_sample_names
+from rnnimp.sites.panel import ImputedBlock, Panel, Sites, alt_frequency, default_sample_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -58,3 +59,29 @@ def random_panel(
         a1_freq=alt_frequency(alleles),
     )
     return Panel(sites, alleles, default_sample_names(n_samples))
+
+
+def random_block(rng: np.random.Generator, n_sites: int = 30, n_samples: int = 6) -> ImputedBlock:
+    """Half of the sites typed, some of their alleles missing."""
+    panel = random_panel(rng, n_sites, n_samples, missing_share=0.05)
+    is_typed = rng.random(n_sites) < 0.5
+    is_missing = (panel.alleles < 0) & is_typed[:, None]
+    probabilities = np.where(is_typed[:, None], panel.alleles, rng.beta(0.2, 0.5, panel.alleles.shape))
+    probabilities[is_missing] = 0.5
+    return ImputedBlock(panel.sites, probabilities.astype(np.float32), is_typed, is_missing)
+
+
+def program(name: str) -> str:
+    """The path of an external program; skips the test where it is absent, but not under CI."""
+    path = shutil.which(name)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(errors) == 1
+    return errors[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -74,6 +75,14 @@ class SlurmCluster:
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
+
+    def is_over(self, *jobs: str) -> bool:
+        """Whether none of the jobs is waiting or running."""
+        return not self.run("squeue", "--noheader", f"--jobs={','.join(jobs)}").strip()
+
+    def job_states(self, job: str) -> list[str]:
+        """The states of a job, or of each task of an array job."""
+        return re.findall(r"JobState=(\w+)", self.run("scontrol", "show", "job", job))
 
     def take_down(self, node: str) -> None:
         """Declare a node down; its jobs are killed and queued again."""

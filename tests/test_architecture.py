@@ -23,6 +23,9 @@ MODULES = sorted(
 )
 OPTIONAL_ENGINES = ("rnnimp.imputation.engines.torch_gpu", "rnnimp.imputation.engines.cpu_kernels")
 NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train")
+TESTS = REPOSITORY / "tests"
+TEST_FILES = sorted(TESTS.rglob("test_*.py"))
+TEST_FOLDERS_OF_THEIR_OWN = ("benchmarks", "docs", "fuzz", "tools")
 PUBLIC_NAMES = ["__version__"]
 COMMANDS = ["prepare", "split", "train", "status", "bundle", "impute", "merge", "evaluate", "demo"]
 SEED_SCRIPTS = [
@@ -121,3 +124,28 @@ def test_module_is_documented_short_and_plain(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
     assert text.isascii(), [line for line in text.splitlines() if not line.isascii()]
     assert len(text.splitlines()) <= 450
+
+
+def imported_names(path: Path) -> set[str]:
+    """The full names of all modules, and of what is imported from them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_nothing_is_imported_from_a_test(path: Path) -> None:
+    tests = {test.stem for test in TEST_FILES}
+    imported = {name for name in imported_names(path) if not tests.isdisjoint(name.split("."))}
+    assert not imported, "share it in a helper module beside tests/conftest.py"
+
+
+def test_tests_are_in_the_folders_of_the_package() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TEST_FILES}
+    assert Path("network/hmm") in folders
+    mirrored = [folder for folder in folders if folder.parts[:1] not in [(name,) for name in TEST_FOLDERS_OF_THEIR_OWN]]
+    assert not [str(folder) for folder in mirrored if not (PACKAGE / folder).is_dir()]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
 from helpers import random_panel
+from rnnimp.formats.bundle import Manifest, RegionEntry
+from rnnimp.formats.files import sha256_of
 from rnnimp.formats.hapslegend import write_legend
 from rnnimp.sites.panel import Panel, Sites
 
@@ -74,3 +76,24 @@ def write_tiny_model(path: Path, weights: NDArray[np.float32], tensor_suffix: st
         ],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def manifest_of(prefix: Path, regions: list[TinyRegion]) -> Manifest:
+    """A manifest that fits a tiny bundle."""
+    entries = []
+    for index, region in enumerate(regions, start=1):
+        files = sorted(prefix.parent.glob(f"{prefix.name}_{index}.*"))
+        positions = region.sites.positions[~region.sites.markers()]
+        n_sites, n_markers = region.weights.shape
+        entries.append(
+            RegionEntry(
+                index=index,
+                files={path.name: sha256_of(path) for path in files},
+                n_markers=n_markers,
+                n_sites=n_sites,
+                first_position=int(positions[0]),
+                last_position=int(positions[-1]),
+                summary={"validation_r2": 0.5, "never": float("nan")},
+            )
+        )
+    return Manifest("2.0.0", {"torch": "2.6"}, "chr22", {"units": 40}, 7, tuple(entries))

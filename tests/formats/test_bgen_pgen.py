@@ -14,8 +14,8 @@ import pgenlib
 import pytest
 from numpy.typing import NDArray
 
-from formats.test_gen import random_block
-from pipeline.impute.test_run import legacy_command, program
+from helpers import program, random_block
+from impute_cases import legacy_command
 from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.bgen import BgenWriter

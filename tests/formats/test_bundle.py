@@ -14,18 +14,15 @@ from helpers import shared_data
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import (
     Bundle,
-    Manifest,
-    RegionEntry,
     manifest_path,
     open_bundle,
     read_manifest,
     write_manifest,
 )
-from rnnimp.formats.files import sha256_of
 from rnnimp.formats.hapslegend import write_legend
 from rnnimp.imputation.engines.onnx_runtime import load_session
 from rnnimp.sites.panel import as_strings
-from tiny_model import TinyRegion, tiny_chromosome, write_tiny_bundle, write_tiny_model
+from tiny_model import TinyRegion, manifest_of, tiny_chromosome, write_tiny_bundle, write_tiny_model
 
 
 @pytest.fixture
@@ -37,26 +34,6 @@ def regions() -> list[TinyRegion]:
 def prefix(tmp_path: Path, regions: list[TinyRegion]) -> Path:
     write_tiny_bundle(tmp_path / "m", regions)
     return tmp_path / "m"
-
-
-def manifest_of(prefix: Path, regions: list[TinyRegion]) -> Manifest:
-    entries = []
-    for index, region in enumerate(regions, start=1):
-        files = sorted(prefix.parent.glob(f"{prefix.name}_{index}.*"))
-        positions = region.sites.positions[~region.sites.markers()]
-        n_sites, n_markers = region.weights.shape
-        entries.append(
-            RegionEntry(
-                index=index,
-                files={path.name: sha256_of(path) for path in files},
-                n_markers=n_markers,
-                n_sites=n_sites,
-                first_position=int(positions[0]),
-                last_position=int(positions[-1]),
-                summary={"validation_r2": 0.5, "never": float("nan")},
-            )
-        )
-    return Manifest("2.0.0", {"torch": "2.6"}, "chr22", {"units": 40}, 7, tuple(entries))
 
 
 def error_of(prefix: Path) -> str:

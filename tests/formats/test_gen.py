@@ -7,21 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import random_panel, shared_data
+from helpers import random_block, shared_data
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import decimals, packed_rows
 from rnnimp.formats.gen import GenWriter, gen_text, read_gen
 from rnnimp.sites.panel import ImputedBlock, Sites
-
-
-def random_block(rng: np.random.Generator, n_sites: int = 30, n_samples: int = 6) -> ImputedBlock:
-    """Half of the sites typed, some of their alleles missing."""
-    panel = random_panel(rng, n_sites, n_samples, missing_share=0.05)
-    is_typed = rng.random(n_sites) < 0.5
-    is_missing = (panel.alleles < 0) & is_typed[:, None]
-    probabilities = np.where(is_typed[:, None], panel.alleles, rng.beta(0.2, 0.5, panel.alleles.shape))
-    probabilities[is_missing] = 0.5
-    return ImputedBlock(panel.sites, probabilities.astype(np.float32), is_typed, is_missing)
 
 
 def shortest(value: float, n_decimals: int) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from formats.vcf.test_reading import write_vcf
 from rnnimp.cli import main
 from rnnimp.scoring.accuracy import compare_genotypes
 from rnnimp.scoring.calibration import (
@@ -22,6 +21,7 @@ from rnnimp.scoring.calibration import (
     dosage_slope,
     maf_groups,
 )
+from vcf_files import write_vcf
 
 NAN = float("nan")
 

@@ -12,7 +12,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from formats.vcf.test_reading import write_panel
 from helpers import REPOSITORY, random_panel
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.header import VcfContent
@@ -21,6 +20,7 @@ from rnnimp.formats.vcf.writing import VcfWriter
 from rnnimp.pipeline.evaluate.run import EvaluateSettings, GenotypeSource, evaluate
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.training.data import held_out_samples
+from vcf_files import write_panel
 
 needs_tabix = pytest.mark.skipif(
     shutil.which("bgzip") is None or shutil.which("tabix") is None, reason="bgzip and tabix are not installed"

@@ -12,8 +12,7 @@ import numpy as np
 import pysam
 import pytest
 
-from helpers import random_panel
-from pipeline.impute.test_run import program
+from helpers import program, random_panel
 from rnnimp.formats.bgzf import BLOCK_BYTES, END_MARK, BgzfWriter
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_writing import BcfWriter

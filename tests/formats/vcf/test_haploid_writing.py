@@ -9,7 +9,7 @@ import cyvcf2
 import numpy as np
 import pytest
 
-from pipeline.impute.test_run import program
+from helpers import program
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent

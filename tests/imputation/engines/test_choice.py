@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import random_panel, shared_data
-from network.graph.test_reading import exported, random_inputs
-from pipeline.impute.test_run import error_line
+from helpers import error_line, random_panel, shared_data
 from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import BundleRegion, open_bundle
@@ -22,6 +20,7 @@ from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
 from rnnimp.imputation.engines.protocol import RegionEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph.reading import read_folded_network
+from small_networks import exported, random_inputs
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 FLAGS = "..m.mm..m."

@@ -12,7 +12,6 @@ import pytest
 import torch
 from onnx import helper
 
-from network.graph.test_reading import by_onnx_runtime, set_attribute, set_constant
 from rnnimp.errors import TrainingError
 from rnnimp.imputation.engines.cpu_kernels import KernelEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
@@ -23,6 +22,7 @@ from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
+from small_networks import by_onnx_runtime, set_attribute, set_constant
 
 REGIONS = ["..m.mm..m.", ".m", "m.", "m.m", "mmmm.m.mmmmmm", "..mmmmmm", "mmmmmm..", "m" + "." * 19 + "m", "m..mm" * 12]
 N_STATES = [1, 16, 20, 101]

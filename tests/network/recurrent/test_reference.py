@@ -17,23 +17,7 @@ from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
-
-Networks = tuple[ImputationNetwork, ImputationNetwork, HybridHead]
-
-
-def make_networks(cell: str, flags: str, n_units: int = 6, seed: int = 0, n_mixed: int = 0) -> Networks:
-    """Networks with random weights for a region whose rows are markers (`m`) and imputed sites (`.`)."""
-    is_marker = np.array([flag == "m" for flag in flags])
-    alleles = random_panel(np.random.default_rng(seed), n_sites=int(is_marker.sum()), n_samples=15).alleles
-    features, gaps = marker_features(alleles, 5), gaps_of_sites(is_marker)
-    torch.manual_seed(seed)
-    higher = ImputationNetwork(NetworkSettings(cell, n_units, 3, 5, n_mixed), features, gaps)
-    lower = ImputationNetwork(NetworkSettings(cell, n_units, 2, 5, n_mixed), features, gaps)
-    hybrid = HybridHead(len(gaps))
-    for module in (higher, lower, hybrid):
-        for parameter in module.parameters():
-            torch.nn.init.normal_(parameter, std=0.5)
-    return higher, lower, hybrid
+from small_networks import make_networks
 
 
 def random_inputs(n_haplotypes: int, n_markers: int, seed: int = 1) -> torch.Tensor:

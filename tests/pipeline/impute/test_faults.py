@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from helpers import REPOSITORY
-from pipeline.impute.test_output import names
-from pipeline.impute.test_run import write_target
+from impute_cases import output_names, write_target
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 N_REGIONS = 9
@@ -65,14 +64,14 @@ def test_a_corrupt_model_in_region_7_of_9(folder: Path, threads: str, ending: st
     (folder / "m_7.onnx").write_bytes((folder / "m_7.onnx").read_bytes()[:200])
     line = only_error(run(command(folder, folder / "out" / f"x.{ending}", "--threads", threads)))
     assert f"{folder}/m_7.onnx: ONNX Runtime cannot load the model" in line
-    assert not names(folder)
+    assert not output_names(folder)
 
 
 @pytest.mark.parametrize("ending", ["vcf", "vcf.gz", "bcf", "gen"])
 def test_a_full_disk(folder: Path, ending: str) -> None:
     line = only_error(run(command(folder, folder / "out" / f"x.{ending}"), limit_bytes=20_000))
     assert "cannot be written" in line and "free space" in line
-    assert not names(folder)
+    assert not output_names(folder)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -80,7 +79,7 @@ def test_a_full_device(folder: Path) -> None:
     (folder / "out" / "x.vcf.gz").symlink_to("/dev/full")
     line = only_error(run(command(folder, folder / "out" / "x.vcf.gz")))
     assert "x.vcf.gz: cannot be written (No space left on device)" in line
-    assert names(folder) == {"x.vcf.gz"}
+    assert output_names(folder) == {"x.vcf.gz"}
 
 
 def test_a_closed_pipe(folder: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_closed_pipe(folder: Path) -> None:
     _, errors = process.communicate(timeout=120)
     result = subprocess.CompletedProcess([], process.returncode, "", errors)
     assert "x.vcf: cannot be written (Broken pipe)" in only_error(result)
-    assert names(folder) == {"x.vcf"}
+    assert output_names(folder) == {"x.vcf"}
 
 
 def test_a_pipe_takes_the_whole_file(folder: Path) -> None:
@@ -103,7 +102,7 @@ def test_a_pipe_takes_the_whole_file(folder: Path) -> None:
     content = pipe.read_bytes()
     assert process.wait(timeout=120) == 0
     assert len(content) > 10_000 and content[-28:] == (folder / "y.vcf.gz").read_bytes()[-28:]
-    assert names(folder) == {"x.vcf.gz", "x.sums.tsv.gz"}
+    assert output_names(folder) == {"x.vcf.gz", "x.sums.tsv.gz"}
 
 
 @pytest.mark.parametrize("name", ["t.hap.gz", "t.legend.gz"])
@@ -112,7 +111,7 @@ def test_a_truncated_target(folder: Path, name: str) -> None:
     (folder / name).write_bytes(content[: len(content) // 2])
     line = only_error(run(command(folder, folder / "out" / "x.vcf.gz")))
     assert f"{folder}/{name}: the bgzip data have no end mark, so they are truncated" in line
-    assert not names(folder)
+    assert not output_names(folder)
 
 
 def test_a_truncated_legend_of_the_model(folder: Path) -> None:
@@ -120,7 +119,7 @@ def test_a_truncated_legend_of_the_model(folder: Path) -> None:
     (folder / "m_5.legend.gz").write_bytes(content[: len(content) // 2])
     line = only_error(run(command(folder, folder / "out" / "x.vcf.gz")))
     assert "m_5.legend.gz: the bgzip data have no end mark, so they are truncated" in line
-    assert not names(folder)
+    assert not output_names(folder)
 
 
 def heed_interrupts() -> None:
@@ -148,18 +147,18 @@ def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, nam
         process.send_signal(name)
         assert process.wait(timeout=120) in (-signal.SIGKILL, 143, 130)
     assert older.read_text() == "older\n"
-    visible = {path for path in names(folder) if not path.startswith(".")}
+    visible = {path for path in output_names(folder) if not path.startswith(".")}
     assert visible == {"x.gen", "x.sample"}
 
 
 def test_kill_9_while_region_files_are_written(folder: Path) -> None:
     process = subprocess.Popen(command(folder, folder / "out" / "x.bcf"), stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     deadline = time.time() + 120
-    while not names(folder) and process.poll() is None and time.time() < deadline:
+    while not output_names(folder) and process.poll() is None and time.time() < deadline:
         time.sleep(0.002)
     process.kill()
     process.wait()
     # either it was caught at its work, or it was too quick, and then everything is there
-    visible = {path for path in names(folder) if not path.startswith(".")}
+    visible = {path for path in output_names(folder) if not path.startswith(".")}
     assert visible in (set(), {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz"})
     assert process.returncode == 0 or not visible

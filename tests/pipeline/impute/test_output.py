@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import REPOSITORY
-from pipeline.impute.test_run import error_line, write_target
-from rnnimp.cli import main
+from helpers import REPOSITORY, error_line
+from impute_cases import output_names, records, records_of, run_impute, write_target
 from rnnimp.errors import SettingsError
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline.impute.output import OutputSettings
 from rnnimp.pipeline.impute.run import ImputeSettings
-from tiny_model import tiny_chromosome, write_tiny_bundle
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_case(tmp_path)
-
-
-def make_case(tmp_path: Path) -> Path:
-    """A made target `t` of 9 samples and a model `m` of 4 regions."""
-    panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
-    write_tiny_bundle(tmp_path / "m", regions)
-    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
-    write_target(tmp_path / "t", replace(panel, sites=plain)[panel.sites.markers()])
-    return tmp_path
-
-
-def impute(folder: Path, output: str, *more: str) -> int:
-    target = ["--hap", str(folder / "t.hap.gz"), "--legend", str(folder / "t.legend.gz"), "--chromosome", "22"]
-    prefixes = ["--model-prefix", str(folder / "m"), "--output-prefix", str(folder / "out" / output)]
-    return main(["impute", *target, *prefixes, *more])
-
-
-def names(folder: Path) -> set[str]:
-    """All files but the reports of the checks."""
-    return {path.name for path in (folder / "out").iterdir() if not path.name.endswith(".checks.json")}
-
 
 FILES = {
     "gen": {"x.gen", "x.sample"},
@@ -57,26 +27,12 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_format_is_chosen_by_option_or_by_ending(folder: Path, name: str) -> None:
-    assert impute(folder, "x", "--output-format", name) == 0
-    assert names(folder) == FILES[name]
+    assert run_impute(folder, "x", "--output-format", name) == 0
+    assert output_names(folder) == FILES[name]
     first = (folder / "out" / f"x.{name}").read_bytes()
-    assert impute(folder, f"x.{name}") == 0
-    assert names(folder) == FILES[name]
+    assert run_impute(folder, f"x.{name}") == 0
+    assert output_names(folder) == FILES[name]
     assert b"".join(records(folder / "out" / f"x.{name}")) == b"".join(records_of(first, name))
-
-
-def records(path: Path) -> list[bytes]:
-    return records_of(path.read_bytes(), path.name.partition(".")[2])
-
-
-def records_of(content: bytes, name: str) -> list[bytes]:
-    """The lines but those of the header; of a BCF all that follows the header's last line, of BGEN and PGEN all."""
-    if name in ("bgen", "pgen"):
-        return [content]
-    text = gzip.decompress(content) if name in ("vcf.gz", "bcf") else content
-    if name == "bcf":
-        return [text[text.index(b"\0", 9) :]]
-    return [line for line in text.splitlines(keepends=True) if not line.startswith(b"#")]
 
 
 def test_gen_is_written_where_nothing_chooses() -> None:
@@ -110,15 +66,15 @@ def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
 
 
 def test_bad_fields_are_refused_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert impute(folder, "x.vcf", "--format-fields", "GT,QQ") == 2
+    assert run_impute(folder, "x.vcf", "--format-fields", "GT,QQ") == 2
     assert "found QQ" in error_line(capsys)
-    assert impute(folder, "x", "--format-fields", "GT,DS,GP") == 2
+    assert run_impute(folder, "x", "--format-fields", "GT,DS,GP") == 2
     assert error_line(capsys).endswith("--format-fields goes with VCF and BCF; gen has no such fields")
     assert not (folder / "out").exists()
 
 
 def test_tasks_without_slurm_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert impute(folder, "x.vcf", "--num-tasks", "4") == 2
+    assert run_impute(folder, "x.vcf", "--num-tasks", "4") == 2
     assert "--num-tasks goes with --slurm" in error_line(capsys)
     assert not (folder / "out").exists()
 
@@ -130,23 +86,23 @@ def test_a_missing_library_is_told_before_anything_is_read(
     monkeypatch.setitem(sys.modules, module, None)
     for path in folder.iterdir():
         path.unlink()
-    assert impute(folder, f"x.{name}") == 1
+    assert run_impute(folder, f"x.{name}") == 1
     assert f"install rnnimp[{name}]" in error_line(capsys)
 
 
 def test_fields_and_sites_are_chosen(folder: Path) -> None:
-    assert impute(folder, "x.vcf", "--format-fields", "AP,HDS,GT") == 0
+    assert run_impute(folder, "x.vcf", "--format-fields", "AP,HDS,GT") == 0
     line = records(folder / "out" / "x.vcf")[0].split(b"\t")
     assert line[8] == b"GT:HDS:AP1:AP2"
     assert len(line) == 9 + 9
-    assert impute(folder, "x.vcf", "--sites-only") == 0
+    assert run_impute(folder, "x.vcf", "--sites-only") == 0
     assert {len(line.split(b"\t")) for line in records(folder / "out" / "x.vcf")} == {8}
 
 
 def test_min_r2_leaves_out_imputed_sites_alone(folder: Path) -> None:
-    assert impute(folder, "x.vcf") == 0
+    assert run_impute(folder, "x.vcf") == 0
     whole = records(folder / "out" / "x.vcf")
-    assert impute(folder, "x.vcf", "--min-r2", "0.2") == 0
+    assert run_impute(folder, "x.vcf", "--min-r2", "0.2") == 0
     kept = records(folder / "out" / "x.vcf")
 
     def is_kept(line: bytes) -> bool:
@@ -161,27 +117,27 @@ def test_min_r2_leaves_out_imputed_sites_alone(folder: Path) -> None:
 def test_threads_change_no_byte(folder: Path, name: str) -> None:
     contents = []
     for threads in ("1", "2", "5"):
-        assert impute(folder, f"x.{name}", "--threads", threads) == 0
+        assert run_impute(folder, f"x.{name}", "--threads", threads) == 0
         contents.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
     assert contents[0] == contents[1] == contents[2]
 
 
 def test_a_sample_does_not_depend_on_the_others(folder: Path) -> None:
-    assert impute(folder, "x.vcf") == 0
+    assert run_impute(folder, "x.vcf") == 0
     whole = read_genotypes(folder / "out" / "x.vcf")
     from rnnimp.formats.hapslegend import open_panel
 
     target = open_panel(folder / "t.hap.gz", folder / "t.legend.gz").read()
     chosen = np.array([7, 2])
     write_target(folder / "t", target.take_samples(chosen))
-    assert impute(folder, "y.vcf") == 0
+    assert run_impute(folder, "y.vcf") == 0
     part = read_genotypes(folder / "out" / "y.vcf")
     np.testing.assert_array_equal(part.dosages, whole.dosages[:, chosen])
     np.testing.assert_array_equal(part.probabilities, whole.probabilities[:, chosen])
 
 
 def test_the_header_says_how_the_file_was_made(folder: Path) -> None:
-    assert impute(folder, "x.vcf", "--threads", "2", "--format-fields", "GT,DS") == 0
+    assert run_impute(folder, "x.vcf", "--threads", "2", "--format-fields", "GT,DS") == 0
     header = [line for line in (folder / "out" / "x.vcf").read_text().splitlines() if line.startswith("##rnnimp")]
     (command,) = header  # a bundle without a manifest has no checksum
     assert command.startswith("##rnnimp_imputeCommand=rnnimp impute --hap ")

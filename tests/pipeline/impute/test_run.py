@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import REPOSITORY, shared_data
+from helpers import REPOSITORY, error_line, program, shared_data
+from impute_cases import Impute, legacy_command, vcf_of, write_target
 from rnnimp.cli import EXIT_INTERRUPTED, main
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.gen import read_gen
-from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
+from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.vcf.reading import read_genotypes
-from rnnimp.sites.panel import Panel, as_strings
-from tiny_model import tiny_chromosome, write_tiny_bundle
-
-Impute = Callable[..., int]
-
-
-def program(name: str) -> str:
-    """The path of an external program; skips the test where it is absent, but not under CI."""
-    path = shutil.which(name)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-def legacy_command(kind: str, output: Path, *more: str, model: Path | None = None) -> list[str]:
-    folder = shared_data("legacy_model")
-    prefix = model or folder / kind / "s"
-    target = ["--hap", str(folder / "target.hap.gz"), "--legend", str(folder / "target.legend.gz")]
-    return ["impute", *target, "--model-prefix", str(prefix), "--output-prefix", str(output), *more]
+from rnnimp.sites.panel import as_strings
+from tiny_model import tiny_chromosome
 
 
 @pytest.mark.parametrize("ending", ["onnx", "ort"])
@@ -111,54 +91,6 @@ def test_bcftools_reads_the_vcf_without_a_warning(tmp_path: Path) -> None:
         assert (int(row[3]), int(row[4])) == (alleles.count("1"), len(alleles))
     checked = subprocess.run([bcftools, "view", "out.vcf"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
-
-
-@pytest.fixture
-def impute(tmp_path: Path) -> Impute:
-    """Runs the command on a made target (`t`) and model (`m`) in a folder; extra arguments replace the usual ones."""
-    panel, regions = tiny_chromosome(np.random.default_rng(8))
-    unnamed = [replace(region, sites=replace(region.sites, chromosome=None)) for region in regions]
-    write_tiny_bundle(tmp_path / "m", unnamed)
-    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
-    write_target(tmp_path / "t", replace(panel, sites=plain)[panel.sites.markers()])
-
-    def run(*arguments: str, hap: bool = True) -> int:
-        usual = {"--model-prefix": str(tmp_path / "m"), "--output-prefix": str(tmp_path / "out" / "x")}
-        if hap:
-            usual |= {"--hap": str(tmp_path / "t.hap.gz"), "--legend": str(tmp_path / "t.legend.gz")}
-        usual |= dict(zip(arguments[::2], arguments[1::2], strict=True))
-        return main(["impute", *(text for pair in usual.items() for text in pair)])
-
-    return run
-
-
-def write_target(prefix: Path, panel: Panel) -> None:
-    with HapsLegendWriter(prefix, panel.sample_names) as writer:
-        writer.write(panel.sites, panel.alleles)
-
-
-def vcf_of(prefix: Path, chromosome: str) -> Path:
-    """The HAPS/LEGEND target as a VCF, written line by line."""
-    legend = [line.split() for line in read_lines(f"{prefix}.legend.gz")][1:]
-    haps = [line.split() for line in read_lines(f"{prefix}.hap.gz")]
-    names = [f"N{index}" for index in range(len(haps[0]) // 2)]
-    lines = ["##fileformat=VCFv4.2", f"##contig=<ID={chromosome}>"]
-    lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
-    lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *names]))
-    for (name, position, a0, a1), row in zip(legend, haps, strict=True):
-        alleles = [allele.replace("?", ".") for allele in row]
-        genotypes = [f"{first}|{second}" for first, second in zip(alleles[::2], alleles[1::2], strict=True)]
-        alt = a1.replace("0", ".")
-        lines.append("\t".join([chromosome, position, name, a0, alt, ".", ".", ".", "GT", *genotypes]))
-    path = prefix.with_suffix(".vcf")
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def error_line(capsys: pytest.CaptureFixture[str]) -> str:
-    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert len(errors) == 1
-    return errors[0]
 
 
 def outputs(tmp_path: Path) -> dict[str, bytes]:

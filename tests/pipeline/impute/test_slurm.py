@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.impute.test_output import impute, make_case, records
-from pipeline.train.test_slurm import cluster, is_over, job_states
+from impute_cases import records, run_impute
 from slurm_cluster import SlurmCluster
 
-__all__ = ["cluster"]  # a fixture
-
 pytestmark = pytest.mark.slurm
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_case(tmp_path)
 
 
 def submit(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[str, list[str]]:
     """What was told, and the ids of the jobs."""
     capsys.readouterr()
     options = ["--slurm", "--memory-size", "2GB", "--python3-bin", sys.executable, "--num-tasks", "3"]
-    assert impute(folder, "x.vcf.gz", *options, *more) == 0
+    assert run_impute(folder, "x.vcf.gz", *options, *more) == 0
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("submitted "), line
     return line, re.findall(r"job (\d+)", line)
@@ -41,9 +33,9 @@ def test_parts_are_imputed_again_where_they_failed_and_merged(
     model.write_bytes(b"broken")
     line, (array, merge) = submit(folder, capsys)
     assert "3 of 3 parts to impute" in line
-    cluster.wait(lambda: is_over(cluster, array, merge), "imputing", 120)
-    assert job_states(cluster, f"{array}_3") == ["FAILED"]
-    assert job_states(cluster, merge) == ["CANCELLED"]
+    cluster.wait(lambda: cluster.is_over(array, merge), "imputing", 120)
+    assert cluster.job_states(f"{array}_3") == ["FAILED"]
+    assert cluster.job_states(merge) == ["CANCELLED"]
     parts = folder / "out" / "x.vcf.gz.parts"
     assert sorted(path.name for path in parts.glob("*.vcf.gz")) == ["1.vcf.gz", "2.vcf.gz"]
     assert not (folder / "out" / "x.vcf.gz").exists()
@@ -51,20 +43,20 @@ def test_parts_are_imputed_again_where_they_failed_and_merged(
     model.write_bytes(whole_model)
     line, (array, merge) = submit(folder, capsys)
     assert "1 of 3 parts to impute" in line
-    cluster.wait(lambda: is_over(cluster, array, merge), "imputing", 120)
-    assert job_states(cluster, merge) == ["COMPLETED"]
-    assert impute(folder, "whole.vcf.gz") == 0
+    cluster.wait(lambda: cluster.is_over(array, merge), "imputing", 120)
+    assert cluster.job_states(merge) == ["COMPLETED"]
+    assert run_impute(folder, "whole.vcf.gz") == 0
     assert records(folder / "out" / "x.vcf.gz") == records(folder / "out" / "whole.vcf.gz")
 
     capsys.readouterr()
     options = ["--slurm", "--num-tasks", "3", "--python3-bin", sys.executable]
-    assert impute(folder, "x.vcf.gz", *options, "--min-r2", "0.5") == 1
+    assert run_impute(folder, "x.vcf.gz", *options, "--min-r2", "0.5") == 1
     assert "parts of another command, target or model are there; delete the folder" in capsys.readouterr().err
 
     target = folder / "t.hap.gz"
     os.utime(target, (target.stat().st_atime, target.stat().st_mtime + 1))
     options += ["--memory-size", "2GB"]
-    assert impute(folder, "x.vcf.gz", *options) == 1
+    assert run_impute(folder, "x.vcf.gz", *options) == 1
     assert "parts of another command, target or model are there; delete the folder" in capsys.readouterr().err
 
 
@@ -87,7 +79,7 @@ def test_what_cannot_run_is_one_line_before_it_is_submitted(
     message: str,
 ) -> None:
     before = cluster.run("squeue", "--noheader")
-    assert impute(folder, output, "--slurm", *options) == 2
+    assert run_impute(folder, output, "--slurm", *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert cluster.run("squeue", "--noheader") == before
@@ -101,5 +93,5 @@ def test_a_model_of_one_region_is_not_dealt_out(
         for ending in ("onnx", "legend.gz"):
             (folder / f"m_{number}.{ending}").unlink()
     capsys.readouterr()
-    assert impute(folder, "x.vcf", "--slurm") == 2
+    assert run_impute(folder, "x.vcf", "--slurm") == 2
     assert "--slurm needs two parts or more, found one" in capsys.readouterr().err

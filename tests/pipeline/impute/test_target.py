@@ -13,8 +13,8 @@ import bgen
 import numpy as np
 import pytest
 
-from helpers import shared_data
-from pipeline.impute.test_run import Impute, error_line, impute, program, vcf_of  # noqa: F401 (a fixture)
+from helpers import error_line, program, shared_data
+from impute_cases import Impute, vcf_of
 from rnnimp.cli import main
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats import bgen as bgen_format
@@ -43,7 +43,7 @@ def haps_of(prefix: Path) -> Path:
 
 
 @pytest.fixture
-def target(tmp_path: Path, impute: Impute) -> Path:  # noqa: F811
+def target(tmp_path: Path, impute: Impute) -> Path:
     """A VCF target, imputed to `v.gen`."""
     path = vcf_of(tmp_path / "t", "22")
     assert impute("--vcf", str(path), "--output-prefix", str(tmp_path / "v"), hap=False) == 0
@@ -54,7 +54,7 @@ def same_output(tmp_path: Path) -> bool:
     return (tmp_path / "out" / "x.gen").read_bytes() == (tmp_path / "v.gen").read_bytes()
 
 
-def test_shapeit_target(tmp_path: Path, target: Path, impute: Impute) -> None:  # noqa: F811
+def test_shapeit_target(tmp_path: Path, target: Path, impute: Impute) -> None:
     assert impute("--haps", str(haps_of(tmp_path / "t")), "--sample", str(tmp_path / "v.sample"), hap=False) == 0
     assert same_output(tmp_path)
     assert (tmp_path / "out" / "x.sample").read_bytes() == (tmp_path / "v.sample").read_bytes()
@@ -64,7 +64,7 @@ def test_shapeit_target(tmp_path: Path, target: Path, impute: Impute) -> None:  
 def test_target_from_standard_input(
     tmp_path: Path,
     target: Path,
-    impute: Impute,  # noqa: F811
+    impute: Impute,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
@@ -78,7 +78,7 @@ def test_target_from_standard_input(
 
 def test_truncated_standard_input_is_refused(
     target: Path,
-    impute: Impute,  # noqa: F811
+    impute: Impute,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -119,13 +119,13 @@ def write_bgen(path: Path, panel: Panel) -> None:
     writer.close()
 
 
-def test_bgen_target(tmp_path: Path, target: Path, impute: Impute) -> None:  # noqa: F811
+def test_bgen_target(tmp_path: Path, target: Path, impute: Impute) -> None:
     write_bgen(tmp_path / "t.bgen", vcf.open_panel(target).read())
     assert impute("--bgen", str(tmp_path / "t.bgen"), hap=False) == 0
     assert same_output(tmp_path)
 
 
-def test_pgen_target(tmp_path: Path, target: Path, impute: Impute) -> None:  # noqa: F811
+def test_pgen_target(tmp_path: Path, target: Path, impute: Impute) -> None:
     run(tmp_path, program("plink2"), "--vcf", target.name, "--make-pgen", "--out", "t")
     for name in ("t", "t.pgen"):
         assert impute("--pgen", str(tmp_path / name), hap=False) == 0
@@ -270,7 +270,7 @@ def test_sample_files_of_plink(tmp_path: Path, text: str, names: tuple[str, ...]
 
 @pytest.mark.parametrize(("option", "module"), [("--bgen", "bgen"), ("--pgen", "pgenlib")])
 def test_missing_library_names_the_extra(
-    impute: Impute,  # noqa: F811
+    impute: Impute,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     option: str,

@@ -12,7 +12,8 @@ import numpy as np
 import pgenlib
 import pytest
 
-from pipeline.impute.test_run import error_line, write_target
+from helpers import error_line
+from impute_cases import write_target
 from rnnimp.cli import main
 from rnnimp.formats.gen import read_gen
 from rnnimp.sites.panel import Panel, Sites

@@ -10,20 +10,13 @@ import cyvcf2
 import numpy as np
 import pytest
 
-from formats.test_bundle import manifest_of
-from pipeline.impute.test_output import impute, make_case, names, records
-from pipeline.impute.test_run import error_line, write_target
+from helpers import error_line
+from impute_cases import output_names, records, run_impute, write_target
 from rnnimp.cli import main
 from rnnimp.formats.bgzf import END_MARK, packed_block
 from rnnimp.formats.bundle import write_manifest
 from rnnimp.formats.sums import read_sums
-from tiny_model import tiny_chromosome
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_case(tmp_path)
-
+from tiny_model import manifest_of, tiny_chromosome
 
 NAMES = [f"Sample_{number}" for number in range(1, 10)]
 
@@ -31,17 +24,17 @@ NAMES = [f"Sample_{number}" for number in range(1, 10)]
 def of_samples(folder: Path, name: str, chosen: list[str], *more: str) -> str:
     """The path of a VCF with these samples alone."""
     (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
-    assert impute(folder, f"{name}.vcf.gz", "--samples", str(folder / "samples.txt"), *more) == 0
+    assert run_impute(folder, f"{name}.vcf.gz", "--samples", str(folder / "samples.txt"), *more) == 0
     return str(folder / "out" / f"{name}.vcf.gz")
 
 
 def of_region(folder: Path, name: str, start: int | str, end: int | str = "") -> str:
-    assert impute(folder, f"{name}.vcf.gz", "--region", f"22:{start}-{end}") == 0
+    assert run_impute(folder, f"{name}.vcf.gz", "--region", f"22:{start}-{end}") == 0
     return str(folder / "out" / f"{name}.vcf.gz")
 
 
 def whole(folder: Path) -> Path:
-    assert impute(folder, "whole.vcf.gz") == 0
+    assert run_impute(folder, "whole.vcf.gz") == 0
     return folder / "out" / "whole.vcf.gz"
 
 
@@ -63,7 +56,7 @@ def test_samples_merge_to_the_very_lines_of_the_whole(folder: Path) -> None:
     assert merge(folder, *parts) == 0
     assert merged_is_whole(folder)
     assert header_columns(folder / "out" / "merged.vcf.gz") == header_columns(folder / "out" / "whole.vcf.gz")
-    assert {"merged.vcf.gz", "merged.vcf.gz.csi", "merged.sums.tsv.gz"} <= names(folder)
+    assert {"merged.vcf.gz", "merged.vcf.gz.csi", "merged.sums.tsv.gz"} <= output_names(folder)
 
 
 def test_filled_alleles_add_up(folder: Path) -> None:
@@ -125,17 +118,17 @@ def test_what_does_not_fit_together_is_refused(folder: Path, capsys: pytest.Capt
     assert f"{fourth}: expected the fields GT,DS,GP as in {first}, found GT,DS; impute" in error_line(capsys)
     assert merge(folder, first, of_samples(folder, "e", NAMES[:4])) == 1
     assert "expected stretches that follow each other" in error_line(capsys)
-    assert not [name for name in names(folder) if name.startswith("merged")]
+    assert not [name for name in output_names(folder) if name.startswith("merged")]
 
 
 def test_stretches_with_other_fields_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     middle = int(records(whole(folder))[40].split(b"\t")[1])
     first = of_region(folder, "a", 1, middle)
-    assert impute(folder, "b.vcf.gz", "--region", f"22:{middle + 1}-", "--format-fields", "GT,HDS") == 0
+    assert run_impute(folder, "b.vcf.gz", "--region", f"22:{middle + 1}-", "--format-fields", "GT,HDS") == 0
     second = str(folder / "out" / "b.vcf.gz")
     assert merge(folder, first, second) == 1
     assert f"{second}: expected the fields GT,DS,GP as in {first}, found GT,HDS" in error_line(capsys)
-    assert "merged.vcf.gz" not in names(folder)
+    assert "merged.vcf.gz" not in output_names(folder)
 
 
 def test_stretches_of_two_chromosomes_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +138,7 @@ def test_stretches_of_two_chromosomes_are_refused(folder: Path, capsys: pytest.C
     (folder / "out" / "b.vcf").write_bytes(other)
     assert merge(folder, first, str(folder / "out" / "b.vcf")) == 1
     assert f"b.vcf: expected chromosome 22 as in {first}, found 21; merge each chromosome" in error_line(capsys)
-    assert "merged.vcf.gz" not in names(folder)
+    assert "merged.vcf.gz" not in output_names(folder)
 
 
 def test_the_sums_of_other_samples_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +148,7 @@ def test_the_sums_of_other_samples_are_refused(folder: Path, capsys: pytest.Capt
     (folder / "out" / "other.sums.tsv.gz").rename(folder / "out" / "b.sums.tsv.gz")
     assert merge(folder, first, second) == 1
     assert "expected the sites and allele counts of the file of sums beside it" in error_line(capsys)
-    assert "merged.vcf.gz" not in names(folder)
+    assert "merged.vcf.gz" not in output_names(folder)
 
 
 def test_missing_and_cut_files_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +216,7 @@ def test_bcf_parts_merge_to_the_very_lines_of_a_vcf(folder: Path, endings: tuple
 def test_bcf_without_sites_and_damaged_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     middle = int(records(whole(folder))[40].split(b"\t")[1])
     first = of_region(folder, "a", 1, middle)
-    assert impute(folder, "b.bcf", "--region", f"22:{middle + 1}-") == 0
+    assert run_impute(folder, "b.bcf", "--region", f"22:{middle + 1}-") == 0
     second = folder / "out" / "b.bcf"
     content, sums = second.read_bytes(), (folder / "out" / "b.sums.tsv.gz").read_bytes()
     second.write_bytes(content[: len(content) // 2])
@@ -271,7 +264,7 @@ def test_parts_of_two_models_are_refused(folder: Path, capsys: pytest.CaptureFix
     for part in (other, unknown):
         assert merge(folder, first, part) == 1
         assert f"{part}: expected the model of {first} (manifest " in error_line(capsys)
-    assert "merged.vcf.gz" not in names(folder)
+    assert "merged.vcf.gz" not in output_names(folder)
     assert merge(folder, first, same) == 0
 
 
@@ -307,9 +300,9 @@ def test_unknown_samples_and_empty_regions_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder / "samples.txt").write_text("Sample_2\nnobody\n")
-    assert impute(folder, "x.vcf", "--samples", str(folder / "samples.txt")) == 1
+    assert run_impute(folder, "x.vcf", "--samples", str(folder / "samples.txt")) == 1
     assert "samples.txt: expected samples of the target, a name a line, found no nobody" in error_line(capsys)
-    assert impute(folder, "x.vcf", "--region", "22:5-10") == 1
+    assert run_impute(folder, "x.vcf", "--region", "22:5-10") == 1
     assert "expected imputed sites of the model in 22:5-10, found none" in error_line(capsys)
-    assert impute(folder, "x.vcf", "--region", "21:5-10") == 1
+    assert run_impute(folder, "x.vcf", "--region", "21:5-10") == 1
     assert "expected one chromosome" in error_line(capsys)

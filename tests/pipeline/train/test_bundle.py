@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.train.test_run import arguments, data_list, trained_files
 from rnnimp.cli import main
 from rnnimp.pipeline.train import bundle as stage
-
-__all__ = ["data_list"]  # a fixture
+from training_cases import train_arguments, trained_files
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +21,14 @@ def trained(data_list: Path, tmp_path: Path) -> Path:
     """Two regions, trained as tasks of an array job are."""
     prefix = tmp_path / "tasks" / "chr22"
     for task in ("2/3", "3/3", "1/3"):
-        assert main(arguments(data_list, prefix, "--task", task, "--chromosome", "22")) == 0
+        assert main(train_arguments(data_list, prefix, "--task", task, "--chromosome", "22")) == 0
     return prefix
 
 
 def test_tasks_and_bundle_make_what_one_process_makes(trained: Path, data_list: Path, tmp_path: Path) -> None:
     (trained.parent / "models/chr22.manifest.json").unlink()
     assert main(["bundle", str(trained)]) == 0
-    assert main(arguments(data_list, tmp_path / "whole/chr22", "--chromosome", "22")) == 0
+    assert main(train_arguments(data_list, tmp_path / "whole/chr22", "--chromosome", "22")) == 0
     assert trained_files(trained) == trained_files(tmp_path / "whole/chr22")
 
 

@@ -10,13 +10,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from helpers import random_panel
 from rnnimp.errors import SettingsError
-from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.train import engine_choice
 from rnnimp.pipeline.train import run as train
 from rnnimp.pipeline.train.devices import train_on_devices
@@ -24,48 +21,7 @@ from rnnimp.pipeline.train.engine_choice import resolve_engine
 from rnnimp.pipeline.train.one_device import train_regions
 from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.trainer import Evaluation, Progress
-
-CPU = torch.device("cpu")
-SETTINGS = TrainingSettings(
-    n_units=4,
-    n_layers_higher=1,
-    n_layers_lower=1,
-    feature_size=3,
-    batch_size=12,
-    max_iterations=20,
-    validation_samples=4,
-)
-
-
-class Record:
-    """A display that remembers which networks it was told of."""
-
-    def __init__(self) -> None:
-        self.told: set[tuple[int, str]] = set()
-
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        def tell(evaluation: Evaluation) -> None:
-            self.told.add((region, name))
-
-        return tell
-
-    def finish_region(self, region: int) -> None:
-        pass
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Work:
-    prefixes = [str(tmp_path / f"region_{number}") for number in (1, 2, 3)]
-    for seed, prefix in enumerate(prefixes):
-        panel = random_panel(np.random.default_rng(seed), n_sites=20, n_samples=20)
-        with HapsLegendWriter(prefix) as writer:
-            writer.write(panel.sites, panel.alleles)
-    return Work(prefixes, str(tmp_path / "out" / "chr22"), SETTINGS, TrainOptions(), "reference")
-
-
-def models(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("models/*.onnx")}
+from training_cases import CPU, Record, models
 
 
 @pytest.mark.slow
@@ -145,5 +101,5 @@ def test_plain_pytorch_in_place_of_the_kernels_is_told(
 ) -> None:
     monkeypatch.setattr(engine_choice, "find_spec", lambda name: None)
     (tmp_path / "one.list").write_text(f"{work.prefixes[0]}\n")
-    train.train(tmp_path / "one.list", tmp_path / "out/chr22", SETTINGS, TrainOptions(device="cpu"), Record())
+    train.train(tmp_path / "one.list", tmp_path / "out/chr22", work.settings, TrainOptions(device="cpu"), Record())
     assert "slow: plain PyTorch trains, since the fused engine found no numba" in caplog.text

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.train.test_devices import CPU, Record, models, work
 from rnnimp.errors import DataError
 from rnnimp.pipeline.train import one_device as stage
 from rnnimp.pipeline.train.work import Work
@@ -19,8 +18,7 @@ from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import train_region
-
-__all__ = ["work"]  # a fixture
+from training_cases import CPU, Record, models
 
 
 @pytest.fixture

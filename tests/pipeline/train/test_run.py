@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +23,7 @@ from rnnimp.pipeline.train import one_device as stage
 from rnnimp.training import checkpoint
 from rnnimp.training.data import RegionData
 from rnnimp.training.trainer import HISTORY_COLUMNS, Trainer
-
-SMALL = ["--num-units", "6", "--num-layers-higher", "2", "--num-layers-lower", "1", "--feature-size", "5"]
-SHORT = ["--max-iteration-count", "30", "--batch-size", "16", "--validation-sample-size", "6", "--seed", "5"]
-
-
-@pytest.fixture
-def data_list(tmp_path: Path) -> Path:
-    """Two regions as `rnnimp split` leaves them."""
-    prefixes = [tmp_path / "split" / f"chr22_{number}" for number in (1, 2)]
-    for seed, prefix in enumerate(prefixes):
-        panel = random_panel(np.random.default_rng(seed), n_sites=40, n_samples=25)
-        ids = np.array([f"22:{position}:{a0}:{a1}" for position, a0, a1 in panel.sites.keys()], dtype=object)
-        with HapsLegendWriter(prefix) as writer:
-            writer.write(replace(panel.sites, ids=ids, swapped=np.zeros(40, dtype=bool)), panel.alleles)
-    path = tmp_path / "split" / "chr22.list"
-    path.write_text("".join(f"{prefix}\n" for prefix in prefixes))
-    return path
-
-
-def arguments(data_list: Path, output: Path, *options: str) -> list[str]:
-    return [
-        "train",
-        "--data-list",
-        str(data_list),
-        "--output-prefix",
-        str(output),
-        "--recipe",
-        "published",
-        *SMALL,
-        *SHORT,
-        *options,
-    ]
-
-
-def trained_files(output: Path) -> dict[str, bytes]:
-    """Everything that is left but the `.ort` files, whose bytes depend on the run."""
-    paths = [path for path in sorted(output.parent.rglob("*")) if path.is_file() and path.suffix != ".ort"]
-    return {str(path.relative_to(output.parent)): path.read_bytes() for path in paths}
+from training_cases import train_arguments, trained_files
 
 
 def weights(output: Path) -> dict[str, bytes]:
@@ -71,7 +33,7 @@ def weights(output: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "results" / "chr22"
-    assert main(arguments(data_list, output)) == 0
+    assert main(train_arguments(data_list, output)) == 0
     models = output.parent / "models"
     names = [f"chr22_{number}.{ending}" for number in (1, 2) for ending in ("legend.gz", "onnx", "ort")]
     assert sorted(path.name for path in models.iterdir()) == ["chr22.manifest.json", *names]
@@ -93,16 +55,16 @@ def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(data_list: Path, tmp_path: Path) -> None:
     for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        assert main(arguments(data_list, tmp_path / name / "chr22", "--regions", "2", "--seed", seed)) == 0
+        assert main(train_arguments(data_list, tmp_path / name / "chr22", "--regions", "2", "--seed", seed)) == 0
     assert trained_files(tmp_path / "a/chr22") == trained_files(tmp_path / "b/chr22")
     assert weights(tmp_path / "a/chr22")["models/chr22_2.onnx"] != weights(tmp_path / "c/chr22")["models/chr22_2.onnx"]
 
 
 @pytest.mark.slow
 def test_regions_can_be_trained_one_by_one_in_any_order(data_list: Path, tmp_path: Path) -> None:
-    assert main(arguments(data_list, tmp_path / "at_once/chr22")) == 0
+    assert main(train_arguments(data_list, tmp_path / "at_once/chr22")) == 0
     for region in ("2", "1"):
-        assert main(arguments(data_list, tmp_path / "singly/chr22", "--regions", region)) == 0
+        assert main(train_arguments(data_list, tmp_path / "singly/chr22", "--regions", region)) == 0
     assert trained_files(tmp_path / "at_once/chr22") == trained_files(tmp_path / "singly/chr22")
 
 
@@ -112,7 +74,7 @@ def test_the_accurate_recipe_with_a_genetic_map(
     genetic_map, output = tmp_path / "map", tmp_path / "results" / "chr22"
     genetic_map.write_text("pos chr cM\n1 22 0\n1000000 22 3\n")
     # the recipe given last counts
-    command = arguments(data_list, output, "--recipe", "accurate", "--genetic-map", str(genetic_map))
+    command = train_arguments(data_list, output, "--recipe", "accurate", "--genetic-map", str(genetic_map))
     assert main(command) == 0
     manifest = json.loads((output.parent / "models" / "chr22.manifest.json").read_text())
     settings = manifest["settings"]
@@ -129,7 +91,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
-    assert main(arguments(data_list, tmp_path / "whole/chr22", "--regions", "1")) == 0
+    assert main(train_arguments(data_list, tmp_path / "whole/chr22", "--regions", "1")) == 0
     evaluate, calls = Trainer._evaluate, 0
 
     def interrupted(self: Trainer, *values: float) -> object:
@@ -141,16 +103,16 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_evaluate", interrupted)
-        assert main(arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 130
+        assert main(train_arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 130
     assert not list((tmp_path / "parts").rglob("*.onnx"))
-    assert main(arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 0
+    assert main(train_arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 0
     assert trained_files(tmp_path / "whole/chr22") == trained_files(tmp_path / "parts/chr22")
 
 
 @pytest.mark.slow
 def test_a_killed_training_goes_on(data_list: Path, tmp_path: Path) -> None:
     output = tmp_path / "killed" / "chr22"
-    command = arguments(data_list, output, "--regions", "1", "--max-iteration-count", "400")
+    command = train_arguments(data_list, output, "--regions", "1", "--max-iteration-count", "400")
     script = (
         "import sys; from rnnimp.training.checkpoint import CheckpointFile; CheckpointFile.is_due = lambda self: True; "
         "from rnnimp.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -165,15 +127,16 @@ def test_a_killed_training_goes_on(data_list: Path, tmp_path: Path) -> None:
     process.wait()
     assert not (output.parent / "models").exists()
     assert main(command) == 0
-    assert main(arguments(data_list, tmp_path / "whole/chr22", "--regions", "1", "--max-iteration-count", "400")) == 0
-    assert weights(output) == weights(tmp_path / "whole/chr22")
+    whole = tmp_path / "whole/chr22"
+    assert main(train_arguments(data_list, whole, "--regions", "1", "--max-iteration-count", "400")) == 0
+    assert weights(output) == weights(whole)
 
 
 @pytest.mark.slow
 def test_a_finished_region_is_not_trained_again(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = arguments(data_list, tmp_path / "out/chr22")
+    command = train_arguments(data_list, tmp_path / "out/chr22")
     assert main(command) == 0
     before = trained_files(tmp_path / "out/chr22")
 
@@ -189,7 +152,7 @@ def test_a_finished_region_is_not_trained_again(
 
 
 def test_a_deleted_model_is_made_again(data_list: Path, tmp_path: Path) -> None:
-    command = arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
     assert main(command) == 0
     model = tmp_path / "out/models/chr22_1.onnx"
     before = model.read_bytes()
@@ -201,7 +164,7 @@ def test_a_deleted_model_is_made_again(data_list: Path, tmp_path: Path) -> None:
 def test_other_settings_or_data_are_not_mixed_in(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
     assert main(command) == 0
     assert main([*command, "--gamma1", "0.5"]) == 1
     assert "begun with other settings or data (gamma_higher was 0.75, is 0.5)" in capsys.readouterr().err
@@ -216,9 +179,9 @@ def test_other_settings_or_data_are_not_mixed_in(
 def test_regions_of_another_recipe_are_not_mixed_into_one_model(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
     before = trained_files(tmp_path / "out/chr22")
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "2", "--seed", "6")) == 1
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "2", "--seed", "6")) == 1
     assert "(seed was 5, is 6)" in capsys.readouterr().err
     assert trained_files(tmp_path / "out/chr22") == before
 
@@ -233,14 +196,14 @@ def test_the_manifest_lists_what_is_finished_when_training_is_interrupted(
 
     train_region = stage.train_region
     monkeypatch.setattr(stage, "train_region", interrupted)
-    assert main(arguments(data_list, tmp_path / "out/chr22")) == 130
+    assert main(train_arguments(data_list, tmp_path / "out/chr22")) == 130
     manifest = json.loads((tmp_path / "out/models/chr22.manifest.json").read_text())
     assert [entry["index"] for entry in manifest["regions"]] == [1]
     assert manifest["n_regions"] == 2
 
 
 def test_training_anew_leaves_no_old_model_behind(data_list: Path, tmp_path: Path) -> None:
-    command = arguments(data_list, tmp_path / "out/chr22")
+    command = train_arguments(data_list, tmp_path / "out/chr22")
     assert main(command) == 0
     broken = data_list.parent / "chr22_2.hap.gz"
     broken.write_bytes(broken.read_bytes()[:-40])
@@ -256,7 +219,7 @@ def test_without_variation_among_the_samples_held_out_the_loss_decides(data_list
     alleles[~panel.sites.markers()] = 0
     with HapsLegendWriter(data_list.parent / "chr22_1") as writer:
         writer.write(panel.sites, alleles)
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 0
     rows = (tmp_path / "out/chr22_regions/1/lower.history.tsv").read_text().splitlines()[1:]
     losses = {int(row.split("\t")[0]): float(row.split("\t")[3]) for row in rows}
     summary = json.loads((tmp_path / "out/chr22_regions/1/summary.json").read_text())
@@ -267,7 +230,7 @@ def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, mon
     """Another machine may compute other features; what was trained with the first ones goes on with them."""
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
     whole, parts = tmp_path / "whole/chr22", tmp_path / "parts/chr22"
-    assert main(arguments(data_list, whole, "--regions", "1")) == 0
+    assert main(train_arguments(data_list, whole, "--regions", "1")) == 0
     saves, save = 0, Trainer._save
 
     def interrupted(self: Trainer, iteration: int, is_finished: bool) -> None:
@@ -279,10 +242,10 @@ def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_save", interrupted)
-        assert main(arguments(data_list, parts, "--regions", "1")) == 130
+        assert main(train_arguments(data_list, parts, "--regions", "1")) == 130
     features = RegionData.features
     monkeypatch.setattr(RegionData, "features", lambda self, n_components: -features(self, n_components))
-    assert main(arguments(data_list, parts, "--regions", "1")) == 0
+    assert main(train_arguments(data_list, parts, "--regions", "1")) == 0
     assert weights(whole) == weights(parts)
 
 
@@ -291,7 +254,7 @@ def test_a_failing_region_does_not_stop_the_others(
 ) -> None:
     broken = data_list.parent / "chr22_1.hap.gz"
     broken.write_bytes(broken.read_bytes()[:-40])
-    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    assert main(train_arguments(data_list, tmp_path / "out/chr22")) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("rnnimp: error: 1 of 2 regions failed: region 1: ")
     assert "truncated" in last
@@ -305,7 +268,7 @@ def test_an_unforeseen_failure_keeps_its_traceback(
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr(stage, "train_region", broken)
-    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    assert main(train_arguments(data_list, tmp_path / "out/chr22")) == 1
     assert "2 of 2 regions failed: region 1: RuntimeError: no such luck (see " in capsys.readouterr().err
     assert "no such luck" in (tmp_path / "out/chr22_regions/2/error.log").read_text()
 
@@ -314,7 +277,7 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
     folder = tmp_path / "out/chr22_regions/1"
     folder.mkdir(parents=True)
     (folder / "higher.pt").write_bytes(b"not a checkpoint")
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 1
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 1
     assert "higher.pt: the checkpoint is damaged" in capsys.readouterr().err
 
 
@@ -345,7 +308,7 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
 def test_bad_input_is_one_line(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, message: str
 ) -> None:
-    assert main(arguments(data_list, tmp_path / "out/chr22", *options)) == code
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", *options)) == code
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("rnnimp: error: ")
     assert message in last
@@ -353,13 +316,13 @@ def test_bad_input_is_one_line(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_that_is_not_there(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--device", "cuda")) == 2
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--device", "cuda")) == 2
     assert "PyTorch finds no CUDA device here" in capsys.readouterr().err
 
 
 def test_a_list_that_names_absent_files(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_list.write_text(data_list.read_text() + "split/chr22_3\n")
-    assert main(arguments(data_list, tmp_path / "out/chr22")) == 1
+    assert main(train_arguments(data_list, tmp_path / "out/chr22")) == 1
     assert "chr22.list:3: split/chr22_3.hap.gz is not there" in capsys.readouterr().err
 
 
@@ -374,7 +337,7 @@ def stand_in(folder: Path, name: str, script: str) -> None:
 def test_slurm_gets_an_array_of_commands_that_train(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for sbatch runs the script it is given, task by task, as Slurm would. A real one: test_slurm.py."""
+    """A stand-in for sbatch runs the script it is given, task by task, as Slurm would. A real Slurm: test_slurm.py."""
     programs = tmp_path / "bin"
     run_all = (
         "set -e; script=$(mktemp); cat > $script; cat $script >> scripts.sh\n"
@@ -387,11 +350,11 @@ def test_slurm_gets_an_array_of_commands_that_train(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     options = ["--slurm", "--job-name-prefix", "mine", "--memory-size", "2GB", "--python3-bin", sys.executable]
-    assert main(arguments(data_list, tmp_path / "cluster/chr22", *options, "--regions-per-task", "1")) == 0
+    assert main(train_arguments(data_list, tmp_path / "cluster/chr22", *options, "--regions-per-task", "1")) == 0
     scripts = (tmp_path / "scripts.sh").read_text()
     for line in ("--job-name=mine", "--array=1-2", "--mem=2GB", "--cpus-per-task=1", "--dependency=afterok:77"):
         assert f"#SBATCH {line}\n" in scripts
-    assert main(arguments(data_list, tmp_path / "here/chr22")) == 0
+    assert main(train_arguments(data_list, tmp_path / "here/chr22")) == 0
     assert weights(tmp_path / "cluster/chr22") == weights(tmp_path / "here/chr22")
 
 
@@ -399,7 +362,7 @@ def test_slurm_that_is_not_there_or_does_not_answer(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    command = arguments(data_list, tmp_path / "out/chr22", "--slurm")
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--slurm")
     assert main(command) == 2
     assert "--slurm needs 'sbatch' on the PATH, which is not there" in capsys.readouterr().err
     stand_in(tmp_path / "bin", "sbatch", "exit 1")

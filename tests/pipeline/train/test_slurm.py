@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,35 +11,17 @@ import numpy as np
 import pytest
 
 from helpers import REPOSITORY, random_panel
-from pipeline.train.test_run import arguments, trained_files
 from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.train.region_state import State
 from rnnimp.pipeline.train.status import read_status
-from slurm_cluster import SlurmCluster, missing_programs
+from slurm_cluster import SlurmCluster
+from training_cases import train_arguments, trained_files
 
 pytestmark = pytest.mark.slurm
 
 N_REGIONS = 7
 FAILING, KILLED, TOO_LARGE, ON_A_LOST_NODE = 2, 3, 5, 6
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[SlurmCluster]:
-    """Two nodes, with this process in their environment."""
-    if missing := missing_programs():
-        reason = f"Slurm is not installed here: no {', '.join(missing)}; apt-get install slurm-wlm munge"
-        if os.environ.get("CI") or os.environ.get("RNNIMP_TEST_SLURM"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with (
-        tempfile.TemporaryDirectory(prefix="slurm.") as folder,
-        SlurmCluster(Path(folder) / "c") as running,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name in ("SLURM_CONF", "PATH"):
-            patch.setenv(name, running.environment[name])
-        yield running
 
 
 @pytest.fixture
@@ -59,7 +38,7 @@ def data_list(tmp_path: Path) -> Path:
 
 
 def training(data_list: Path, prefix: Path, *options: str) -> list[str]:
-    return arguments(data_list, prefix, "--device", "cpu", "--engine", "reference", *options)
+    return train_arguments(data_list, prefix, "--device", "cpu", "--engine", "reference", *options)
 
 
 @pytest.fixture
@@ -83,14 +62,6 @@ def submit(command: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str,
     return match[1], match[2]
 
 
-def is_over(cluster: SlurmCluster, *jobs: str) -> bool:
-    return not cluster.run("squeue", "--noheader", f"--jobs={','.join(jobs)}").strip()
-
-
-def job_states(cluster: SlurmCluster, job: str) -> list[str]:
-    return re.findall(r"JobState=(\w+)", cluster.run("scontrol", "show", "job", job))
-
-
 def test_a_training_survives_what_happens_on_a_cluster(
     cluster: SlurmCluster, data_list: Path, python: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,7 +78,7 @@ def test_a_training_survives_what_happens_on_a_cluster(
     cluster.wait(lambda: not (faults / str(ON_A_LOST_NODE)).exists(), "the region on the node to be lost", 150)
     place = cluster.run("squeue", "--noheader", f"--job={array}_{ON_A_LOST_NODE}", "--format=%N").strip()
     cluster.take_down(place)
-    cluster.wait(lambda: is_over(cluster, array, after), "the array job", 150)
+    cluster.wait(lambda: cluster.is_over(array, after), "the array job", 150)
     cluster.bring_back(place)
 
     states = {region.number: region for region in read_status(prefix)}
@@ -117,16 +88,16 @@ def test_a_training_survives_what_happens_on_a_cluster(
     assert states[FAILING].log == str(prefix.parent / f"chr22_regions/logs/slurm-{array}_{FAILING}.log")
     assert f"job {array}_{TOO_LARGE} is gone" in states[TOO_LARGE].note
     assert "exceeded memory limit" in Path(str(states[TOO_LARGE].log)).read_text()
-    assert job_states(cluster, f"{array}_{ON_A_LOST_NODE}") == ["COMPLETED"], "it was queued again by itself"
-    assert job_states(cluster, after) == ["CANCELLED"], "it does not wait for what will not come"
+    assert cluster.job_states(f"{array}_{ON_A_LOST_NODE}") == ["COMPLETED"], "it was queued again by itself"
+    assert cluster.job_states(after) == ["CANCELLED"], "it does not wait for what will not come"
     assert main(["status", str(prefix)]) == 1
     assert main(["bundle", str(prefix)]) == 1
 
     broken.write_bytes(whole)
     array, after = submit(command, capsys)
-    assert len(job_states(cluster, array)) in (1, 3)  # one while it is whole in the queue
-    cluster.wait(lambda: is_over(cluster, array, after), "the second array job", 150)
-    assert job_states(cluster, after) == ["COMPLETED"]
+    assert len(cluster.job_states(array)) in (1, 3)  # one while it is whole in the queue
+    cluster.wait(lambda: cluster.is_over(array, after), "the second array job", 150)
+    assert cluster.job_states(after) == ["COMPLETED"]
     logs = sorted(path.name for path in (prefix.parent / "chr22_regions/logs").glob(f"slurm-{array}_*.log"))
     assert logs == [f"slurm-{array}_{task}.log" for task in (1, 2, 3)], "only what was unfinished"
     assert main(["status", str(prefix)]) == 0
@@ -147,7 +118,7 @@ def test_slices_options_and_gpus_reach_slurm(
     options = ["--slurm", "--time", "02:00:00", "--partition", "main", "--account", "biobank", "--max-running", "2"]
     options += ["--gpus-per-task", "1", "--regions-per-task", "3", "--sbatch", "hold", "--sbatch=--comment=two words"]
     options += ["--job-name-prefix", "my job", "--memory-size", "2GB", "--num-threads", "2", "--device", "cpu"]
-    array, after = submit(arguments(data_list, tmp_path / "out/chr22", *options), capsys)
+    array, after = submit(train_arguments(data_list, tmp_path / "out/chr22", *options), capsys)
     told = cluster.run("scontrol", "show", "job", array)
     for text in ("ArrayTaskId=1-3%2", "JobName=my job", "TimeLimit=02:00:00", "Partition=main", "Account=biobank"):
         assert text in told

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.train.test_run import arguments, data_list
 from rnnimp.cli import main
 from rnnimp.cluster.locks import STALE_SECONDS, Holder
 from rnnimp.pipeline.train.region_state import ProgressWriter, State
 from rnnimp.pipeline.train.status import read_status
 from rnnimp.training import checkpoint
 from rnnimp.training.trainer import Trainer
-
-__all__ = ["data_list"]  # a fixture
+from training_cases import train_arguments
 
 ELSEWHERE = replace(Holder.this_process(), host="node7", machine="another", job="77_3", log="/logs/slurm-77_3.log")
 
@@ -36,7 +34,7 @@ def shown(prefix: Path, capsys: pytest.CaptureFixture[str], code: int, *options:
 
 def test_finished_and_waiting(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prefix = tmp_path / "out/chr22"
-    assert main(arguments(data_list, prefix, "--regions", "2")) == 0
+    assert main(train_arguments(data_list, prefix, "--regions", "2")) == 0
     summary = json.loads((tmp_path / "out/chr22_regions/2/summary.json").read_text())
     lines = shown(prefix, capsys, 3)
     assert lines[0].split() == ["region", "state", "network", "iteration", "R2", "left", "at", "most", "note"]
@@ -44,7 +42,7 @@ def test_finished_and_waiting(data_list: Path, tmp_path: Path, capsys: pytest.Ca
     r2 = f"{summary['networks']['hybrid']['validation_r2']:.4f}"
     assert lines[2].split() == ["2", "finished", "-", "-", r2, "-"]
     assert lines[3:] == ["2 regions: 1 waiting, 0 running, 1 finished, 0 failed, 0 lost"]
-    assert main(arguments(data_list, prefix)) == 0
+    assert main(train_arguments(data_list, prefix)) == 0
     assert shown(prefix, capsys, 0)[-1] == "2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"
     assert shown(prefix, capsys, 0, "--watch") == ["2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"]
 
@@ -63,7 +61,7 @@ def test_what_runs_is_shown_while_it_runs(
             seen.extend(read_status(prefix))
 
     monkeypatch.setattr(ProgressWriter, "tell", look)
-    assert main(arguments(data_list, prefix, "--regions", "1")) == 0
+    assert main(train_arguments(data_list, prefix, "--regions", "1")) == 0
     running, waiting = seen
     assert (running.state, waiting.state) == (State.RUNNING, State.WAITING)
     assert running.note == str(Holder.this_process())
@@ -95,12 +93,12 @@ def test_a_failure_is_shown_with_its_reason_until_it_is_mended(
     prefix, data = tmp_path / "out/chr22", data_list.parent / "chr22_1.hap.gz"
     whole = data.read_bytes()
     data.write_bytes(whole[:-40])
-    assert main(arguments(data_list, prefix)) == 1
+    assert main(train_arguments(data_list, prefix)) == 1
     line = shown(prefix, capsys, 1)[1]
     assert line.split()[:2] == ["1", "failed"]
     assert "chr22_1.hap.gz: the bgzip data have no end mark, so they are truncated" in line
     data.write_bytes(whole)
-    assert main(arguments(data_list, prefix)) == 0
+    assert main(train_arguments(data_list, prefix)) == 0
     shown(prefix, capsys, 0)
     assert not (tmp_path / "out/chr22_regions/1/failure.json").exists()
 
@@ -116,7 +114,7 @@ def test_a_process_that_has_gone_leaves_its_region_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_evaluate", interrupted)
-        assert main(arguments(data_list, prefix, "--regions", "1")) == 130
+        assert main(train_arguments(data_list, prefix, "--regions", "1")) == 130
     folder = tmp_path / "out/chr22_regions/1"
     assert shown(prefix, capsys, 3)[1].split()[:2] == ["1", "waiting"]
     lock(folder, ELSEWHERE)
@@ -125,7 +123,7 @@ def test_a_process_that_has_gone_leaves_its_region_lost(
     line = shown(prefix, capsys, 1)[1]
     assert line.split()[:2] == ["1", "lost"]
     assert line.endswith(f"process {os.getpid()} on node7, job 77_3 is gone; log: /logs/slurm-77_3.log")
-    assert main(arguments(data_list, prefix)) == 0, "a lost region is taken up"
+    assert main(train_arguments(data_list, prefix)) == 0, "a lost region is taken up"
     shown(prefix, capsys, 0)
 
 
@@ -142,13 +140,13 @@ def test_an_interrupted_region_says_how_far_it_came(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "_save", interrupted)
-    assert main(arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 130
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 130
     assert shown(tmp_path / "out/chr22", capsys, 3)[1].endswith("interrupted at lower")
 
 
 def test_several_trainings_at_once(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
-        assert main(arguments(data_list, tmp_path / name / "chr22", "--regions", "1")) == 0
+        assert main(train_arguments(data_list, tmp_path / name / "chr22", "--regions", "1")) == 0
     lines = shown(tmp_path / "a/chr22", capsys, 3, str(tmp_path / "b/chr22"))
     assert lines[0] == str(tmp_path / "a/chr22")
     assert lines[-1] == "all: 4 regions: 2 waiting, 0 running, 2 finished, 0 failed, 0 lost"
@@ -158,12 +156,12 @@ def test_watching_goes_on_until_nothing_is_left(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = tmp_path / "out/chr22"
-    assert main(arguments(data_list, prefix, "--regions", "1")) == 0
+    assert main(train_arguments(data_list, prefix, "--regions", "1")) == 0
     naps = []
 
     def nap(seconds: float) -> None:
         naps.append(seconds)
-        assert main(arguments(data_list, prefix, "--regions", "2")) == 0
+        assert main(train_arguments(data_list, prefix, "--regions", "2")) == 0
 
     monkeypatch.setattr("rnnimp.cli.status.time.sleep", nap)
     lines = shown(prefix, capsys, 0, "--watch", "--interval", "7")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
 from rnnimp.errors import SettingsError
 from rnnimp.network.hmm.cpu_training import CpuHmmEngine
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
@@ -17,7 +18,6 @@ from rnnimp.training.batched.networks import HmmGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, Runner, draw_hmm, states_of, train_region, trained_networks
-from training.batched.test_networks import DEVICE, SETTINGS, assert_same, final_states, job
 
 COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)
 

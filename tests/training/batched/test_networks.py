@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import random_panel
-from network.recurrent.gpu.test_network_batch import few_chunks
+from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.batched import networks as stacked
@@ -18,30 +17,10 @@ from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
 from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import NETWORKS, train_region
 
-__all__ = ["few_chunks"]  # a fixture
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-SETTINGS = TrainingSettings(
-    n_units=4,
-    n_layers_higher=1,
-    n_layers_lower=1,
-    feature_size=3,
-    batch_size=12,
-    max_iterations=4,
-    validation_samples=3,
-    evaluate_every=2,
-    seed=5,
-)
-
-
-def job(folder: Path, number: int, n_sites: int = 8, **changes: float) -> Job:
-    panel = random_panel(np.random.default_rng(number), n_sites=n_sites, n_samples=12, marker_share=0.4, **changes)
-    (folder / str(number)).mkdir(parents=True, exist_ok=True)
-    return Job(number, RegionData.of(panel, SETTINGS), folder / str(number), lambda name: lambda evaluation: None)
+pytestmark = pytest.mark.usefixtures("few_chunks")
 
 
 def group_of(jobs: list[Job], settings: TrainingSettings = SETTINGS) -> NetworkGroup:
@@ -51,22 +30,6 @@ def group_of(jobs: list[Job], settings: TrainingSettings = SETTINGS) -> NetworkG
         for each, name in zip(slots, names, strict=True)
     ]
     return NetworkGroup(slots, networks, names, settings, DEVICE)
-
-
-def final_states(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
-    states = {}
-    for path in sorted(folder.rglob("*.pt")):
-        state = CheckpointFile(path).read(torch.device("cpu"))
-        assert state is not None and state["is_finished"]
-        states[str(path.relative_to(folder))] = state["best"]
-    return states
-
-
-def assert_same(one: dict[str, dict[str, torch.Tensor]], other: dict[str, dict[str, torch.Tensor]]) -> None:
-    assert one.keys() == other.keys()
-    for name, state in one.items():
-        for key, tensor in state.items():
-            torch.testing.assert_close(other[name][key].cpu(), tensor.cpu(), msg=f"{name} {key}")
 
 
 N_DRAWN = ROWS_AT_ONCE + 6  # sites of a region whose rows two programs draw

@@ -10,13 +10,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from network.recurrent.test_reference import make_networks
 from rnnimp.network.recurrent.gpu import network_batch as stacked_networks
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout, parameters_in_order
 from rnnimp.network.recurrent.gpu.tuning import Tuning
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
+from small_networks import make_networks
+
+pytestmark = pytest.mark.usefixtures("few_chunks")
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = 0.02 if DEVICE.type == "cuda" else 2e-5
@@ -24,12 +26,6 @@ TILES = dict.fromkeys([f"{part}_tile" for part in ("forward", "backward", "sum",
 TUNING = Tuning(**TILES)
 
 REGIONS = ["..m.mm.", "m.m", "m" + "." * 17 + "m", ".m", "m."]
-
-
-@pytest.fixture(autouse=True)
-def few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two chunks of markers for the sums of gradients: more than one marker each, and an interpreter soon done."""
-    monkeypatch.setattr(stacked_networks, "CHUNKS", 2)
 
 
 class Case:
