@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
+from reference_scores import genotypes_of, minimac_r2_of
 from rnnimp.scoring.quality import (
-    beagle_r2,
     dosage_frequency,
     dosages,
     empirical_r2,
     genotype_probabilities,
-    impute_info,
     minimac_r2,
 )
 
@@ -28,85 +27,39 @@ def probabilities() -> np.ndarray:
     return np.concatenate([rare, common, certain])
 
 
-def scalar_minimac_r2(p: list[float]) -> float:
-    f = sum(p) / len(p)
-    return sum((x - f) ** 2 for x in p) / len(p) / (f * (1 - f))
-
-
-def scalar_genotypes(p: list[float]) -> list[tuple[float, float, float]]:
-    pairs = zip(p[::2], p[1::2], strict=True)
-    return [((1 - a) * (1 - b), a * (1 - b) + b * (1 - a), a * b) for a, b in pairs]
-
-
-def scalar_info(p: list[float]) -> float:
-    genotypes = scalar_genotypes(p)
-    n = len(genotypes)
-    f = sum(g1 + 2 * g2 for _, g1, g2 in genotypes) / (2 * n)
-    unknown = sum(g1 + 4 * g2 - (g1 + 2 * g2) ** 2 for _, g1, g2 in genotypes) / n
-    return 1 - unknown / (2 * f * (1 - f))
-
-
-def scalar_beagle_r2(p: list[float]) -> float:
-    genotypes = scalar_genotypes(p)
-    n = len(genotypes)
-    z = [max(range(3), key=lambda copies, g=g: g[copies]) for g in genotypes]
-    u = [g1 + 2 * g2 for _, g1, g2 in genotypes]
-    w = [g1 + 4 * g2 for _, g1, g2 in genotypes]
-    above = (sum(a * b for a, b in zip(z, u, strict=True)) - sum(z) * sum(u) / n) ** 2
-    below = (sum(w) - sum(u) ** 2 / n) * (sum(a * a for a in z) - sum(z) ** 2 / n)
-    return above / below if below > 1e-12 else math.nan
-
-
 def test_genotypes_of_two_independent_haplotypes(probabilities: np.ndarray) -> None:
-    expected = [scalar_genotypes(row) for row in probabilities.tolist()]
+    expected = [genotypes_of(row) for row in probabilities.tolist()]
     np.testing.assert_allclose(genotype_probabilities(probabilities), expected, atol=1e-15)
     np.testing.assert_allclose(genotype_probabilities(probabilities).sum(axis=2), 1)
     np.testing.assert_allclose(dosages(probabilities), probabilities[:, ::2] + probabilities[:, 1::2])
 
 
-@pytest.mark.parametrize(
-    ("score", "scalar"), [(minimac_r2, scalar_minimac_r2), (impute_info, scalar_info)], ids=["r2", "info"]
-)
-def test_score_equals_its_formula(score, scalar, probabilities: np.ndarray) -> None:
-    np.testing.assert_allclose(score(probabilities), [scalar(row) for row in probabilities.tolist()], rtol=1e-10)
+def test_r2_equals_its_formula(probabilities: np.ndarray) -> None:
+    expected = [minimac_r2_of(row) for row in probabilities.tolist()]
+    np.testing.assert_allclose(minimac_r2(probabilities), expected, rtol=1e-10)
 
 
-def test_beagle_r2_equals_its_formula(probabilities: np.ndarray) -> None:
-    expected = [scalar_beagle_r2(row) for row in probabilities.tolist()]
-    assert np.isfinite(expected).sum() > 20
-    np.testing.assert_allclose(beagle_r2(genotype_probabilities(probabilities)), expected, rtol=1e-9)
-
-
-def test_certain_sites_have_perfect_scores(probabilities: np.ndarray) -> None:
-    certain = probabilities[20:]
-    for score in (minimac_r2(certain), impute_info(certain), beagle_r2(genotype_probabilities(certain))):
-        np.testing.assert_allclose(score, 1)
+def test_certain_sites_have_a_perfect_r2(probabilities: np.ndarray) -> None:
+    np.testing.assert_allclose(minimac_r2(probabilities[20:]), 1)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_scores_of_a_fixed_site(value: float) -> None:
-    fixed = np.full((1, 6), value)
-    assert np.isnan(minimac_r2(fixed)).all()
-    assert impute_info(fixed).tolist() == [1]
-    assert np.isnan(beagle_r2(genotype_probabilities(fixed))).all()
+def test_a_fixed_site_has_no_r2(value: float) -> None:
+    assert np.isnan(minimac_r2(np.full((1, 6), value))).all()
 
 
 def test_missing_alleles_are_left_out(probabilities: np.ndarray) -> None:
     holed = probabilities.copy()
     holed[:, 4:8] = np.nan
     rest = np.delete(probabilities, slice(4, 8), axis=1)
-    for score in (dosage_frequency, minimac_r2, impute_info):
+    for score in (dosage_frequency, minimac_r2):
         np.testing.assert_allclose(score(holed), score(rest), rtol=1e-12)
-    np.testing.assert_allclose(
-        beagle_r2(genotype_probabilities(holed)), beagle_r2(genotype_probabilities(rest)), rtol=1e-9
-    )
 
 
 def test_all_missing_gives_nan_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     missing = np.full((2, 4), np.nan)
-    for score in (dosage_frequency, minimac_r2, impute_info):
+    for score in (dosage_frequency, minimac_r2):
         assert np.isnan(score(missing)).all()
-    assert np.isnan(beagle_r2(genotype_probabilities(missing))).all()
     assert not recwarn.list
 
 

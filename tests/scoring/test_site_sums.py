@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnimp.scoring.quality import dosage_frequency, impute_info, minimac_r2
+from reference_scores import impute_info
+from rnnimp.scoring.quality import dosage_frequency, minimac_r2
 from rnnimp.scoring.site_sums import SiteSums, sums_of
 
 
@@ -61,3 +62,17 @@ def test_equal_probabilities_explain_nothing() -> None:
     found = sums(np.full((1, 10), 0.3, np.float32), None)
     assert found.r2()[0] == pytest.approx(0, abs=1e-12)
     assert found.r2()[0] >= 0
+
+
+def test_certain_sites_have_a_perfect_info() -> None:
+    certain = (np.random.default_rng(3).random((10, 24)) < 0.3).astype(np.float32)
+    np.testing.assert_allclose(sums(certain, None).info(), 1)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_fixed_site_has_an_info_of_one(value: float) -> None:
+    assert sums(np.full((1, 6), value, np.float32), None).info().tolist() == [1]
+
+
+def test_a_site_without_alleles_has_no_info() -> None:
+    assert np.isnan(sums(np.full((1, 6), 0.5, np.float32), np.ones((1, 6), dtype=bool)).info()).all()

@@ -68,27 +68,6 @@ def minimac_r2(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     return _ratio(explained, frequency * (1 - frequency))
 
 
-def impute_info(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """IMPUTE's INFO: one minus the share of the genotype's variance that is left unknown.
-
-    `1 - mean(g1 + 4 g2 - d^2) / (2 f (1 - f))` with d = g1 + 2 g2 and f = mean(d) / 2; Marchini & Howie 2010,
-    Nat Rev Genet 11:499, supplement S3.
-
-    Args:
-        alt_probabilities: (n_sites, 2 * n_samples), P(a1), NaN for missing; a sample with either missing is left out.
-
-    Returns:
-        float64 (n_sites,); 1 where f is 0 or 1; NaN where every genotype is missing.
-    """
-    genotypes = genotype_probabilities(alt_probabilities)
-    dosage = genotypes[..., 1] + 2 * genotypes[..., 2]
-    unknown = _mean(genotypes[..., 1] + 4 * genotypes[..., 2] - dosage**2)
-    frequency = _mean(dosage) / 2
-    share = _ratio(unknown, 2 * frequency * (1 - frequency))
-    is_fixed = (frequency <= 0) | (frequency >= 1)
-    return np.where(is_fixed, 1.0, 1 - share)
-
-
 def empirical_r2(alleles: NDArray[np.floating], alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Minimac's empirical R2: squared correlation of observed alleles with what is imputed without them.
 
@@ -110,30 +89,6 @@ def empirical_r2(alleles: NDArray[np.floating], alt_probabilities: NDArray[np.fl
     # what rounding leaves of a constant is no variance
     below = _mean(observed**2) * np.where(_mean(imputed**2) > _NO_VARIANCE, _mean(imputed**2), 0)
     return _ratio(covariance**2, below)
-
-
-def beagle_r2(genotypes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Beagle's allelic R2: estimated squared correlation of the most likely and the true allele dose.
-
-    With z the most likely dose, u and w the expected true dose and its expected square:
-    `(sum zu - sum z sum u / n)^2 / ((sum w - (sum u)^2 / n) (sum z^2 - (sum z)^2 / n))`; Browning & Browning 2009,
-    Am J Hum Genet 84:210, appendix.
-
-    Args:
-        genotypes: (n_sites, n_samples, 3), P(0, 1, 2 copies of a1), NaN for missing.
-
-    Returns:
-        float64 (n_sites,); NaN where all most likely or all expected doses are the same.
-    """
-    genotypes = np.asarray(genotypes, dtype=np.float64)
-    is_missing = np.isnan(genotypes).any(axis=-1)
-    likely = np.where(is_missing, np.nan, np.argmax(np.where(np.isnan(genotypes), -1.0, genotypes), axis=-1))
-    expected = genotypes[..., 1] + 2 * genotypes[..., 2]
-    expected_square = genotypes[..., 1] + 4 * genotypes[..., 2]
-    covariance = _mean(likely * expected) - _mean(likely) * _mean(expected)
-    likely_variance = _mean(likely**2) - _mean(likely) ** 2
-    true_variance = _mean(expected_square) - _mean(expected) ** 2
-    return _ratio(covariance**2, likely_variance * true_variance)
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

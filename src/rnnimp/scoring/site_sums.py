@@ -57,11 +57,18 @@ class SiteSums:
         return _ratio(self.dose, self.n_alleles)
 
     def r2(self) -> Numbers:
-        """Minimac's R2, float64 (n_sites,); NaN where the frequency is 0 or 1. See `scores.minimac_r2`."""
+        """Minimac's R2, float64 (n_sites,); NaN where the frequency is 0 or 1. See `quality.minimac_r2`."""
         return self._explained(self.dose, self.square, self.n_alleles)
 
     def info(self) -> Numbers:
-        """IMPUTE's INFO, float64 (n_sites,); 1 where the frequency is 0 or 1. See `scores.impute_info`."""
+        """IMPUTE's INFO: one minus the part of the genotypes' variance that is unknown.
+
+        `1 - mean(g1 + 4 g2 - d^2) / (2 f (1 - f))` with d = g1 + 2 g2 and f = mean(d) / 2; Marchini & Howie 2010,
+        Nat Rev Genet 11:499, supplement S3. Samples with a missing allele are omitted.
+
+        Returns:
+            float64 (n_sites,); 1 where f is 0 or 1; NaN where every genotype is missing.
+        """
         share = self._explained(self.complete_dose, self.complete_square, self.n_complete)
         return np.where(np.isnan(share) & (self.n_complete > 0), 1.0, share)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rnnimp.errors import SettingsError
@@ -153,14 +153,6 @@ class TrainingSettings:
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON can hold them."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainingSettings:
-        """Settings from a mapping; unknown keys are refused."""
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise SettingsError(f"unknown training settings: {', '.join(unknown)}")
-        return cls(**values)
 
 
 ACCURATE = TrainingSettings(

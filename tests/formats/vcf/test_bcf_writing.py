@@ -13,12 +13,13 @@ import pysam
 import pytest
 
 from helpers import program, random_panel
+from reference_scores import impute_info
 from rnnimp.formats.bgzf import BLOCK_BYTES, END_MARK, BgzfWriter
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent, parse_fields
 from rnnimp.formats.vcf.writing import VcfWriter
-from rnnimp.scoring.quality import impute_info, minimac_r2
+from rnnimp.scoring.quality import minimac_r2
 from rnnimp.sites.panel import ImputedBlock, Sites
 
 FIELDS = ("GT", "DS", "HDS", "GP", "AP")

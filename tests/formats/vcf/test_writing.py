@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
+from reference_scores import impute_info
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.header import VcfContent, header_text
-from rnnimp.formats.vcf.writing import VcfWriter, vcf_text
-from rnnimp.scoring.quality import impute_info, minimac_r2
+from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.scoring.quality import minimac_r2
 from rnnimp.sites.panel import ImputedBlock, Sites
 
 
@@ -22,7 +24,12 @@ def content_of(block: ImputedBlock, **more: Any) -> VcfContent:
 
 
 def lines_of(block: ImputedBlock) -> list[list[str]]:
-    return [line.split("\t") for line in b"".join(vcf_text(block, content_of(block))).decode().splitlines()]
+    """The fields of each line after the header."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.vcf"
+        with VcfWriter(path, content_of(block)) as writer:
+            writer.write(block)
+        return [line.split("\t") for line in path.read_text().splitlines() if not line.startswith("#")]
 
 
 def one_site(probabilities: list[float], is_typed: bool, missing: tuple[int, ...] = (), a1: str = "G") -> list[str]:

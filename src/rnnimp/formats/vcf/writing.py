@@ -130,13 +130,6 @@ def pieces(block: ImputedBlock, content: VcfContent) -> Iterator[ImputedBlock]:
         yield block[start : start + n_rows]
 
 
-def vcf_text(block: ImputedBlock, content: VcfContent) -> Iterator[bytes]:
-    """The lines of a block, in pieces of bounded size."""
-    for piece in pieces(block, content):
-        calls = calls_of(piece)
-        yield b"".join(_lines(piece, calls, block_sums(piece, calls), content))
-
-
 def _lines(block: ImputedBlock, calls: Calls, sums: SiteSums, content: VcfContent) -> list[bytes]:
     has_alt = alternative_is_known(block)
     heads = _heads(block, sums, has_alt, content)
