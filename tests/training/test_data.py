@@ -18,65 +18,65 @@ from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.soft_targets import LiStephensModel
 
 
-class TestRegionData:
-    def test_validation_samples_are_held_out_and_the_same_for_every_region(self) -> None:
-        settings = TrainingSettings(validation_samples=6)
-        one = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20), settings)
-        other = RegionData.of(random_panel(np.random.default_rng(1), n_samples=20), settings)
-        assert one.validation.tolist() == other.validation.tolist()
-        assert sorted([*one.training, *one.validation]) == list(range(20))
-        assert len(one.validation) == 6
-        rows = one.training_bytes(settings, torch.device("cpu")).T
-        own = one.panel.alleles[:, 2 * one.training[0] + 1].astype(int)
-        assert np.array_equal(rows[1], np.where(one.is_marker, own, CERTAIN * own))
+def test_validation_samples_are_held_out_and_the_same_for_every_region() -> None:
+    settings = TrainingSettings(validation_samples=6)
+    one = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20), settings)
+    other = RegionData.of(random_panel(np.random.default_rng(1), n_samples=20), settings)
+    assert one.validation.tolist() == other.validation.tolist()
+    assert sorted([*one.training, *one.validation]) == list(range(20))
+    assert len(one.validation) == 6
+    rows = one.training_bytes(settings, torch.device("cpu")).T
+    own = one.panel.alleles[:, 2 * one.training[0] + 1].astype(int)
+    assert np.array_equal(rows[1], np.where(one.is_marker, own, CERTAIN * own))
 
-    def test_targets_are_part_truth_and_part_expectation(self) -> None:
-        panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.1)
-        settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
-        data = RegionData.of(panel, settings)
-        alleles = panel.alleles[:, haplotype_columns(data.training)]
-        expected = LiStephensModel(
-            alleles, data.is_marker, panel.sites.positions / 1e6, settings.copying_size, settings.copying_error, 0
-        ).leave_one_out(torch.device("cpu"))
-        truth = np.where(alleles < 0, 0.5, alleles)[~data.is_marker]
-        found = data.training_bytes(settings, torch.device("cpu"))
-        np.testing.assert_allclose(
-            found[~data.is_marker] / CERTAIN, 0.75 * truth + 0.25 * expected.numpy(), atol=0.0026
-        )
-        assert np.array_equal(found[data.is_marker], np.where(alleles < 0, 2, alleles)[data.is_marker])
 
-    def test_training_haplotypes_are_coded_once_for_each_recipe(self) -> None:
-        settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
-        data = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20), settings)
-        first = data.training_bytes(settings, torch.device("cpu"))
-        assert data.training_bytes(replace(settings, learning_rate=1.0), torch.device("cpu")) is first
-        assert not np.array_equal(
-            data.training_bytes(replace(settings, soft_target_share=0.5), torch.device("cpu")), first
-        )
+def test_targets_are_part_truth_and_part_expectation() -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.1)
+    settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
+    data = RegionData.of(panel, settings)
+    alleles = panel.alleles[:, haplotype_columns(data.training)]
+    expected = LiStephensModel(
+        alleles, data.is_marker, panel.sites.positions / 1e6, settings.copying_size, settings.copying_error, 0
+    ).leave_one_out(torch.device("cpu"))
+    truth = np.where(alleles < 0, 0.5, alleles)[~data.is_marker]
+    found = data.training_bytes(settings, torch.device("cpu"))
+    np.testing.assert_allclose(found[~data.is_marker] / CERTAIN, 0.75 * truth + 0.25 * expected.numpy(), atol=0.0026)
+    assert np.array_equal(found[data.is_marker], np.where(alleles < 0, 2, alleles)[data.is_marker])
 
-    def test_a_map_moves_the_crossovers(self) -> None:
-        panel = random_panel(np.random.default_rng(0), n_samples=20)
-        ends = panel.sites.positions[[0, 30, -1]]
-        data = RegionData.of(panel, TrainingSettings(validation_samples=5), GeneticMap(ends, np.array([0.0, 0.0, 2.0])))
-        weights = data.crossover_weights(TrainingSettings())
-        assert weights[:30].sum() < 1e-3 * weights[30:].sum()
-        assert weights.sum() == pytest.approx(2.0, rel=1e-3)
 
-    def test_missing_alleles_enter_as_their_frequency(self) -> None:
-        panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.2)
-        data = RegionData.of(panel, TrainingSettings(validation_samples=5))
-        inputs, truth = TensorFeeder(data, torch.device("cpu")).tensors(data.validation_rows())
-        markers = data.validation_rows()[:, data.is_marker]
-        expected = np.where(markers < 0, panel.sites.a1_freq[data.is_marker], markers)
-        np.testing.assert_allclose(inputs[:, :, 1], expected, rtol=1e-6)
-        np.testing.assert_allclose(inputs.sum(2), 1, rtol=1e-6)
-        assert np.array_equal(truth, data.validation_rows()[:, ~data.is_marker].T)
+def test_training_haplotypes_are_coded_once_for_each_recipe() -> None:
+    settings = TrainingSettings(validation_samples=5, soft_target_share=0.25)
+    data = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20), settings)
+    first = data.training_bytes(settings, torch.device("cpu"))
+    assert data.training_bytes(replace(settings, learning_rate=1.0), torch.device("cpu")) is first
+    assert not np.array_equal(data.training_bytes(replace(settings, soft_target_share=0.5), torch.device("cpu")), first)
 
-    @pytest.mark.parametrize(
-        ("n_samples", "share", "message"),
-        [(5, 0.3, "beside the 5 held out"), (9, 0.0, "found 0 markers"), (9, 1.0, "60 markers and 0 sites")],
-    )
-    def test_too_little_data_is_refused(self, n_samples: int, share: float, message: str) -> None:
-        panel = random_panel(np.random.default_rng(0), n_samples=n_samples, marker_share=share)
-        with pytest.raises(DataError, match=message):
-            RegionData.of(panel, TrainingSettings(validation_samples=5))
+
+def test_a_map_moves_the_crossovers() -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=20)
+    ends = panel.sites.positions[[0, 30, -1]]
+    data = RegionData.of(panel, TrainingSettings(validation_samples=5), GeneticMap(ends, np.array([0.0, 0.0, 2.0])))
+    weights = data.crossover_weights(TrainingSettings())
+    assert weights[:30].sum() < 1e-3 * weights[30:].sum()
+    assert weights.sum() == pytest.approx(2.0, rel=1e-3)
+
+
+def test_missing_alleles_enter_as_their_frequency() -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.2)
+    data = RegionData.of(panel, TrainingSettings(validation_samples=5))
+    inputs, truth = TensorFeeder(data, torch.device("cpu")).tensors(data.validation_rows())
+    markers = data.validation_rows()[:, data.is_marker]
+    expected = np.where(markers < 0, panel.sites.a1_freq[data.is_marker], markers)
+    np.testing.assert_allclose(inputs[:, :, 1], expected, rtol=1e-6)
+    np.testing.assert_allclose(inputs.sum(2), 1, rtol=1e-6)
+    assert np.array_equal(truth, data.validation_rows()[:, ~data.is_marker].T)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "share", "message"),
+    [(5, 0.3, "beside the 5 held out"), (9, 0.0, "found 0 markers"), (9, 1.0, "60 markers and 0 sites")],
+)
+def test_too_little_data_is_refused(n_samples: int, share: float, message: str) -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=n_samples, marker_share=share)
+    with pytest.raises(DataError, match=message):
+        RegionData.of(panel, TrainingSettings(validation_samples=5))
