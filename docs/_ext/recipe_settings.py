@@ -10,17 +10,10 @@ from command_reference import command_parsers, escape
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.parsing import nested_parse_to_nodes
 
-try:
-    import torch  # noqa: F401
-except ModuleNotFoundError:  # the settings need nothing of it
-    with mock(["torch"]):
-        from rnnimp.training import recipe
-else:
-    from rnnimp.training import recipe
+from rnnimp.training import recipe
 
 
 def setting_descriptions(docstring: str) -> dict[str, str]:
