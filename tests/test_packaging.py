@@ -42,6 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entries = {entry.filename: entry.file_size for entry in archive.infolist()}
@@ -54,6 +55,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert f"{metadata}licenses/LICENSE" in entries
 
 
+@pytest.mark.slow
 def test_the_packaged_example_is_there_and_small(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {e.filename: e.file_size for e in archive.infolist() if e.filename.startswith("rnnimp/demo/")}

@@ -59,6 +59,7 @@ def _count_up(folder: str, times: int) -> None:
         lock.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_links", [True, False])
 def test_processes_exclude_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
     if not has_links:

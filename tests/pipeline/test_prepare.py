@@ -303,6 +303,7 @@ def test_seed_script_without_arguments(files: dict[str, Path], panel: Panel) -> 
     assert run_script(folder, "--region", "22:1-5").returncode == 1
 
 
+@pytest.mark.slow
 def test_real_frequencies_equal_the_published(tmp_path: Path) -> None:
     data = shared_data("kgp3_chr22")
     published = read_legend(shared_data("published_chr22/sites.legend.gz"))

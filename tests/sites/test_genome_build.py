@@ -49,6 +49,7 @@ def published() -> Sites:
     return sites[(sites.positions > 45_000_000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [486_098, -3_000_001, 1])
 def test_shift_of_real_markers_is_found(shift: int) -> None:
     model = published()
@@ -59,6 +60,7 @@ def test_shift_of_real_markers_is_found(shift: int) -> None:
     assert found.n_sites > 0.9 * found.n_tried
 
 
+@pytest.mark.slow
 def test_other_arrays_and_single_sites_have_no_shift() -> None:
     model = published()
     rng = np.random.default_rng(3)

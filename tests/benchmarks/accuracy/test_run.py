@@ -178,6 +178,7 @@ def test_a_trained_model_on_the_test_samples(
         assert int(row["sites"]) == score.n_sites
 
 
+@pytest.mark.slow
 @needs_tabix
 def test_real_programs(data: Path, model: Path, tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
     if shutil.which("minimac4") is None or not load("panel_imputers").BEAGLE_JAR.exists():

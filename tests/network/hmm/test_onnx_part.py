@@ -85,6 +85,7 @@ def test_log_odds_hold_at_the_ends_of_what_weights_can_be(spread: float) -> None
     np.testing.assert_allclose(found, logits[:, :, 1] - logits[:, :, 0], rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_states", [2, 64])
 def test_the_graph_keeps_the_digits_of_large_weights(n_states: int) -> None:
     """Where states emit one allele almost surely, what they make of the other one must not lose its digits."""

@@ -67,6 +67,7 @@ def test_a_corrupt_model_in_region_7_of_9(folder: Path, threads: str, ending: st
     assert not output_names(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["vcf", "vcf.gz", "bcf", "gen"])
 def test_a_full_disk(folder: Path, ending: str) -> None:
     line = only_error(run(command(folder, folder / "out" / f"x.{ending}"), limit_bytes=20_000))
@@ -94,6 +95,7 @@ def test_a_closed_pipe(folder: Path) -> None:
     assert output_names(folder) == {"x.vcf"}
 
 
+@pytest.mark.slow
 def test_a_pipe_takes_the_whole_file(folder: Path) -> None:
     assert run(command(folder, folder / "y.vcf.gz")).returncode == 0
     pipe = folder / "out" / "x.vcf.gz"

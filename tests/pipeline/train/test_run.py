@@ -68,6 +68,7 @@ def test_regions_can_be_trained_one_by_one_in_any_order(data_list: Path, tmp_pat
     assert trained_files(tmp_path / "at_once/chr22") == trained_files(tmp_path / "singly/chr22")
 
 
+@pytest.mark.slow
 def test_the_accurate_recipe_with_a_genetic_map(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_deleted_model_is_made_again(data_list: Path, tmp_path: Path) -> None:
     assert model.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_other_settings_or_data_are_not_mixed_in(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +204,7 @@ def test_the_manifest_lists_what_is_finished_when_training_is_interrupted(
     assert manifest["n_regions"] == 2
 
 
+@pytest.mark.slow
 def test_training_anew_leaves_no_old_model_behind(data_list: Path, tmp_path: Path) -> None:
     command = train_arguments(data_list, tmp_path / "out/chr22")
     assert main(command) == 0
@@ -226,6 +229,7 @@ def test_without_variation_among_the_samples_held_out_the_loss_decides(data_list
     assert summary["networks"]["lower"]["iteration"] == min(losses, key=lambda iteration: losses[iteration])
 
 
+@pytest.mark.slow
 def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another machine may compute other features; what was trained with the first ones goes on with them."""
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)

@@ -32,6 +32,7 @@ def shown(prefix: Path, capsys: pytest.CaptureFixture[str], code: int, *options:
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.slow
 def test_finished_and_waiting(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prefix = tmp_path / "out/chr22"
     assert main(train_arguments(data_list, prefix, "--regions", "2")) == 0

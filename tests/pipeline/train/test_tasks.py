@@ -124,6 +124,7 @@ def test_files_that_show_late_are_waited_for(
     assert "chr22.list:2: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_list_of_another_length_is_refused(
     data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

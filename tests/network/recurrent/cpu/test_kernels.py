@@ -215,6 +215,7 @@ def test_passes_do_not_disturb_each_other() -> None:
             torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_training_goes_the_way_of_the_reference() -> None:
     losses = []
     for use_engine in (False, True):

@@ -157,6 +157,7 @@ def test_a_network_does_not_depend_on_its_neighbours() -> None:
     assert torch.equal(alone.gradients[0], together.gradients[1, :n])
 
 
+@pytest.mark.slow
 def test_a_slot_can_be_used_again() -> None:
     first, second = Case("GRU", REGIONS[2], 0, 9), Case("GRU", REGIONS[0], 1, 9)
     stacked = NetworkBatch(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
