@@ -16,14 +16,14 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def first_few(names: Sequence[str], separator: str = ", ") -> str:
-    """The first three names, and how many more there are.
+def first_few(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """The first names, and how many more there are.
 
     >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')
     """
-    shown = separator.join(names[:MOST_NAMED])
-    return f"{shown} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else shown
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def shortened(text: str, width: int = 80) -> str:

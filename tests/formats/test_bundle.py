@@ -206,7 +206,7 @@ def test_a_region_that_the_manifest_does_not_list_is_not_used(
     manifest = manifest_of(prefix, regions)
     write_manifest(prefix, replace(manifest, regions=manifest.regions[:2]))
     assert [region.index for region in open_bundle(prefix).regions] == [1, 2]
-    assert "m_3: not in the manifest, so not used" in caplog.text
+    assert "m: 1 region not in the manifest, and therefore not used: m_3; run the training again" in caplog.text
 
 
 def test_an_unfinished_model_says_so(prefix: Path, regions: list[TinyRegion], caplog: pytest.LogCaptureFixture) -> None:

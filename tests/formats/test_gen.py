@@ -124,7 +124,7 @@ def test_malformed_rows_name_their_line(tmp_path: Path, text: str, message: str)
 
 def test_sample_file_of_another_length(tmp_path: Path) -> None:
     (tmp_path / "x.sample").write_text("ID_1 ID_2 missing\n0 0 0\na a 0\nb b 0\n")
-    with pytest.raises(DataError, match=r"expected 1 samples as in .*x.gen, found 2"):
+    with pytest.raises(DataError, match=r"expected 1 sample as in .*x.gen, found 2"):
         read_gen(write(tmp_path, "--- a 5 A G 1 0 0\n"), tmp_path / "x.sample")
 
 

@@ -132,7 +132,7 @@ def test_a_legend_without_marker_flags_is_refused(
 ) -> None:
     bare = replace(panel, sites=replace(panel.sites, is_marker=None))
     assert main(["split", *write(bare, tmp_path / "panel"), "--output-prefix", str(tmp_path / "out")]) == 1
-    assert "no array_marker_flag column" in capsys.readouterr().err
+    assert "panel.legend.gz:1: expected the column array_marker_flag" in capsys.readouterr().err
 
 
 def test_the_chromosome_goes_from_legend_to_legend(

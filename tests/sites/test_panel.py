@@ -60,7 +60,7 @@ def test_columns_of_different_lengths_are_refused() -> None:
 
 
 def test_markers_must_be_known() -> None:
-    with pytest.raises(DataError, match=r"no array_marker_flag column.*rnnimp prepare"):
+    with pytest.raises(DataError, match=r"column array_marker_flag.*rnnimp prepare"):
         three_sites().markers()
     assert three_sites(is_marker=np.array([True, False, True])).markers().tolist() == [True, False, True]
 

@@ -145,7 +145,7 @@ def alleles_of(
             yield record, new
     for reason, count in left_out.items():
         if count:
-            _log.info("%s: left out %d %s", path, count, reason)
+            _log.info("%s: left out %s: %d", path, reason, count)
 
 
 def split_record(record: Record, keep_monomorphic: bool) -> list[Allele]:

@@ -22,6 +22,7 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output, open_input, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.sites.panel import Sites, known_chromosome
+from rnnimp.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,13 @@ class Bundle:
     chromosome: str | None
     manifest: Manifest | None
 
+    @property
+    def n_missing(self) -> int:
+        """Regions of the chromosome that the model does not have, as far as its manifest says so."""
+        if self.manifest is None or self.manifest.n_regions is None:
+            return 0
+        return max(0, self.manifest.n_regions - len(self.regions))
+
 
 def open_bundle(prefix: str | Path) -> Bundle:
     """List a bundle's regions and read their legends.
@@ -142,12 +150,13 @@ def open_bundle(prefix: str | Path) -> Bundle:
     files = _list_regions(prefix, manifest)
     _unlisted(manifest, files, prefix)
     entries = {} if manifest is None else {entry.index: entry for entry in manifest.regions}
-    _warn_if_unfinished(manifest, prefix)
     regions = tuple(_open_region(prefix, index, files[index], entries.get(index)) for index in sorted(files))
     chromosome = manifest.chromosome if manifest is not None else None
     if chromosome is None:
         chromosome = known_chromosome(Sites.concatenate([region.sites for region in regions]))
-    return Bundle(prefix, regions, chromosome, manifest)
+    bundle = Bundle(prefix, regions, chromosome, manifest)
+    _warn_if_incomplete(bundle)
+    return bundle
 
 
 def _list_regions(prefix: Path, manifest: Manifest | None) -> dict[int, dict[str, Path]]:
@@ -172,14 +181,16 @@ def _list_regions(prefix: Path, manifest: Manifest | None) -> dict[int, dict[str
     return found
 
 
-def _warn_if_unfinished(manifest: Manifest | None, prefix: Path) -> None:
-    if manifest is not None and manifest.n_regions is not None and len(manifest.regions) < manifest.n_regions:
-        logger.warning(
-            "%s: the model has %d of its chromosome's %d regions; sites of the others are not imputed",
-            prefix,
-            len(manifest.regions),
-            manifest.n_regions,
-        )
+def _warn_if_incomplete(bundle: Bundle) -> None:
+    if not bundle.n_missing:
+        return
+    present = {region.index for region in bundle.regions}
+    missing = [str(index) for index in range(1, len(present) + bundle.n_missing + 1) if index not in present]
+    logger.warning(
+        "warning: %s: the model is incomplete: it has %d of its chromosome's %s. No site is imputed in region %s; "
+        "train the missing regions, or expect results for a part of the chromosome only",
+        *(bundle.prefix, len(present), counted(len(present) + bundle.n_missing, "region"), first_few(missing)),
+    )
 
 
 def _require_complete(prefix: Path, index: int, files: dict[str, Path], last: int) -> None:
@@ -193,14 +204,18 @@ def _require_complete(prefix: Path, index: int, files: dict[str, Path], last: in
 
 
 def _unlisted(manifest: Manifest | None, files: dict[int, dict[str, Path]], prefix: Path) -> None:
-    """Take out regions that the manifest does not list, with a warning: their training may not have ended."""
+    """Remove regions that the manifest does not list, with a warning: their training may not have ended."""
     if manifest is None:
         return
-    for index in sorted(set(files) - {entry.index for entry in manifest.regions}):
-        logger.warning(
-            "%s_%d: not in the manifest, so not used; run the training again to finish and list it", prefix, index
-        )
+    unlisted = sorted(set(files) - {entry.index for entry in manifest.regions})
+    for index in unlisted:
         del files[index]
+    if unlisted:
+        logger.warning(
+            "warning: %s: %s not in the manifest, and therefore not used: %s; run the training again to finish and "
+            "list them",
+            *(prefix, counted(len(unlisted), "region"), first_few([f"{prefix.name}_{index}" for index in unlisted])),
+        )
 
 
 def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: RegionEntry | None) -> BundleRegion:

@@ -9,6 +9,7 @@ from typing import Any
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.sites.array_markers import array_chromosome
+from rnnimp.wording import first_few
 
 
 def read_chromosome(path: str | Path, chromosome: str) -> str:
@@ -35,7 +36,7 @@ def read_chromosome(path: str | Path, chromosome: str) -> str:
             wanted = array_chromosome(chromosome)
             name = next((name for name in names if array_chromosome(name) == wanted), None)
             if name is None:
-                listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+                listed = first_few(names, most=10)
                 raise DataError(f"expected the sequence of chromosome {chromosome}, found only {listed}", path)
             return str(fasta[name][:])
         finally:

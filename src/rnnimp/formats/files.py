@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, Any, TypeVar, cast
 
 from rnnimp.errors import DataError
-from rnnimp.formats.bgzf import BgzfWriter
+from rnnimp.formats.bgzf import END_MARK, BgzfWriter
 
 try:  # several times faster; the standard library reads and writes the same files
     from isal import igzip
@@ -32,7 +32,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = b"BC"
 UNKNOWN_KIND = "something else"
 _KINDS = {b"##fileformat=VCF": "a VCF", b"BCF": "a BCF", b"\x6c\x1b\x01": "a PLINK 1 BED", b"\x6c\x1b": "a PGEN"}
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def kind_of(start: bytes) -> str:
@@ -111,8 +110,8 @@ class _NamedFile(io.FileIO):
 def _check_bgzf_end(raw: IO[bytes], path: str | Path) -> None:
     """Look for the empty block that ends bgzip's files: without it a cut between two blocks would pass unseen."""
     raw.seek(0, os.SEEK_END)
-    raw.seek(max(0, raw.tell() - len(_BGZF_END)))
-    if raw.read() != _BGZF_END:
+    raw.seek(max(0, raw.tell() - len(END_MARK)))
+    if raw.read() != END_MARK:
         raise DataError("the bgzip data have no end mark, so they are truncated; copy or make the file again", path)
     raw.seek(0)
 

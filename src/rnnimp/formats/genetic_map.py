@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
+from rnnimp.wording import shortened
 
 CM_PER_BASE = 1e-6
 """Beyond the ends of a map: 1 cM a million base pairs, the human genome's mean."""
@@ -78,7 +79,8 @@ def _columns(first: list[str], path: str | Path) -> tuple[int, int, int]:
     if len(first) == 4 and first[3].isdigit():
         return 3, 2, 0
     raise DataError(
-        f"expected a genetic map with a header, as 'pos chr cM', or PLINK's 'chr id cM pos', found '{' '.join(first)}'",
+        f"expected a genetic map with a header, as 'pos chr cM', or PLINK's 'chr id cM pos', found "
+        f"'{shortened(' '.join(first))}'",
         path,
         1,
     )
@@ -88,4 +90,6 @@ def _row(fields: list[str], at_position: int, at_cm: int, path: str | Path, numb
     try:
         return int(fields[at_position]), float(fields[at_cm])
     except (IndexError, ValueError):
-        raise DataError(f"expected a position and centimorgans, found '{' '.join(fields)}'", path, number) from None
+        raise DataError(
+            f"expected a position and centimorgans, found '{shortened(' '.join(fields))}'", path, number
+        ) from None

@@ -24,6 +24,7 @@ from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
+from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
 
@@ -92,7 +93,8 @@ def _with_sites(
         stop = start + len(block)
         if stop > len(sites):
             raise DataError(
-                f"expected {len(sites)} lines as sites in {legend}, found more; the two belong to different data",
+                f"expected {counted(len(sites), 'line')} as sites in {legend}, found more; the two belong to "
+                "different data",
                 hap,
                 len(sites) + 1,
             )
@@ -100,7 +102,7 @@ def _with_sites(
         start, block = stop, next(rest, None)
     if start < len(sites):
         raise DataError(
-            f"expected {len(sites)} lines as sites in {legend}, found {start}; the file may be truncated",
+            f"expected {counted(len(sites), 'line')} as sites in {legend}, found {start}; the file may be truncated",
             hap,
             start or None,
         )

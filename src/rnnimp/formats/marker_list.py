@@ -14,6 +14,7 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.formats.vcf.reading import read_sites
 from rnnimp.sites.array_markers import AllelePair, ArrayMarkers, array_chromosome
+from rnnimp.wording import shortened
 
 _VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _COLUMN_NAMES = {
@@ -120,5 +121,7 @@ def _columns(words: list[str], path: str | Path, line: int) -> dict[str, int]:
     known = {other: name for name, others in _COLUMN_NAMES.items() for other in others}
     columns = {known[word]: index for index, word in enumerate(header) if word in known}
     if "chrom" not in columns or "pos" not in columns:
-        raise DataError(f"expected a header with the columns chrom and pos, found '{' '.join(words)}'", path, line)
+        raise DataError(
+            f"expected a header with the columns chrom and pos, found '{shortened(' '.join(words))}'", path, line
+        )
     return columns

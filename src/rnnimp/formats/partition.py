@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
 from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.wording import first_few, shortened
 
 
 def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]:
@@ -32,7 +33,7 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
         if not fields or fields[1:2] == ["start"] or fields[0].startswith(("#", "track", "browser")):
             continue
         if len(fields) < 3 or not (fields[1].isdigit() and fields[2].isdigit()):
-            raise DataError(f"expected 'chr start stop', found '{line.strip()}'", path, number)
+            raise DataError(f"expected 'chr start stop', found '{shortened(line)}'", path, number)
         blocks = stops.setdefault(fields[0], [])
         if blocks and int(fields[2]) <= blocks[-1]:
             raise DataError(f"expected rising stops, found {fields[2]} after {blocks[-1]}; sort the file", path, number)
@@ -44,9 +45,10 @@ def _of_chromosome(stops: dict[str, list[int]], chromosome: str | None, path: st
     if chromosome is None:
         if len(stops) == 1:
             return next(iter(stops.values()))
-        names = ", ".join(list(stops)[:3]) + (", ..." if len(stops) > 3 else "")
         raise DataError(
-            f"expected blocks of one chromosome, found {len(stops)} ({names}); name it with --chromosome", path
+            f"expected blocks of one chromosome, found {len(stops)} ({first_few(list(stops))}); name it with "
+            "--chromosome",
+            path,
         )
     for name, blocks in stops.items():
         if same_chromosome(name, chromosome):

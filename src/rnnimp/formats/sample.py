@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
+from rnnimp.wording import counted
 
 
 def read_sample(path: str | Path) -> tuple[str, ...]:
@@ -51,8 +52,8 @@ def read_samples_of(data: str | Path, sample: str | Path, n_samples: int) -> tup
     names = read_sample(sample)
     if len(names) != n_samples:
         raise DataError(
-            f"expected {n_samples} samples as in {data}, found {len(names)} under the header, which is the first line, "
-            "or two in Oxford's format (ID_1 ID_2 missing, 0 0 0); use the file's own list",
+            f"expected {counted(n_samples, 'sample')} as in {data}, found {len(names)} under the header, which is the "
+            "first line, or two in Oxford's format (ID_1 ID_2 missing, 0 0 0); use the file's own list",
             sample,
         )
     return names

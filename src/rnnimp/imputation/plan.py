@@ -83,7 +83,7 @@ def plan_imputation(target: MatchedTarget) -> ImputationPlan:
     """
     model, match, counts = target.model, target.match, target.counts
     if not counts.observed_markers:
-        raise DataError(no_marker_text(counts), model.prefix)
+        raise DataError(no_marker_text(counts.missing, counts.mismatched, counts.strand_flipped), model.prefix)
     plans = tuple(_plan_region(region, rows, match) for region, rows in zip(model.regions, model.rows, strict=True))
     sites = target.panel.sites
     completed = replace(sites, a1=complete_alleles(sites, model.sites, match))

@@ -29,6 +29,7 @@ from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.interval import Interval, chosen_interval
 from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns
+from rnnimp.wording import counted, first_few, shortened
 
 _DRAW_SEED = 1
 _SITES_A_NOTE = 200_000
@@ -107,9 +108,9 @@ class PrepareSummary:
     n_test: int
 
     def __str__(self) -> str:
-        of_list = "" if self.n_markers is None else f" of {self.n_markers} markers on the list"
-        samples = f"{self.n_train} samples to train on, {self.n_test} set apart"
-        return f"{self.n_sites} sites, {self.n_flagged} flagged as array markers{of_list}; {samples}"
+        of_list = "" if self.n_markers is None else f" of {counted(self.n_markers, 'marker')} on the list"
+        samples = f"{counted(self.n_train, 'sample')} to train on, {self.n_test} set apart"
+        return f"{counted(self.n_sites, 'site')}, {self.n_flagged} flagged as array markers{of_list}; {samples}"
 
 
 def prepare(settings: PrepareSettings) -> PrepareSummary:
@@ -191,16 +192,13 @@ def _test_samples(settings: PrepareSettings, names: tuple[str, ...], group: Atom
     if settings.draw_test_samples is not None and not path.exists():
         chosen = draw_samples(names, settings.draw_test_samples)
         group.open(path).write("".join(f"{name}\n" for name in chosen).encode())
-        _log.info("%s is absent: %d samples drawn at random, and written there", path, len(chosen))
+        _log.info("%s is absent: %s drawn at random, and written there", path, counted(len(chosen), "sample"))
     else:
         chosen = read_sample_list(path)
     index = {name: number for number, name in enumerate(names)}
     unknown = [name for name in chosen if name not in index]
     if unknown:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise DataError(
-            f"expected samples of the panel, found {', '.join(unknown[:3])}{more}, not among its {len(names)}", path
-        )
+        raise DataError(f"expected samples of the panel, found {first_few(unknown)}, not among its {len(names)}", path)
     if len(chosen) == len(names):
         raise DataError(f"expected samples left to train on, found all {len(names)} named as test samples", path)
     return np.array(sorted(index[name] for name in chosen), dtype=np.intp)
@@ -229,7 +227,7 @@ def read_sample_list(path: Path) -> list[str]:
     for line, text in enumerate(read_lines(path), start=1):
         words = text.split()
         if len(words) > 1:
-            raise DataError(f"expected one sample name a line, found '{text.strip()}'", path, line)
+            raise DataError(f"expected one sample name a line, found '{shortened(text)}'", path, line)
         if words and words[0] in lines:
             raise DataError(f"expected each sample once, found {words[0]} as in line {lines[words[0]]}", path, line)
         if words:

@@ -19,8 +19,9 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
 from rnnimp.formats.partition import read_partition
 from rnnimp.sites.chromosomes import same_chromosome
-from rnnimp.sites.panel import PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome
+from rnnimp.sites.panel import NO_MARKER_FLAGS, PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome
 from rnnimp.sites.regions import Region, RegionLimits, plan_regions
+from rnnimp.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def split(
     Returns:
         The regions, over the rows of the kept sites.
     """
-    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome))
+    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome), legend)
     kept, kept_sites = select_sites(sites, settings)
     known, in_ids = known_chromosome(sites), chromosome_in_ids(sites)
     if known is not None and in_ids is not None and not same_chromosome(known, in_ids):
@@ -85,23 +86,27 @@ def split(
     regions = plan_regions(kept_sites, settings.limits, stops)
     assert kept_sites.swapped is not None
     logger.info(
-        "%d samples, %d sites: %d markers (%d with alleles swapped) and %d to impute kept, in %d regions",
-        len(stream.sample_names),
-        len(sites),
-        np.count_nonzero(kept_sites.markers()),
+        "%s, %s: %s (%d with alleles swapped) and %d to impute kept, in %s",
+        counted(len(stream.sample_names), "sample"),
+        counted(len(sites), "site"),
+        counted(int(np.count_nonzero(kept_sites.markers())), "marker"),
         np.count_nonzero(kept_sites.swapped),
         np.count_nonzero(~kept_sites.markers()),
-        len(regions),
+        counted(len(regions), "region"),
     )
     _write_regions(open_panel(hap, legend, chromosome=chromosome), str(output_prefix), regions, kept, kept_sites)
     _write_tables(str(output_prefix), regions, kept_sites)
     return regions
 
 
-def _with_frequencies(stream: PanelStream) -> tuple[PanelStream, Sites]:
-    parts = [replace(block.sites, a1_freq=alt_frequency(block.alleles)) for block in stream.blocks]
+def _with_frequencies(stream: PanelStream, legend: str | Path) -> tuple[PanelStream, Sites]:
+    parts = []
+    for block in stream.blocks:
+        if block.sites.is_marker is None:
+            raise DataError(NO_MARKER_FLAGS, legend, 1)
+        parts.append(replace(block.sites, a1_freq=alt_frequency(block.alleles)))
     if not parts:
-        raise DataError("the panel has no site")
+        raise DataError("expected sites, found none; is it the legend of a whole chromosome?", legend)
     return stream, Sites.concatenate(parts)
 
 

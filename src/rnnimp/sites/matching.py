@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import counted
 
 UNKNOWN_ALLELES = ("0", ".")
 """How arrays write the ALT of a site where every sample carries REF."""
@@ -144,12 +145,12 @@ def match_again(match: SiteMatch, target: Sites, model: Sites, rows: NDArray[np.
     return SiteMatch(target_index, is_swapped, kinds)
 
 
-def no_marker_text(counts: MatchCounts) -> str:
-    """The message for a target that has no marker of the model."""
+def no_marker_text(n_markers: int, n_mismatched: int, n_flipped: int) -> str:
+    """The message for a target that has no marker of the model; see `MatchCounts`."""
     return (
-        f"expected sites of the target among the model's {counts.missing} markers, found none with their position and "
-        f"alleles ({counts.mismatched} with other alleles, {counts.strand_flipped} on the other strand); check "
-        "chromosome and genome build"
+        f"expected sites of the target among the model's {counted(n_markers, 'marker')}, found none with their "
+        f"position and alleles ({n_mismatched} with other alleles, {n_flipped} on the other strand); check chromosome "
+        "and genome build"
     )
 
 

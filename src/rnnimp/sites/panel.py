@@ -20,6 +20,12 @@ from rnnimp.errors import DataError
 MISSING = -1
 """The code of a missing allele in every int8 allele array."""
 
+NO_MARKER_FLAGS = (
+    "expected the column array_marker_flag, which says which sites the array types, found none; make the legend with "
+    "'rnnimp prepare'"
+)
+"""The message for a legend that names no markers."""
+
 HELD_BYTES = 1 << 28
 """Of alleles that are read as a whole and held in memory."""
 
@@ -76,9 +82,7 @@ class Sites:
             DataError: if the source did not say which sites are markers.
         """
         if self.is_marker is None:
-            raise DataError(
-                "the legend has no array_marker_flag column, so the markers are unknown; make it with 'rnnimp prepare'"
-            )
+            raise DataError(NO_MARKER_FLAGS)
         return self.is_marker
 
     def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -66,7 +66,7 @@ def test_panel_agrees_with_pysam(mixed: Path, caplog: pytest.LogCaptureFixture) 
     lines = [line.split("\t")[4] for line in mixed.read_text().splitlines() if not line.startswith("#")]
     n_left_out = sum(alt in ("<DEL>", "*", ".") for line in lines for alt in line.split(","))
     assert [record.message for record in caplog.records] == [
-        f"{mixed}: left out {n_left_out} alternative alleles that are no sequence"
+        f"{mixed}: left out alternative alleles that are no sequence: {n_left_out}"
     ]
 
 
@@ -186,7 +186,7 @@ def test_first_duplicate_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         panel = open_panel(write_vcf(tmp_path / "x.vcf", records), keep_first_duplicate=True).read()
     assert panel.sites.keys() == [(100, "A", "C"), (100, "A", "T"), (101, "A", "C")]
     assert panel.alleles.tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    assert "left out 1 sites whose position and alleles stood before" in caplog.text
+    assert "left out sites whose position and alleles stood before: 1" in caplog.text
 
 
 def test_records_without_an_alternative_are_kept_where_asked_for(tmp_path: Path) -> None:

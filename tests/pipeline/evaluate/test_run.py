@@ -168,7 +168,7 @@ def test_frequencies_come_from_the_panel_then_the_legend_then_the_genotypes(
     assert np.isnan(found["s4"])  # the panel has the position with other alleles
     assert run(example, "--frequencies", str(panel)) == 0
     out, log = capsys.readouterr()
-    assert "1 scored sites have no frequency, so they are in no bin" in log
+    assert "scored sites without a frequency, which are in no bin: 1" in log
     assert [line.split()[1] for line in out.splitlines()] == ["sites", "0", "1", "0", "0", "0", "1", "0", "0", "3"]
     legend = example / "true.legend"
     legend.write_text(legend.read_text().replace("0.5\n", "0.45\n").replace("0.125\n", "NA\n"))

@@ -17,6 +17,7 @@ from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.sites.matching import COMPLEMENT
 from rnnimp.sites.panel import Panel, Sites, as_strings, default_sample_names
+from rnnimp.wording import counted
 from tiny_model import tiny_chromosome, tiny_region, write_tiny_bundle
 
 
@@ -103,10 +104,10 @@ def test_few_markers_in_a_region_warn_and_very_few_are_refused(
     assert f"{start} {found[3]['n_observed']} of {found[3]['n_markers']} markers" in message
     assert message.endswith("give --region to impute a part, or --force to impute it anyway")
     assert len(content["errors"]) == len(content["warnings"]) == 1
-    assert "regions with under 50% of their markers, where less accuracy is to be expected: region 2 (" in str(content)
+    assert "expect less accuracy in 1 region with under 50% of the markers: region 2 (" in str(content)
     assert not (tmp_path / "x.gen").exists()
     assert run(tmp_path, "--force") == 0
-    assert "imputed because of --force: expected a fifth" in capsys.readouterr().err
+    assert "imputed because of --force: expected at least a fifth" in capsys.readouterr().err
     assert (tmp_path / "x.gen").exists()
 
 
@@ -129,7 +130,7 @@ def test_samples_with_few_alleles_are_named(tmp_path: Path, capsys: pytest.Captu
     assert run(tmp_path) == 0
     share = round(1 - n_blank / len(alleles), 4)
     assert report(tmp_path)["samples"] == [{"sample": "Sample_8", "called_share": share}]
-    assert "1 samples have under 50% of their alleles called at the markers: Sample_8 (" in capsys.readouterr().err
+    assert "under 50% of the alleles at the markers are called in 1 sample: Sample_8 (" in capsys.readouterr().err
 
 
 def flipped(panel: Panel, rows: Sequence[int]) -> Panel:
@@ -169,7 +170,7 @@ def test_flipped_sites_are_counted_and_mended_when_asked(tmp_path: Path, capsys:
     assert (strand["flipped_by_alleles"], strand["palindromic_flipped"]) == (3, 2)
     assert strand["palindromic_same"] >= len(by_frequency) - 2
     assert (tmp_path / "x.gen").read_bytes() != expected
-    warning = "3 sites are on the other strand by their alleles, and 2 A/T and C/G sites by their frequency; --flip"
+    warning = "3 target sites on the other strand by alleles, and 2 A/T or C/G sites by frequency; --flip"
     assert warning in capsys.readouterr().err
     assert run(tmp_path, "--flip") == 0
     content = report(tmp_path)
@@ -224,8 +225,9 @@ def test_undecided_sites_are_taken_as_missing_where_sites_are_flipped(
     assert counts["undecided_taken_as_missing"] == content["strand"]["palindromic_undecided"] == len(undecided)
     assert counts["observed_markers"] == content["regions"][0]["n_observed"] == len(target.sites) - len(undecided)
     assert counts["missing_markers"] == len(undecided)
-    warning = f"the strand of {len(undecided)} A/T and C/G sites cannot be told from their frequency; their alleles are"
-    assert f"{warning} taken as missing" in capsys.readouterr().err
+    sites = counted(len(undecided), "A/T or C/G site")
+    warning = f"allele frequency does not show the strand of {sites}; their alleles are treated as missing"
+    assert warning in capsys.readouterr().err
     assert content["samples"] == []
 
 
@@ -292,6 +294,20 @@ def test_target_of_another_build_is_told(tmp_path: Path, capsys: pytest.CaptureF
         assert "found positions of GRCh38 in the target and of GRCh37 or T2T-CHM13v2 in the model" in message
 
 
+def test_region_does_not_help_against_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = end_of_chr22(tmp_path)
+    rows = np.arange(len(target.sites))
+    chance, others = target[rows[:3]], shifted(target[rows[3:]], -486_098)
+    sites = Sites.concatenate([others.sites, chance.sites])
+    both = Panel(sites, np.concatenate([others.alleles, chance.alleles]), target.sample_names)
+    write_vcf(tmp_path / "t.vcf", both[np.argsort(sites.positions, kind="stable")], "ID=chr22,length=50818468")
+    assert run(tmp_path, vcf=True) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert report(tmp_path)["counts"]["observed_markers"] == 3
+    assert message.endswith("give --force to impute it anyway")
+    assert "--region" not in message
+
+
 def test_target_of_the_same_build_and_another_name_is_fine(tmp_path: Path) -> None:
     target = end_of_chr22(tmp_path)
     write_vcf(tmp_path / "t.vcf", target, "ID=chr22,length=51304566,assembly=GRCh37")
@@ -333,3 +349,27 @@ def test_positions_of_several_sites_are_listed(tmp_path: Path) -> None:
     content = report(tmp_path)
     assert content["shared_positions"] == [int(panel.sites.positions[0])]
     assert content["counts"]["mismatched"] == 1
+
+
+def test_many_regions_with_few_markers_are_named_by_three_and_a_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=8)
+    write_tiny_bundle(tmp_path / "m", regions)
+    first = panel.sites.markers() & (np.arange(len(panel.sites)) < 10)
+    write_target(tmp_path / "t", panel[first])
+    assert run(tmp_path) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    coverage = report(tmp_path)["regions"]
+    n_poor = sum(region["share"] < 0.2 for region in coverage)
+    assert n_poor > 4
+    assert f"found {n_poor} regions with fewer: region " in message
+    assert f" and {n_poor - 3} more; " in message
+    assert message.count(" markers") == 3 + 1  # three regions, and what was expected
+    assert run(tmp_path, "--force") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning:" in line]
+    (forced,) = [line for line in warnings if "--force" in line]
+    assert forced.count(" markers") == 3 + 1
+    (unobserved,) = [line for line in warnings if "has no marker of" in line]
+    n_unobserved = sum(region["n_observed"] == 0 for region in coverage)
+    assert f"no marker of {n_unobserved} regions: region " in unobserved

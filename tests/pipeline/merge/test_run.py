@@ -160,7 +160,8 @@ def test_missing_and_cut_files_are_named(folder: Path, capsys: pytest.CaptureFix
     Path(second).write_bytes(content)
     (folder / "out" / "b.sums.tsv.gz").unlink()
     assert merge(folder, first, second) == 1
-    assert "b.sums.tsv.gz: cannot be read" in error_line(capsys)
+    message = error_line(capsys)
+    assert "b.sums.tsv.gz beside it, found no such file; 'rnnimp impute' wrote it" in message
     assert merge(folder, first) == 2
     assert "two files or more" in error_line(capsys)
     assert merge(folder, first, "x.gen") == 2

@@ -21,6 +21,7 @@ from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.files import open_input
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import Interval
+from rnnimp.wording import first_few
 
 Record = Any
 """A cyvcf2.Variant."""
@@ -28,6 +29,7 @@ Record = Any
 STANDARD_INPUT = "-"
 
 _INDEX_ENDINGS = (".csi", ".tbi")
+_MOST_CHROMOSOMES = 25  # to name: all of a human genome
 
 
 class RecordReader:
@@ -177,11 +179,13 @@ class RecordReader:
 
     def _several(self, names: list[str]) -> DataError:
         return DataError(
-            f"expected one chromosome, found {_listed(names)}; choose one with --chromosome or --region", self.path
+            f"expected one chromosome, found {first_few(names, _MOST_CHROMOSOMES)}; choose one with --chromosome or "
+            "--region",
+            self.path,
         )
 
     def _absent(self, interval: Interval, names: list[str]) -> DataError:
-        found = f"only {_listed(names)}" if names else "none at all"
+        found = f"only {first_few(names, _MOST_CHROMOSOMES)}" if names else "none at all"
         return DataError(
             f"expected records on chromosome {interval.chromosome}, found {found}; check --chromosome or --region",
             self.path,
@@ -192,11 +196,6 @@ def _has_record(vcf: Any, name: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a contig of the header has no records
         return next(iter(vcf(name)), None) is not None
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:25])
-    return f"{shown} and {len(names) - 25} more" if len(names) > 25 else shown
 
 
 def _copy_of_pipe(path: str | Path) -> IO[bytes] | None:

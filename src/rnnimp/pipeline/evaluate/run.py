@@ -41,6 +41,7 @@ from rnnimp.scoring.accuracy import (
 from rnnimp.sites.matching import match_sites
 from rnnimp.sites.panel import GenotypeTable, Sites
 from rnnimp.sites.ploidy import PloidyRecorder
+from rnnimp.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def evaluate(
     _report(imputed, truth, shared, is_typed, is_scored)
     n_without = np.count_nonzero(is_scored & np.isnan(alt_freq))
     if n_without:
-        _log.info("%d scored sites have no frequency, so they are in no bin", n_without)
+        _log.info("scored sites without a frequency, which are in no bin: %d", n_without)
     if not is_scored.any():
         raise DataError(
             "every site in common is typed, so nothing is left to score; add --all-sites", imputed_source.path
@@ -272,15 +273,15 @@ def _report(
 ) -> None:
     n_samples = len(shared.truth_samples)
     _log.info(
-        "%d sites in both files (%d with alleles swapped), %d imputed only, %d in the truth only; "
-        "%d typed, %d scored; %d samples in both, %d imputed only, %d in the truth only",
-        len(shared),
+        "%s in both files (%d with alleles swapped), %d imputed only, %d in the truth only; "
+        "%d typed, %d scored; %s in both, %d imputed only, %d in the truth only",
+        counted(len(shared), "site"),
         np.count_nonzero(shared.is_swapped),
         len(imputed.sites) - len(shared),
         len(truth.sites) - len(shared),
         np.count_nonzero(is_typed),
         np.count_nonzero(is_scored),
-        n_samples,
+        counted(n_samples, "sample"),
         imputed.dosages.shape[1] - n_samples,
         truth.genotypes.shape[1] - n_samples,
     )

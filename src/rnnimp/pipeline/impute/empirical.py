@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnimp.scoring.quality import empirical_r2
 from rnnimp.sites.panel import ImputedBlock
+from rnnimp.wording import counted
 
 _N_WORST = 20
 
@@ -69,7 +70,8 @@ class EmpiricalR2:
             )
             return
         mean = float(np.mean([site[-1] for site in self.sites]))
-        logger.info("empirical R2: mean %.4f at %d typed sites that the model imputes", mean, len(self.sites))
+        n_sites = counted(len(self.sites), "typed site")
+        logger.info("empirical R2: mean %.4f at %s that the model imputes", mean, n_sites)
 
 
 def _observed(block: ImputedBlock) -> NDArray[np.float64]:

@@ -11,15 +11,15 @@ from typing import Any
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output
+from rnnimp.sites.matching import no_marker_text
 from rnnimp.sites.target_checks import (
     LEAST_SHARE,
     LOW_SHARE,
     RegionCoverage,
 )
+from rnnimp.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
-
-_MAX_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class TargetReport:
         frequencies: sites that have one in both, the mean difference, and the records of the 20 worst.
         samples: name and share of called alleles of those with few.
         shared_positions: the first positions that several sites of the target share.
-        warnings: a line each.
-        errors: a line each; what stops the run unless it is forced.
+        warnings: one line each.
+        errors: what stops the run unless it is forced; one line, or none.
     """
 
     counts: dict[str, int]
@@ -52,51 +52,55 @@ class TargetReport:
 
 
 def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bool) -> list[str]:
-    warnings = []
-    strand = report.strand
-    n_flipped = strand["flipped_by_alleles"] + strand["palindromic_flipped"]
-    if n_flipped and not flip:
-        warnings.append(
-            f"{strand['flipped_by_alleles']} sites are on the other strand by their alleles, and "
-            f"{strand['palindromic_flipped']} A/T and C/G sites by their frequency; --flip brings them to the model's"
-        )
-    if flip and strand["palindromic_undecided"]:
-        warnings.append(
-            f"the strand of {strand['palindromic_undecided']} A/T and C/G sites cannot be told from their frequency; "
-            "their alleles are taken as missing"
-        )
-    elif n_flipped and strand["palindromic_undecided"]:
-        warnings.append(
-            f"the strand of {strand['palindromic_undecided']} A/T and C/G sites cannot be told from their frequency; "
-            "they are used as they are"
-        )
+    warnings = _strand_warnings(report.strand, flip)
     build = _build_mismatch(report)
     if build is not None and _has_most_markers(report):
         warnings.append(f"{build}; its sites fit all the same, so the length in its header may be wrong")
     low = [_region_text(region) for region in coverage if LEAST_SHARE <= region.share < LOW_SHARE]
     if low:
         warnings.append(
-            f"regions with under 50% of their markers, where less accuracy is to be expected: {_listed(low)}"
+            f"expect less accuracy in {counted(len(low), 'region')} with under 50% of the markers: {first_few(low)}"
         )
     if report.samples:
-        named = _listed([f"{row['sample']} ({100 * row['called_share']:.0f}%)" for row in report.samples])
-        warnings.append(f"{len(report.samples)} samples have under 50% of their alleles called at the markers: {named}")
+        named = first_few([f"{row['sample']} ({100 * row['called_share']:.0f}%)" for row in report.samples])
+        warnings.append(
+            f"under 50% of the alleles at the markers are called in {counted(len(report.samples), 'sample')}: {named}"
+        )
+    return warnings
+
+
+def _strand_warnings(strand: Mapping[str, int], flip: bool) -> list[str]:
+    warnings = []
+    by_alleles, by_frequency = strand["flipped_by_alleles"], strand["palindromic_flipped"]
+    if (by_alleles or by_frequency) and not flip:
+        warnings.append(
+            f"{counted(by_alleles, 'target site')} on the other strand by alleles, and "
+            f"{counted(by_frequency, 'A/T or C/G site')} by frequency; --flip complements their alleles"
+        )
+    undecided = counted(strand["palindromic_undecided"], "A/T or C/G site")
+    if strand["palindromic_undecided"] and (flip or by_alleles or by_frequency):
+        use = "their alleles are treated as missing" if flip else "they are used as they are"
+        warnings.append(f"allele frequency does not show the strand of {undecided}; {use}")
     return warnings
 
 
 def _errors(report: TargetReport, coverage: Sequence[RegionCoverage]) -> list[str]:
-    build = _build_mismatch(report)
-    if build is not None and not _has_most_markers(report):
-        return [f"{build}; bring the target to the model's build, for instance with CrossMap or liftOver"]
-    poor = [region for region in coverage if region.share < LEAST_SHARE]
+    if _has_other_build(report):
+        return [
+            f"{_build_mismatch(report)}; bring the target to the model's build, for example with CrossMap or liftOver"
+        ]
     counts = report.counts
     if not counts["observed_markers"]:
-        return [
-            f"expected sites of the target among the model's {counts['missing_markers']} markers, found none with "
-            f"their position and alleles ({counts['mismatched']} with other alleles, {counts['strand_flipped']} on the "
-            "other strand); check chromosome and genome build"
-        ]
-    return [f"expected a fifth of each region's markers in the target or more, found {_region_text(r)}" for r in poor]
+        return [no_marker_text(counts["missing_markers"], counts["mismatched"], counts["strand_flipped"])]
+    poor = [_region_text(region) for region in coverage if region.share < LEAST_SHARE]
+    if not poor:
+        return []
+    found = first_few(poor) if len(poor) == 1 else f"{len(poor)} regions with fewer: {first_few(poor)}"
+    return [f"expected at least a fifth of each region's markers in the target, found {found}"]
+
+
+def _has_other_build(report: TargetReport) -> bool:
+    return _build_mismatch(report) is not None and not _has_most_markers(report)
 
 
 def _build_mismatch(report: TargetReport) -> str | None:
@@ -128,11 +132,6 @@ def _region_text(region: RegionCoverage) -> str:
         f"region {region.index} ({region.first_position}-{region.last_position}) with {region.n_observed} of "
         f"{region.n_markers} markers"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MAX_NAMED])
-    return f"{shown} and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else shown
 
 
 def report_path(output_prefix: str | Path) -> Path:
@@ -175,8 +174,8 @@ def log_report(report: TargetReport) -> None:
     if frequencies["worst"]:
         worst = frequencies["worst"][0]
         logger.info(
-            "allele frequencies: mean difference to the model %.3f at %d sites, most at %s (%.3f, in the model %.3f)",
-            *(frequencies["mean_difference"], frequencies["n_compared"]),
+            "allele frequencies: mean difference to the model %.3f at %s, most at %s (%.3f, in the model %.3f)",
+            *(frequencies["mean_difference"], counted(frequencies["n_compared"], "site")),
             *(worst["id"], worst["target"], worst["model"]),
         )
     for line in report.warnings:
@@ -190,18 +189,23 @@ def require_fit(report: TargetReport, saved: Path, target: str | None, force: bo
         report: what was found.
         saved: where it is written, for the message.
         target: the file, for the message.
-        force: whether to impute anyway, with a warning for each error; not where no marker at all is there.
+        force: whether to impute anyway, with a warning. A target without any marker is refused all the same.
 
     Raises:
-        DataError: for the first error, with the number of the others.
+        DataError: for the error of the report.
     """
     if not report.errors:
         return
+    (error,) = report.errors
     if force and report.counts["observed_markers"]:
-        logger.warning("warning: imputed because of --force: %s", _listed(report.errors))
+        logger.warning("warning: imputed because of --force: %s", error)
         return
-    more = f", and {len(report.errors) - 1} more like this in {saved}" if len(report.errors) > 1 else ""
-    forced = (
-        "; give --region to impute a part, or --force to impute it anyway" if report.counts["observed_markers"] else ""
-    )
-    raise DataError(f"{report.errors[0]}{more}{forced}", target)
+    raise DataError(f"{error}{_remedy(report, saved)}", target)
+
+
+def _remedy(report: TargetReport, saved: Path) -> str:
+    if not report.counts["observed_markers"]:
+        return ""
+    if _has_other_build(report):
+        return "; give --force to impute it anyway"
+    return f"; {saved} lists all regions; give --region to impute a part, or --force to impute it anyway"

@@ -32,6 +32,7 @@ from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, 
 from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
+from rnnimp.wording import counted
 
 TYPED_ONLY = ("keep", "drop")
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
@@ -131,7 +132,7 @@ def run_impute(settings: ImputeSettings) -> Path:
         for block in _finished(_with_progress(blocks, plan.n_sites), settings, target, empirical):
             writer.write(block)
             n_written += len(block)
-    _report(plan, settings.output.path, n_written, time.perf_counter() - start)
+    _report(plan, bundle, settings.output.path, n_written, time.perf_counter() - start)
     if empirical is not None:
         empirical.log()
         save_report(report_path(settings.output.bare_prefix), checked.report, empirical_r2=empirical.summary())
@@ -212,19 +213,16 @@ def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[Imp
             bar.update(len(block))
 
 
-def _report(plan: ImputationPlan, path: Path, n_written: int, seconds: float) -> None:
+def _report(plan: ImputationPlan, bundle: Bundle, path: Path, n_written: int, seconds: float) -> None:
     alleles = plan.target.alleles
     n_missing = sum(np.count_nonzero(row < 0) for row in alleles)
     logger.info("target alleles: %.2f%% missing", 100 * n_missing / max(1, alleles.size))
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
+    missing = f"; the model lacks {bundle.n_missing} of its chromosome's regions" if bundle.n_missing else ""
+    logger.info("regions: %d%s%s", len(plan.regions), unobserved, missing)
     n_typed = len(plan.typed_rows)
-    logger.info("regions: %d%s", len(plan.regions), unobserved)
     logger.info(
-        "%s: %d sites (%d imputed, %d typed) of %d samples in %.1f s",
-        path,
-        n_written,
-        n_written - n_typed,
-        n_typed,
-        len(plan.target.sample_names),
-        seconds,
+        "%s: %s (%d imputed, %d typed) of %s in %.1f s",
+        *(path, counted(n_written, "site"), n_written - n_typed, n_typed),
+        *(counted(len(plan.target.sample_names), "sample"), seconds),
     )

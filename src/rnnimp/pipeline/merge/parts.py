@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from rnnimp.errors import DataError
@@ -92,7 +93,14 @@ def open_part(path: str) -> Part:
     if not last.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
         raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
     samples = tuple(name.decode() for name in last.rstrip(b"\n").split(b"\t")[FORMAT_COLUMN + 1 :])
-    sites, sums = read_sums(f"{bare(path)}.sums.tsv.gz")
+    beside = f"{bare(path)}.sums.tsv.gz"
+    if not Path(beside).exists():
+        raise DataError(
+            f"expected {beside} beside it, found no such file; 'rnnimp impute' wrote it beside the VCF or BCF, so copy "
+            "it here too, or impute again",
+            path,
+        )
+    sites, sums = read_sums(beside)
     return Part(path, header, samples, sites, sums, is_bcf)
 
 

@@ -23,6 +23,7 @@ from rnnimp.formats.vcf.writing import VcfWriter, information_texts
 from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, INPUT_ENDINGS, Part, bare, lines_of, open_part
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import counted
 
 _OUTPUT_ENDINGS = (".vcf.gz", ".vcf")
 _BATCH_BYTES = 1 << 22
@@ -90,7 +91,8 @@ def run_merge(settings: MergeSettings) -> Path:
             _paste(parts, writer)
     over = "regions" if is_over_regions else "samples"
     logger.info(
-        "%s: %d files merged over %s, %d sites of %d samples", settings.output, len(parts), over, n_sites, len(samples)
+        "%s: %d files merged over %s, %s of %s",
+        *(settings.output, len(parts), over, counted(n_sites, "site"), counted(len(samples), "sample")),
     )
     return Path(settings.output)
 
