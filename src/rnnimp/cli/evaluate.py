@@ -6,7 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-_FORMATS = ".vcf, .vcf.gz, .bcf, .gen, .gen.gz, .hap, .hap.gz or .haps"
+from rnnimp.choices import BIN_EDGES, GENOTYPE_ENDINGS
+
+_FORMATS = ", ".join(GENOTYPE_ENDINGS)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,7 +43,9 @@ def add_parser(subparsers: Any) -> None:
         "--bins",
         type=_edges,
         metavar="LIST",
-        help="edges of the bins in percent; a bin holds its upper edge (default: 0,0.1,0.5,1,2,5,10,20,50)",
+        help="edges of the bins in percent; a bin holds its upper edge (default: "
+        + ",".join(f"{edge:g}" for edge in BIN_EDGES)
+        + ")",
     )
     parser.add_argument("--all-sites", action="store_true", help="score typed sites as well")
     parser.add_argument(
@@ -68,9 +72,8 @@ def run(args: argparse.Namespace) -> None:
     """Run the stage."""
     from rnnimp.pipeline.evaluate.calibration import calibration_tables
     from rnnimp.pipeline.evaluate.run import EvaluateSettings, GenotypeSource, bins_table, evaluate
-    from rnnimp.scoring.accuracy import DEFAULT_BIN_EDGES
 
-    settings = EvaluateSettings(args.bins or DEFAULT_BIN_EDGES, args.all_sites, args.chromosome, args.calibration)
+    settings = EvaluateSettings(args.bins or BIN_EDGES, args.all_sites, args.chromosome, args.calibration)
     imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)
     truth = GenotypeSource(args.truth, args.truth_legend, args.truth_sample)
     evaluation = evaluate(imputed, truth, settings, args.frequencies, args.typed, args.output_prefix)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnimp.choices import TASK_MEMORY, TASK_PYTHON
 from rnnimp.cluster.shared_folder import local_file_system
 from rnnimp.errors import RnnimpError, SettingsError
 
@@ -44,9 +45,9 @@ class SlurmSettings:
     """
 
     job_name: str
-    memory: str = "20GB"
+    memory: str = TASK_MEMORY
     n_threads: int = 1
-    python: str = "python3"
+    python: str = TASK_PYTHON
     time: str | None = None
     partition: str | None = None
     account: str | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.choices import MAF_THRESHOLD
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
@@ -47,7 +48,7 @@ class SplitSettings:
     """
 
     limits: RegionLimits = field(default_factory=RegionLimits)
-    maf_threshold: float = 0.005
+    maf_threshold: float = MAF_THRESHOLD
     flip_alleles: bool = True
 
     def __post_init__(self) -> None:

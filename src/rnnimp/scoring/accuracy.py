@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.choices import BIN_EDGES
 from rnnimp.errors import DataError
 from rnnimp.sites.interval import require_one_chromosome
 from rnnimp.sites.matching import match_sites
 from rnnimp.sites.panel import GenotypeTable, Sites, chromosome_in_ids, default_sample_names
-
-DEFAULT_BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-"""Minor allele frequencies in percent. A bin holds its upper edge and not its lower one: (lower, upper]."""
 
 _BLOCK_GENOTYPES = 1 << 20
 _INDICATORS = np.eye(4, 3)  # a row for 0, 1 and 2 copies, and at last, which is -1, for missing
@@ -372,7 +370,7 @@ def minor_percent(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def score_bins(
-    statistics: SiteStatistics, frequencies: NDArray[np.float64], edges: Sequence[float] = DEFAULT_BIN_EDGES
+    statistics: SiteStatistics, frequencies: NDArray[np.float64], edges: Sequence[float] = BIN_EDGES
 ) -> Iterator[BinScores]:
     """Scores of each bin of minor allele frequency, and at last of all sites, whatever their frequency.
 

@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.choices import BODY_MARKERS, FLANK_MARKERS, IMPUTED_SITES
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.sites.panel import Sites
 
@@ -39,9 +40,9 @@ class RegionLimits:
         imputed_sites: imputed sites in a body; passed only by the sites up to the next marker.
     """
 
-    body_markers: int = 100
-    flank_markers: int = 50
-    imputed_sites: int = 100
+    body_markers: int = BODY_MARKERS
+    flank_markers: int = FLANK_MARKERS
+    imputed_sites: int = IMPUTED_SITES
 
     def __post_init__(self) -> None:
         for name, lowest in (("body_markers", 1), ("flank_markers", 0), ("imputed_sites", 1)):

@@ -19,9 +19,6 @@ from rnnimp.sites.panel import MISSING, Sites, as_strings
 LOW_SHARE = 0.5
 """Below this share of a region's markers, or of a sample's alleles at markers, a warning is due."""
 
-LEAST_SHARE = 0.2
-"""Below this share of its markers a region is not worth imputing unless it is forced."""
-
 _FREQUENCY_MARGIN = 0.1
 _FREQUENCY_FIT = 0.2
 _STANDARD_ERRORS = 3

@@ -23,8 +23,6 @@ Flags = NDArray[np.bool_]
 
 DOSAGE_DECIMALS = 4
 PROBABILITY_DECIMALS = 3
-FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
-"""What `--format-fields` may name; `AP` stands for Beagle's two fields AP1 and AP2."""
 
 
 @dataclass(frozen=True, eq=False)

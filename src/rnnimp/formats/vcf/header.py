@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnimp import __version__
+from rnnimp.choices import FORMAT_FIELDS
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.vcf.genotypes import FORMAT_FIELDS
 
 IMPUTE_COMMAND, MERGE_COMMAND = "rnnimp_imputeCommand", "rnnimp_mergeCommand"
 MODEL_CHECKSUM = "rnnimp_modelManifestSHA256"

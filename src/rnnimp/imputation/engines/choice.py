@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rnnimp.choices import IMPUTING_DEVICES
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.bundle import BundleRegion, read_model
 from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # needs onnx
 logger = logging.getLogger(__name__)
 
 
-DEVICES = ("cpu", "cuda")
 _CUDA_PROVIDER = "CUDAExecutionProvider"
 
 
@@ -31,11 +31,11 @@ def require_device(device: str) -> None:
     """Refuse a device that nothing here can use.
 
     Raises:
-        SettingsError: for another name than those of `DEVICES`, or for `cuda` where neither PyTorch nor ONNX Runtime
-            has it.
+        SettingsError: for a name that is not in `IMPUTING_DEVICES`, or for `cuda` where neither PyTorch nor ONNX
+            Runtime has it.
     """
-    if device not in DEVICES:
-        raise SettingsError(f"--device must be one of {', '.join(DEVICES)}, found {device}")
+    if device not in IMPUTING_DEVICES:
+        raise SettingsError(f"--device must be one of {', '.join(IMPUTING_DEVICES)}, found {device}")
     if device == "cuda" and not (_torch_has_cuda() or _onnx_runtime_has_cuda()):
         raise SettingsError(
             "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use, and finds none; leave the option out, "
@@ -62,7 +62,7 @@ def load_engine(region: BundleRegion, device: str = "cpu") -> RegionEngine:
 
     Args:
         region: of an opened bundle.
-        device: one of `DEVICES`, as `require_device` allows.
+        device: one of `IMPUTING_DEVICES`, as `require_device` allows.
 
     Raises:
         DataError: if the model cannot be loaded, does not fit the legend, or cannot run on the device.

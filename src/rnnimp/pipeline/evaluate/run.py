@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.choices import BIN_EDGES, GEN_ENDINGS, GENOTYPE_ENDINGS, HAP_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.gen import read_gen
@@ -24,7 +25,6 @@ from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.formats.vcf.reading import read_genotypes, read_sites
 from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate, write_calibration
 from rnnimp.scoring.accuracy import (
-    DEFAULT_BIN_EDGES,
     Alignment,
     BinScores,
     SiteStatistics,
@@ -45,9 +45,6 @@ from rnnimp.wording import counted
 
 _log = logging.getLogger(__name__)
 
-_VCF = (".vcf", ".vcf.gz", ".bcf")
-_GEN = (".gen", ".gen.gz")
-_HAP = (".hap", ".hap.gz", ".haps", ".haps.gz")
 
 BIN_COLUMNS = ("maf_percent", "sites", "varying", "mean_r2", "aggregate_r2", "concordance", "nrd", "mean_iqs")
 SITE_COLUMNS = (
@@ -77,10 +74,10 @@ class GenotypeSource:
         Raises:
             SettingsError: if it is none of those known.
         """
-        for ending in (*_VCF, *_GEN, *_HAP):
+        for ending in GENOTYPE_ENDINGS:
             if str(self.path).endswith(ending):
                 return ending
-        raise SettingsError(f"{self.path}: expected a name that ends in {', '.join((*_VCF, *_GEN, *_HAP))}")
+        raise SettingsError(f"{self.path}: expected a name that ends in {', '.join(GENOTYPE_ENDINGS)}")
 
     def beside(self, *endings: str) -> Path | None:
         """The first file that exists with the same name and one of these endings."""
@@ -99,7 +96,7 @@ class EvaluateSettings:
         calibration: compare the imputation's own estimates with the truth.
     """
 
-    bin_edges: tuple[float, ...] = DEFAULT_BIN_EDGES
+    bin_edges: tuple[float, ...] = BIN_EDGES
     all_sites: bool = False
     chromosome: str | None = None
     calibration: bool = False
@@ -187,9 +184,9 @@ def evaluate(
 
 def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTable:
     """Read genotypes with what is known of their uncertainty; that of haplotypes is none."""
-    if source.ending in _VCF:
+    if source.ending in VCF_ENDINGS:
         return read_genotypes(source.path, chromosome)
-    if source.ending in _GEN:
+    if source.ending in GEN_ENDINGS:
         return read_gen(source.path, source.sample or source.beside(".sample", ".samples"), chromosome)
     truth = read_truth(source, chromosome)
     dosages = np.where(truth.genotypes < 0, np.nan, truth.genotypes).astype(np.float32)
@@ -199,7 +196,7 @@ def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTabl
 
 def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
     """Read genotypes as the most likely numbers of copies."""
-    if source.ending not in _HAP:
+    if source.ending not in HAP_ENDINGS:
         table = read_imputed(source, chromosome)
         return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
     legend = source.legend or source.beside(".legend.gz", ".legend")
@@ -229,7 +226,7 @@ def _read_frequencies(path: str | Path) -> Sites:
 
 
 def _read_typed(path: str | Path, chromosome: str | None) -> Sites:
-    if str(path).endswith(_VCF):
+    if str(path).endswith(VCF_ENDINGS):
         return read_sites(path, chromosome)
     sites = read_legend(path)
     return sites if sites.is_marker is None else sites[sites.is_marker]

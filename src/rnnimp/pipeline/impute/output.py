@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rnnimp.choices import DEFAULT_FIELDS, DEFAULT_FORMAT, OUTPUT_FORMATS
 from rnnimp.errors import SettingsError
 from rnnimp.formats import bgen
 from rnnimp.formats.gen import GenWriter
@@ -18,9 +19,6 @@ from rnnimp.formats.vcf.writing import VcfWriter
 from rnnimp.scoring.quality import minimac_r2
 from rnnimp.sites.panel import ImputedBlock
 
-OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
-DEFAULT_FORMAT = "gen"
-DEFAULT_FIELDS = ("GT", "DS", "GP")
 _LIBRARIES = {"bgen": bgen.library, "pgen": pgen.library}
 _VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
 

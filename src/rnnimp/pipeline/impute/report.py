@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rnnimp.choices import LEAST_SHARE
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output
 from rnnimp.sites.matching import no_marker_text
 from rnnimp.sites.target_checks import (
-    LEAST_SHARE,
     LOW_SHARE,
     RegionCoverage,
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnimp.choices import TYPED_ONLY
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
@@ -34,7 +35,6 @@ from rnnimp.sites.interval import Interval, parse_interval, require_one_chromoso
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
 from rnnimp.wording import counted
 
-TYPED_ONLY = ("keep", "drop")
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class ImputeSettings(TargetFiles):
         min_r2: see there.
         sites_only: see there.
         threads: groups of haplotypes run at once; no byte of the output depends on it.
-        device: where models run, one of `DEVICES`.
+        device: where models run, one of `IMPUTING_DEVICES`.
         flip: whether target sites on the other strand are brought to the model's.
         force: whether regions are imputed of which the target has few markers.
         typed_only: `keep` or `drop`, what becomes of typed sites that are not in the model.

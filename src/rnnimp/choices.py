@@ -1,0 +1,44 @@
+"""Choices, defaults and limits that the command line shows and the stages apply. Light to import.
+
+Each stands here once. The stages and the parsers read it from here, so that help texts, the reference pages and the
+program agree.
+"""
+
+from __future__ import annotations
+
+# formats
+VCF_ENDINGS = (".vcf", ".vcf.gz", ".bcf")
+GEN_ENDINGS = (".gen", ".gen.gz")
+HAP_ENDINGS = (".hap", ".hap.gz", ".haps", ".haps.gz")
+GENOTYPE_ENDINGS = (*VCF_ENDINGS, *GEN_ENDINGS, *HAP_ENDINGS)
+"""What `rnnimp evaluate` reads."""
+OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
+DEFAULT_FORMAT = "gen"
+FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
+"""What `--format-fields` may name; `AP` stands for Beagle's two fields AP1 and AP2."""
+DEFAULT_FIELDS = ("GT", "DS", "GP")
+
+# regions of `rnnimp split`
+BODY_MARKERS = 200
+FLANK_MARKERS = 50
+IMPUTED_SITES = 1000
+"""This and the two above are the limits of the published models. All benchmarks use them."""
+MAF_THRESHOLD = 0.005
+
+# training
+TRAINING_DEVICES = ("auto", "cpu", "cuda")
+ENGINES = ("auto", "reference", "fused")
+
+# imputing
+IMPUTING_DEVICES = ("cpu", "cuda")
+TYPED_ONLY = ("keep", "drop")
+LEAST_SHARE = 0.2
+"""A region with a smaller share of its markers in the target is imputed only if that is forced."""
+
+# evaluating
+BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""Minor allele frequencies in percent. A bin contains its upper edge and not its lower one: (lower, upper]."""
+
+# Slurm
+TASK_MEMORY = "20GB"
+TASK_PYTHON = "python3"
