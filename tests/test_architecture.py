@@ -27,7 +27,19 @@ TESTS = REPOSITORY / "tests"
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 TEST_FOLDERS_OF_THEIR_OWN = ("benchmarks", "docs", "fuzz", "tools")
 PUBLIC_NAMES = ["__version__"]
-COMMANDS = ["prepare", "split", "train", "status", "bundle", "impute", "merge", "evaluate", "demo"]
+COMMANDS = [
+    "prepare",
+    "split",
+    "train",
+    "status",
+    "bundle",
+    "impute",
+    "merge",
+    "evaluate",
+    "demo",
+    "completion",
+    "help",
+]
 SEED_SCRIPTS = [
     "scripts/test_data_preparation.py",
     "scripts/train/train_data_splitter.py",

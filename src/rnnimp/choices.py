@@ -35,6 +35,9 @@ TYPED_ONLY = ("keep", "drop")
 LEAST_SHARE = 0.2
 """A region with a smaller share of its markers in the target is imputed only if that is forced."""
 
+# merging
+MERGED_ENDINGS = (".vcf", ".vcf.gz")
+
 # evaluating
 BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Minor allele frequencies in percent. A bin contains its upper edge and not its lower one: (lower, upper]."""

@@ -1,7 +1,7 @@
-"""The command `rnnimp`: one module a subcommand, and the one place where errors become exit codes.
+"""The command `rnnimp`: one module per command, and the one place where errors become exit codes.
 
-A subcommand's module has `add_parser(subparsers)`, which sets `run=<function of the parsed arguments>`. Modules
-import what they run only when they run it, so that `rnnimp --help` is immediate and imputing never loads torch.
+A command's module has `add_parser(subparsers)`, which sets `run=<function of the parsed arguments>`. Modules import
+what they run only when they run it, so that `rnnimp --help` is immediate and imputing never loads torch.
 """
 
 from __future__ import annotations
@@ -14,90 +14,127 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rnnimp import __version__
-from rnnimp.cli import bundle, demo, evaluate, impute, merge, prepare, split, status, train
+from rnnimp.cli import (
+    bundle,
+    completion,
+    demo,
+    evaluate,
+    help,
+    impute,
+    merge,
+    prepare,
+    split,
+    status,
+    train,
+)
+from rnnimp.cli.general_options import add_general_options, close_log_file, set_up_logging
+from rnnimp.cli.parser import EXIT_BAD_ARGUMENTS, CommandParser
+from rnnimp.cli.published import PublishedScript
 from rnnimp.errors import RnnimpError
 
-_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo)
+_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo, completion, help)
+EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+logger = logging.getLogger(__name__)
+
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end, by SIGTERM; unfinished files go as when it is interrupted."""
+    """The process was asked to end, by SIGTERM; unfinished files are removed as after Ctrl-C."""
 
 
-class _CommandParser(argparse.ArgumentParser):
-    """The parser of a subcommand: options in full only, and its own usage before every error."""
+def build_parser(script: PublishedScript | None = None) -> argparse.ArgumentParser:
+    """The parser of the whole command line.
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As the base class, but unknown arguments are refused here already."""
-        parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return parsed, unknown
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    Args:
+        script: the script of the published program that runs a command, with its name and defaults; None for `rnnimp`.
+    """
+    parser = CommandParser(
         prog="rnnimp",
-        description="Genotype imputation by recurrent neural networks, without the reference panel.",
-        allow_abbrev=False,
+        usage="%(prog)s COMMAND [options]",
+        description="Genotype imputation with recurrent neural networks and a haplotype HMM. A trained model takes the "
+        "place of the reference panel.",
+        epilog="Examples:\n"
+        "  # impute the packaged example and compare it with the truth\n"
+        "  rnnimp demo\n\n"
+        "  # all options of a command\n"
+        "  rnnimp help impute",
     )
-    parser.add_argument("--version", action="version", version=f"rnnimp {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog="rnnimp", parser_class=CommandParser
+    )
     for command in _COMMANDS:
         command.add_parser(subparsers)
+    add_general_options(parser, is_program=True)
+    for command_parser in subparsers.choices.values():
+        add_general_options(command_parser)
+    if script is not None:
+        script.adapt(subparsers.choices[script.command])
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def command_parsers(program: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, by the command's name."""
+    (commands,) = (action for action in program._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def main(argv: Sequence[str] | None = None, script: PublishedScript | None = None) -> int:
     """Run one command.
 
     Args:
         argv: the arguments after the program's name; those of the process if None.
+        script: see `build_parser`.
 
     Returns:
         The exit code: 0, 1 for bad data or a failure, 2 for bad arguments, 130 when interrupted, 143 when terminated.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+    set_up_logging()
+    try:
+        return _code_of(argv, script)
+    except Exception:  # a defect: the log file gets its traceback too
+        logger.debug("unexpected error:", exc_info=True)
+        raise
+    finally:
+        close_log_file()
+
+
+def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
+    """Run one command; its exit code. Errors that a user can act on are reported in one line."""
     try:
         with _terminable():
-            code = _dispatch(argv)
+            code = _dispatch(argv, script)
         _flush_output()
     except RnnimpError as error:
-        print(f"rnnimp: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as stop:
-        is_terminated = isinstance(stop, Terminated)
-        what = "terminated" if is_terminated else "interrupted"
-        print(f"rnnimp: {what}; no unfinished file was left", file=sys.stderr)
-        return EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED
+        logger.debug("where the error occurred:", exc_info=error)
+        return _report(str(error), error.exit_code)
+    except Terminated:
+        return _report("terminated; no unfinished file was left", EXIT_TERMINATED, kind="")
+    except KeyboardInterrupt:
+        return _report("interrupted; no unfinished file was left", EXIT_INTERRUPTED, kind="")
     except BrokenPipeError:
         _drop_output()
-        return 1
+        return EXIT_FAILURE
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "rnnimp"):
             raise
-        print(
-            f"rnnimp: error: this Python has no package '{package}'; install it, for instance with "
-            f"'{sys.executable} -m pip install {package}'",
-            file=sys.stderr,
-        )
-        return 1
+        remedy = f"install it, for example with '{sys.executable} -m pip install {package}'"
+        return _report(f"this Python has no package '{package}'; {remedy}", EXIT_FAILURE)
+    return code
+
+
+def _report(message: str, code: int, kind: str = "error: ") -> int:
+    logger.error("rnnimp: %s%s", kind, message)
     return code
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within, SIGTERM raises `Terminated`, so that what is unfinished is cleared away."""
+    """Within, SIGTERM raises `Terminated`, so that unfinished files are removed."""
     # only the main thread may set handlers; a caller of main() from another has its own way to end it
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
@@ -105,7 +142,7 @@ def _terminable() -> Iterator[None]:
     owner = os.getpid()
 
     def terminate(*_: object) -> None:
-        if os.getpid() != owner:  # a forked worker, which has nothing to clear away
+        if os.getpid() != owner:  # a forked worker, which has nothing to remove
             os._exit(EXIT_TERMINATED)
         raise Terminated
 
@@ -127,17 +164,32 @@ def _flush_output() -> None:
 
 
 def _drop_output() -> None:
-    """Send what is left of the standard output nowhere: it would fail again when the interpreter ends."""
+    """Discard what is left of the standard output: writing it would fail again when the interpreter ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _dispatch(argv: Sequence[str] | None) -> int:
+def _dispatch(argv: Sequence[str] | None, script: PublishedScript | None = None) -> int:
+    parser = build_parser(script)
     try:
-        args = build_parser().parse_args(argv)
+        args = parser.parse_args(argv)
     except SystemExit as stop:  # --help, --version and bad arguments
-        return stop.code if isinstance(stop.code, int) else 2
+        return stop.code if isinstance(stop.code, int) else EXIT_BAD_ARGUMENTS
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return EXIT_BAD_ARGUMENTS
+    set_up_logging(args.volume, args.log_file)
+    if logger.isEnabledFor(logging.DEBUG):
+        _log_versions(sys.argv[1:] if argv is None else argv)
     code: int | None = args.run(args)
     return code or 0
+
+
+def _log_versions(argv: Sequence[str]) -> None:
+    import platform
+    import shlex
+
+    logger.debug("command: rnnimp %s", shlex.join(argv))
+    logger.debug("rnnimp %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
 
 
 def run() -> None:

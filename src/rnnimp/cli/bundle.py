@@ -1,4 +1,4 @@
-"""`rnnimp bundle`: check that a training is complete, and write its manifest."""
+"""`rnnimp bundle`: check that a training is complete, and write the model's manifest."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from rnnimp.errors import SettingsError
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "bundle",
-        help="check that all regions are trained, and write the model's manifest",
-        description="Check that every region of a training is there, complete and of the same recipe as the others, "
-        "and write the manifest of the model. To be run after the tasks of an array job.",
+        help="check model files after an array job; write the manifest",
+        usage="%(prog)s PREFIX [options]",
+        description="Check that every region of a training has complete model files of the same recipe, and write the "
+        "model's manifest. Run it after the tasks of an array job. 'rnnimp train' writes a manifest too, but of the "
+        "regions finished so far. This command stops with an error if a region is missing.",
+        epilog="Example:\n  rnnimp bundle results/chr22",
     )
-    parser.add_argument("prefix", metavar="PREFIX", help="the --output-prefix of 'rnnimp train'")
-    parser.add_argument(
+    training = parser.add_argument_group("training")
+    training.add_argument("prefix", metavar="PREFIX", help="the --output of 'rnnimp train'")
+    training.add_argument(
         "--wait",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how long files of other machines may take to appear (default: %(default)g)",
+        help="wait so long for files of other machines to appear (default: %(default)g)",
     )
     parser.set_defaults(run=run)
 

@@ -10,29 +10,41 @@ from rnnimp.errors import SettingsError
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "demo",
-        help="impute the packaged example and evaluate it",
+        help="impute the packaged example and compare it with the truth",
+        usage="%(prog)s [--vcf FILE [--truth FILE]] [options]",
         description="Impute the packaged example, 50 simulated people on an array, with the packaged model, and "
-        "compare the result with the truth. Needs no other file, and no torch. With --vcf, impute real people instead "
-        "at 22:50.25-51.24 Mb of build 37, with a packaged model that was trained on the 1000 Genomes Project.",
+        "compare the result with the truth. It needs no other file and no PyTorch.\n\n"
+        "With --vcf, impute your own data at 22:50.25-51.24 Mb (build 37) instead. The model for that is packaged too; "
+        "it was trained on the 1000 Genomes Project.",
+        epilog="Examples:\n  rnnimp demo\n  rnnimp demo --vcf phased.vcf.gz --output my_results",
     )
-    parser.add_argument("--vcf", metavar="FILE", help="phased VCF or BCF of people on an array, to impute instead")
-    parser.add_argument("--truth", metavar="FILE", help="VCF or BCF of the same people at all sites, to compare with")
-    parser.add_argument(
-        "--output-dir", default="demo_results", metavar="DIR", help="folder for the results (default: %(default)s)"
+    data = parser.add_argument_group("your own data")
+    data.add_argument("--vcf", metavar="FILE", help="phased VCF or BCF to impute (default: the packaged example)")
+    data.add_argument(
+        "--truth", metavar="FILE", help="VCF or BCF of the same people at all sites, to compare with (default: none)"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output",
+        "--output-dir",
+        dest="output_dir",
+        default="demo_results",
+        metavar="DIR",
+        help="folder for the results (default: %(default)s)",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run the demo, print its table, and say where the results are."""
+    """Run the demo, print its table, and name the files of the results."""
     from rnnimp.pipeline.demo import demo, impute_real
     from rnnimp.pipeline.evaluate.run import bins_table
 
     if args.truth is not None and args.vcf is None:
-        raise SettingsError("--truth goes with --vcf; the packaged example has its own truth")
+        raise SettingsError("--truth needs --vcf; the packaged example has its own truth")
     result = demo(args.output_dir) if args.vcf is None else impute_real(args.vcf, args.output_dir, args.truth)
     if result.evaluation is None:
         sys.stdout.write(f"imputed genotypes: {result.vcf}\n")

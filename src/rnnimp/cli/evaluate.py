@@ -8,64 +8,78 @@ from typing import Any
 
 from rnnimp.choices import BIN_EDGES, GENOTYPE_ENDINGS
 
-_FORMATS = ", ".join(GENOTYPE_ENDINGS)
+_ENDINGS = " / ".join(GENOTYPE_ENDINGS)
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
         help="compare imputed genotypes with the truth",
-        description="Compare imputed genotypes with the truth, by position and alleles, in bins of minor allele "
-        "frequency. The table goes to stdout; its last row is that of all sites.",
+        usage="%(prog)s --imputed FILE --truth FILE [options]",
+        description="Compare imputed genotypes with the truth, by position and alleles. Prints a table of accuracy by "
+        "minor allele frequency. Its last row is for all sites.",
+        epilog="Example:\n"
+        "  rnnimp evaluate --imputed imputed/chr22.vcf.gz \\\n"
+        "      --truth data/test/chr22_true.hap.gz --output accuracy/chr22",
     )
-    for name, what in (("imputed", "what is scored"), ("truth", "what it is scored against")):
-        group = parser.add_argument_group(what)
-        group.add_argument(f"--{name}", required=True, metavar="FILE", help=f"genotypes ({_FORMATS})")
+    for name in ("imputed", "truth"):
+        group = parser.add_argument_group("imputed genotypes" if name == "imputed" else "true genotypes")
+        group.add_argument(f"--{name}", required=True, metavar="FILE", help=f"genotypes: {_ENDINGS}")
         group.add_argument(
             f"--{name}-legend", metavar="FILE", help="legend of a .hap file (default: the one beside it)"
         )
         group.add_argument(
-            f"--{name}-sample", metavar="FILE", help="sample file of a .hap or .gen file (default: one beside it)"
+            f"--{name}-sample", metavar="FILE", help="sample names of a .hap or .gen file (default: those beside it)"
         )
-    parser.add_argument(
-        "--frequencies",
-        metavar="LEGEND",
-        help="the panel's legend, whose a1_freq puts sites into bins (default: the truth's legend, else its genotypes)",
+    _add_sites(parser.add_argument_group("sites"))
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--calibration",
+        action="store_true",
+        help="also compare R2, INFO and DR2 of a VCF, and filters on them, with the true r2, and genotype "
+        "probabilities with the true genotypes",
     )
-    parser.add_argument(
+    output.add_argument(
+        "--output",
+        "--output-prefix",
+        dest="output_prefix",
+        metavar="PREFIX",
+        help="also write the table to PREFIX.bins.tsv, and one line per site to PREFIX.sites.tsv.gz (default: print "
+        "the table only)",
+    )
+    parser.set_defaults(run=run)
+
+
+def _add_sites(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--typed",
         metavar="FILE",
-        help="the sites that the array typed, which are not scored: the target's legend, VCF or BCF (default: told "
-        "from the flags in the other files, which a GEN has not)",
+        help="legend, VCF or BCF of the target, whose sites are not scored (default: typed sites are detected from "
+        "flags in the imputed or true file; a GEN has none)",
     )
-    parser.add_argument(
+    group.add_argument("--all-sites", action="store_true", help="score typed sites as well")
+    group.add_argument(
+        "--frequencies",
+        metavar="LEGEND",
+        help="the panel's legend, whose column a1_freq assigns sites to bins (default: the truth's legend, else its "
+        "genotypes)",
+    )
+    bins = ",".join(f"{edge:g}" for edge in BIN_EDGES)
+    group.add_argument(
         "--bins",
         type=_edges,
         metavar="LIST",
-        help="edges of the bins in percent; a bin holds its upper edge (default: "
-        + ",".join(f"{edge:g}" for edge in BIN_EDGES)
-        + ")",
+        help=f"edges of the bins in percent; a bin contains its upper edge (default: {bins})",
     )
-    parser.add_argument("--all-sites", action="store_true", help="score typed sites as well")
-    parser.add_argument(
-        "--calibration",
-        action="store_true",
-        help="also compare what the imputation says of itself with the truth: R2, INFO and DR2 of a VCF, and filters "
-        "on them, with the true r2, and genotype probabilities with the true genotypes",
-    )
-    parser.add_argument("--chromosome", metavar="NAME", help="the chromosome to read from files that have several")
-    parser.add_argument(
-        "--output-prefix", metavar="PREFIX", help="also write PREFIX.bins.tsv and, a line a site, PREFIX.sites.tsv.gz"
-    )
-    parser.set_defaults(run=run)
+    group.add_argument("--chromosome", metavar="NAME", help="chromosome to read, if a file has several")
 
 
 def _edges(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected percentages between commas, found '{text}'") from None
+        raise argparse.ArgumentTypeError(f"expected percentages separated by commas, found '{text}'") from None
 
 
 def run(args: argparse.Namespace) -> None:

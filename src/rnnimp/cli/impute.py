@@ -5,6 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from rnnimp.choices import (
+    DEFAULT_FIELDS,
+    DEFAULT_FORMAT,
+    FORMAT_FIELDS,
+    IMPUTING_DEVICES,
+    LEAST_SHARE,
+    OUTPUT_FORMATS,
+    TYPED_ONLY,
+    VCF_ENDINGS,
+)
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.errors import SettingsError
 
@@ -13,112 +23,137 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "impute",
-        help="impute the untyped sites of phased haplotypes",
-        description="Impute the untyped sites of phased haplotypes with a trained model. Sites are matched by position "
-        "and alleles; typed sites keep their genotypes.",
+        help="impute the sites that an array does not type",
+        usage="%(prog)s --model-prefix PREFIX --output PREFIX\n"
+        "       (--vcf FILE | --hap FILE --legend FILE | --haps FILE |\n"
+        "       --bgen FILE | --pgen FILE) [options]",
+        description="Impute the sites that an array does not type, in phased genotypes, with a trained model. Sites "
+        "are matched by position and alleles. Typed sites keep their genotypes.",
+        epilog="Examples:\n"
+        "  rnnimp impute --vcf phased.vcf.gz --model-prefix results/models/chr22 \\\n"
+        "      --output imputed/chr22.vcf.gz --threads 4\n\n"
+        "  # a region, as PGEN, with well imputed sites only\n"
+        "  rnnimp impute --pgen phased.pgen --model-prefix results/models/chr22 \\\n"
+        "      --region 22:50.3-50.6Mb --min-r2 0.3 --output imputed/part.pgen",
     )
-    target = parser.add_argument_group("target: --hap with --legend, or one of --haps, --vcf, --bgen, --pgen")
-    target.add_argument("--hap", metavar="FILE", help="haplotypes (.hap or .hap.gz)")
-    target.add_argument("--legend", metavar="FILE", help="their sites (.legend or .legend.gz)")
-    target.add_argument(
-        "--sample", metavar="FILE", help="sample names of --hap, --haps or --bgen (default: Sample_1, Sample_2, ...)"
-    )
-    target.add_argument("--haps", metavar="FILE", help="SHAPEIT's haplotypes with their sites (.haps or .haps.gz)")
-    target.add_argument("--vcf", metavar="FILE", help="phased genotypes as .vcf, .vcf.gz or .bcf; - for standard input")
-    target.add_argument("--bgen", metavar="FILE", help="phased haplotypes as BGEN 1.2 (needs the extra bgen)")
-    target.add_argument(
-        "--pgen", metavar="FILE", help="phased genotypes as .pgen with .pvar and .psam (needs the extra pgen)"
-    )
-    target.add_argument(
-        "--keep-first-duplicate",
-        action="store_true",
-        help="leave out repeated sites of a VCF, BGEN or PGEN in place of refusing it",
-    )
-    target.add_argument(
-        "--chromosome", metavar="NAME", help="chromosome name (default: told from the target or the model)"
-    )
-    target.add_argument("--samples", metavar="FILE", help="impute these samples alone, a name a line")
-    target.add_argument(
-        "--region", metavar="REGION", help="write this part alone, such as 22:100-200 or 22:50.3-50.6Mb"
-    )
-    parser.add_argument(
+    _add_target(parser.add_argument_group("target", "The phased genotypes to impute."))
+    model = parser.add_argument_group("model")
+    model.add_argument(
         "--model-prefix",
         required=True,
         metavar="PREFIX",
-        help="the model: PREFIX_1.onnx or PREFIX_1.ort, PREFIX_1.legend.gz, and so on",
+        help="the model: files PREFIX_1.onnx (or .ort) and PREFIX_1.legend.gz, and so on",
     )
-    _add_output(parser)
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="CPU threads that run models (default: %(default)s)"
+    _add_output(parser.add_argument_group("output"))
+    _add_checks(parser.add_argument_group("checks", "Saved as PREFIX.checks.json before the work starts."))
+    how = parser.add_argument_group("processing")
+    how.add_argument(
+        "--threads",
+        "--num-threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="CPU threads that run the model (default: %(default)s)",
     )
-    checks = parser.add_argument_group("checks, saved as PREFIX.checks.json before the work starts")
-    checks.add_argument(
-        "--flip",
-        action="store_true",
-        help="bring target sites that are on the other strand to the model's; A/T and C/G sites whose strand their "
-        "frequency cannot tell count as missing",
-    )
-    checks.add_argument(
-        "--force",
-        action="store_true",
-        help="impute also with under 20%% of a region's markers, or with positions of another genome build",
-    )
-    parser.add_argument(
+    how.add_argument(
         "--device",
-        default="cpu",
-        choices=("cpu", "cuda"),
-        help="where models run; cuda needs PyTorch or, for models of other programs, onnxruntime-gpu "
+        default=IMPUTING_DEVICES[0],
+        choices=IMPUTING_DEVICES,
+        help="where the model runs; cuda needs PyTorch or, for models of other programs, onnxruntime-gpu "
         "(default: %(default)s)",
     )
-    add_slurm_options(parser, "impute", "parts of the chromosome and their merging")
-    parser.add_argument(
-        "--num-tasks", type=int, metavar="N", help="parts of --slurm (default: one a region of the model)"
+    slurm = add_slurm_options(parser, "impute", "the parts of the chromosome, and the job that merges them,")
+    slurm.add_argument(
+        "--num-tasks", type=int, metavar="N", help="parts of the chromosome (default: one per region of the model)"
     )
     parser.set_defaults(run=run)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    output = parser.add_argument_group("output")
-    output.add_argument(
+def _add_target(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--vcf", metavar="FILE", help=f"{' / '.join(VCF_ENDINGS)} file; - for standard input")
+    group.add_argument("--hap", metavar="FILE", help="haplotypes (.hap or .hap.gz); needs --legend")
+    group.add_argument("--legend", metavar="FILE", help="the sites of --hap (.legend or .legend.gz)")
+    group.add_argument("--haps", metavar="FILE", help="SHAPEIT's haplotypes with their sites (.haps or .haps.gz)")
+    group.add_argument("--bgen", metavar="FILE", help="BGEN 1.2 with phased haplotypes (needs the extra 'bgen')")
+    group.add_argument("--pgen", metavar="FILE", help=".pgen with .pvar and .psam beside it (needs the extra 'pgen')")
+    group.add_argument(
+        "--sample", metavar="FILE", help="sample names of --hap, --haps or --bgen (default: Sample_1, Sample_2, ...)"
+    )
+    group.add_argument(
+        "--keep-first-duplicate",
+        action="store_true",
+        help="keep the first of several records at the same site (default: stop with an error)",
+    )
+    group.add_argument("--chromosome", metavar="NAME", help="chromosome (default: that of the target or the model)")
+    group.add_argument(
+        "--samples", metavar="FILE", help="impute only the samples listed in FILE, one name per line (default: all)"
+    )
+    group.add_argument(
+        "--region",
+        metavar="REGION",
+        help="write only this part of the chromosome, such as 22:100-200 or 22:50.3-50.6Mb (default: all)",
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--output",
         "--output-prefix",
+        dest="output_prefix",
         required=True,
         metavar="PREFIX",
-        help="prefix of the files to write; may end in .vcf.gz and so on, which chooses the format",
+        help="prefix of the files to write; an ending such as .vcf.gz chooses the format",
     )
-    output.add_argument(
+    group.add_argument(
         "--output-format",
-        choices=("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen"),
-        help="gen: PREFIX.gen and PREFIX.sample; vcf: PREFIX.vcf; vcf.gz, bcf: with an index, PREFIX.vcf.gz.csi or "
-        "PREFIX.bcf.csi; bgen: PREFIX.bgen; pgen: PREFIX.pgen, .pvar and .psam with dosages (default: by the ending of "
-        "PREFIX, else gen)",
+        choices=OUTPUT_FORMATS,
+        help="gen: PREFIX.gen and PREFIX.sample; vcf.gz and bcf: with an index, PREFIX.vcf.gz.csi or PREFIX.bcf.csi; "
+        "pgen: PREFIX.pgen, .pvar and .psam, with dosages (default: by the ending of PREFIX, else "
+        f"{DEFAULT_FORMAT})",
     )
-    output.add_argument(
+    group.add_argument(
         "--format-fields",
         metavar="LIST",
-        help="FORMAT fields of VCF and BCF, of GT, DS, HDS, GP and AP, which is AP1 and AP2 (default: GT,DS,GP)",
+        help=f"FORMAT fields of VCF and BCF, some of {','.join(FORMAT_FIELDS)}; AP writes AP1 and AP2 "
+        f"(default: {','.join(DEFAULT_FIELDS)})",
     )
-    output.add_argument(
+    group.add_argument(
         "--min-r2",
         type=float,
         default=0.0,
         metavar="X",
-        help="leave out imputed sites with an estimated R2 below X (default: %(default)s)",
+        help="omit imputed sites with an estimated R2 below X (default: %(default)g)",
     )
-    output.add_argument(
+    group.add_argument(
         "--typed-only",
-        choices=("keep", "drop"),
-        default="keep",
-        help="what becomes of the target's sites that are not in the model (default: %(default)s)",
+        choices=TYPED_ONLY,
+        default=TYPED_ONLY[0],
+        help="keep or drop sites of the target that are not in the model (default: %(default)s)",
     )
-    output.add_argument(
+    group.add_argument(
         "--empirical-r2",
         action="store_true",
-        help="compare typed sites that the model imputes with what it imputes there: INFO ER2 and PREFIX.checks.json",
+        help="compare typed sites that the model can impute with their imputed values: INFO ER2, PREFIX.checks.json",
     )
-    output.add_argument("--sites-only", action="store_true", help="VCF and BCF without samples")
+    group.add_argument("--sites-only", action="store_true", help="write VCF and BCF without samples")
+
+
+def _add_checks(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--flip",
+        action="store_true",
+        help="flip target sites that are on the other strand; A/T and C/G sites count as missing if their allele "
+        "frequency does not show the strand",
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help=f"impute also if a region has under {100 * LEAST_SHARE:.0f}%% of its markers in the target, or if the "
+        "positions are of another genome build",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -127,7 +162,7 @@ def run(args: argparse.Namespace) -> None:
     from rnnimp.pipeline.impute.run import ImputeSettings, run_impute
 
     if args.num_tasks is not None and not args.slurm:
-        raise SettingsError("--num-tasks goes with --slurm; without it all is imputed in this process")
+        raise SettingsError("--num-tasks needs --slurm; without it, this process imputes everything")
     settings = ImputeSettings(
         model_prefix=args.model_prefix,
         output_prefix=args.output_prefix,
@@ -172,7 +207,7 @@ def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:
 
 
 def _task_arguments(args: argparse.Namespace) -> list[str]:
-    """The arguments of a task: those given, without the region, the output and what concerns the submission."""
+    """The arguments of a task: those given, without the region, the output and the options of the submission."""
     given = (
         *("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix"),
         "format_fields",

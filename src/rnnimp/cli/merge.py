@@ -5,20 +5,29 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rnnimp.choices import MERGED_ENDINGS, VCF_ENDINGS
+
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "merge",
-        help="join imputed VCFs and BCFs over samples or regions",
-        description="Join VCFs and BCFs that rnnimp impute wrote with one model: files with the same samples one after "
-        "the other, files with the same sites side by side. R2 and INFO of all samples come from the exact sums in "
-        "PREFIX.sums.tsv.gz, which must lie beside each file.",
+        help="join imputed files of several sample batches or regions",
+        usage="%(prog)s FILE... --output FILE [options]",
+        description="Join VCFs and BCFs that 'rnnimp impute' wrote with the same model. Files with the same samples "
+        "are joined one after the other, files with the same sites side by side. R2 and INFO of all samples come from "
+        "exact sums: 'rnnimp impute' writes them to PREFIX.sums.tsv.gz. Keep that file beside each input.",
+        epilog="Example:\n  rnnimp merge batch1.vcf.gz batch2.vcf.gz --output all.vcf.gz",
     )
-    parser.add_argument(
-        "inputs", nargs="+", metavar="FILE", help=".vcf, .vcf.gz or .bcf files that rnnimp impute wrote"
+    files = parser.add_argument_group("files")
+    files.add_argument("inputs", nargs="+", metavar="FILE", help=f"files to join: {' / '.join(VCF_ENDINGS)}")
+    files.add_argument(
+        "--output",
+        "--output-prefix",
+        required=True,
+        metavar="FILE",
+        help=f"file to write: {' / '.join(MERGED_ENDINGS)}",
     )
-    parser.add_argument("--output", required=True, metavar="FILE", help=".vcf or .vcf.gz to write")
     parser.set_defaults(run=run)
 
 

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from rnnimp.cli.general_options import PROGRESS_LOGGER
+
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import Display
     from rnnimp.training.trainer import Evaluation, Progress
@@ -17,8 +19,8 @@ SECONDS_BETWEEN_LINES = 60.0
 
 
 def choose_display() -> Display:
-    """A bar where standard error is a terminal and tqdm is installed, else lines."""
-    if sys.stderr.isatty():
+    """A bar if standard error is a terminal, tqdm is installed and `--quiet` is not given; else lines."""
+    if sys.stderr.isatty() and logging.getLogger(PROGRESS_LOGGER).isEnabledFor(logging.INFO):
         try:
             from tqdm import tqdm
         except ImportError:

@@ -5,43 +5,56 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from rnnimp.choices import TASK_MEMORY, TASK_PYTHON
+
 if TYPE_CHECKING:
     from rnnimp.cluster.slurm import SlurmSettings
 
 
-def add_slurm_options(parser: argparse.ArgumentParser, job_name: str, what: str) -> None:
-    """Add the group `cluster`; `what` says what `--slurm` submits."""
-    slurm = parser.add_argument_group("cluster", "What is not asked for is as the cluster's own defaults are.")
-    slurm.add_argument("--slurm", action="store_true", help=f"submit {what} to Slurm, as an array job, and return")
-    slurm.add_argument(
-        "--job-name-prefix", default=job_name, metavar="NAME", help="Slurm job name (default: %(default)s)"
+def add_slurm_options(parser: argparse.ArgumentParser, job_name: str, what: str) -> argparse._ArgumentGroup:
+    """Add the group of Slurm's options.
+
+    Args:
+        parser: of the command.
+        job_name: the default of `--job-name-prefix`.
+        what: `--slurm` submits.
+    """
+    slurm = parser.add_argument_group(
+        "Slurm options", "Where no default is named, the cluster's own default applies. All but the first need --slurm."
     )
-    slurm.add_argument("--memory-size", default="20GB", metavar="SIZE", help="memory of a task (default: %(default)s)")
-    slurm.add_argument(
-        "--python3-bin", default="python3", metavar="PATH", help="Python of the tasks (default: %(default)s)"
-    )
-    slurm.add_argument("--time", metavar="LIMIT", help="time limit of a task, as 90 (minutes), 12:00:00 or 2-00:00")
-    slurm.add_argument("--partition", metavar="NAME", help="partition to submit to")
+    slurm.add_argument("--slurm", action="store_true", help=f"submit {what} to Slurm as an array job, and return")
+    slurm.add_argument("--partition", metavar="NAME", help="partition to submit to, or several separated by commas")
     slurm.add_argument("--account", metavar="NAME", help="account to charge")
-    slurm.add_argument("--gpus-per-task", type=int, default=0, metavar="N", help="GPUs of a task (default: none)")
-    slurm.add_argument("--max-running", type=int, metavar="N", help="tasks that may run at once")
+    slurm.add_argument("--time", metavar="LIMIT", help="time limit per task, such as 90 (minutes), 12:00:00 or 2-00:00")
+    slurm.add_argument(
+        "--memory-size", default=TASK_MEMORY, metavar="SIZE", help="memory per task (default: %(default)s)"
+    )
+    slurm.add_argument("--gpus-per-task", type=int, default=0, metavar="N", help="GPUs per task (default: %(default)s)")
+    slurm.add_argument("--max-running", type=int, metavar="N", help="most tasks that may run at the same time")
+    slurm.add_argument(
+        "--job-name-prefix", default=job_name, metavar="NAME", help="name of the job (default: %(default)s)"
+    )
+    slurm.add_argument(
+        "--python3-bin", default=TASK_PYTHON, metavar="PATH", help="Python that runs the tasks (default: %(default)s)"
+    )
     slurm.add_argument(
         "--sbatch",
         action="append",
         default=[],
         metavar="OPTION",
-        help="a further option of sbatch, as --sbatch qos=long; may be given several times",
+        help="another option of sbatch, such as --sbatch qos=long; may be given several times",
     )
     slurm.add_argument(
-        "--assume-shared", action="store_true", help="do not check that the nodes see the folder of --output-prefix"
+        "--assume-shared", action="store_true", help="do not check that the nodes see the folder of --output"
     )
+    return slurm
 
 
 def slurm_settings(args: argparse.Namespace, n_threads: int) -> SlurmSettings:
-    """What these options ask of Slurm.
+    """The settings of the Slurm jobs that these options ask for.
 
     Raises:
-        SettingsError: if that makes no sense.
+        SettingsError: if an option is malformed.
     """
     from rnnimp.cluster.slurm import SlurmSettings
 

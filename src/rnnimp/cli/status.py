@@ -1,4 +1,4 @@
-"""`rnnimp status`: how the regions of a training stand."""
+"""`rnnimp status`: the progress of a training run, region by region."""
 
 from __future__ import annotations
 
@@ -11,20 +11,29 @@ from rnnimp.errors import SettingsError
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "status",
-        help="tell how the regions of a training stand",
-        description="Tell of each region of a training, here or on a cluster, whether it is waiting, running, "
-        "finished, failed, or lost (its process is gone). It looks at files alone. Exit code: 0 if all are "
-        "finished, 1 if any failed or was lost, 3 if none did but some wait or run.",
+        help="show the progress of a training run, region by region",
+        usage="%(prog)s PREFIX... [options]",
+        description="Show for each region of a training whether it is waiting, running, finished, failed or lost (its "
+        "process has ended without a result). It only reads files, so it also works for trainings on a cluster.\n\n"
+        "Exit code: 0 if all regions are finished, 1 if any failed or was lost, 3 if some are waiting or running.",
+        epilog="Examples:\n  rnnimp status results/chr22\n  rnnimp status results/chr22 --watch",
     )
-    parser.add_argument("prefix", metavar="PREFIX", nargs="+", help="the --output-prefix of 'rnnimp train'")
-    parser.add_argument(
-        "--watch", action="store_true", help="show it again and again, busy and broken regions only, until none is left"
+    what = parser.add_argument_group("what to show")
+    what.add_argument("prefix", metavar="PREFIX", nargs="+", help="the --output of 'rnnimp train', one or several")
+    what.add_argument(
+        "--watch",
+        action="store_true",
+        help="repeat until all regions have ended; show only those that run, failed or are lost",
     )
-    parser.add_argument(
-        "--interval", type=float, default=10.0, metavar="SECONDS", help="between two looks (default: %(default)s)"
+    what.add_argument(
+        "--interval",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="time between two looks of --watch (default: %(default)g)",
     )
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""`rnnimp train`: train the networks of all regions and export them as a bundle."""
+"""`rnnimp train`: train the networks of all regions and export them as a model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
+from rnnimp.choices import ENGINES, TRAINING_DEVICES
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
+from rnnimp.training.recipe import LEAST_STATES, RECIPES
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -19,109 +21,159 @@ logger = logging.getLogger(__name__)
 
 # option, field of TrainingSettings, type, help
 _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
-    ("--rnn-cell-type", "cell", str, f"RNN cell: {' or '.join(CELLS)}"),
+    ("--rnn-cell-type", "cell", str, f"recurrent cell, {' or '.join(CELLS)}"),
     ("--num-units", "n_units", int, "width of the recurrent state"),
     ("--num-layers-higher", "n_layers_higher", int, "recurrent layers of the higher-MAF network"),
     ("--num-layers-lower", "n_layers_lower", int, "recurrent layers of the lower-MAF network"),
     ("--feature-size", "feature_size", int, "width of the marker features"),
-    ("--mixing-size", "n_mixed", int, "width of the layer that joins both directions at a gap; 0 for none"),
-    ("--num-states", "n_states", int, "most states of the copying network, a power of two; 0 for no such network"),
-    ("--state-pieces", "state_pieces", int, "most training haplotypes in a state; 1 for whole ones"),
-    ("--gamma1", "gamma_higher", float, "loss weight exponent of the higher-MAF network"),
-    ("--gamma2", "gamma_lower", float, "loss weight exponent of the lower-MAF network"),
-    ("--batch-size", "batch_size", int, "haplotypes an iteration"),
-    ("--max-iteration-count", "max_iterations", int, "most iterations of each network"),
+    ("--mixing-size", "n_mixed", int, "width of the layer that joins both directions at a gap; 0 for no such layer"),
+    (
+        "--num-states",
+        "n_states",
+        int,
+        f"most hidden states of the haplotype HMM, a power of two from {LEAST_STATES}; 0 for no HMM",
+    ),
+    ("--state-pieces", "state_pieces", int, "most training haplotypes that a hidden state is a mosaic of"),
+    ("--gamma1", "gamma_higher", float, "exponent of the MAF in the higher-MAF network's loss weights"),
+    ("--gamma2", "gamma_lower", float, "exponent of the MAF in the lower-MAF network's loss weights"),
+    ("--batch-size", "batch_size", int, "haplotypes per iteration"),
+    ("--max-iteration-count", "max_iterations", int, "most iterations of each network, the haplotype HMM included"),
     ("--validation-sample-size", "validation_samples", int, "samples held out for validation"),
-    ("--learning-rate", "learning_rate", float, "Adam's rate at the start"),
-    ("--patience", "patience", int, "iterations without gain after which the rate is halved; itself halved too"),
-    ("--seed", "seed", int, "seed of all that is drawn"),
+    ("--learning-rate", "learning_rate", float, "Adam's learning rate at the start; the haplotype HMM has its own"),
+    (
+        "--patience",
+        "patience",
+        int,
+        "iterations without improvement after which the learning rate is halved, and the patience too; the recipe "
+        "accurate does not use it",
+    ),
+    ("--seed", "seed", int, "seed of all random numbers"),
 )
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
+    """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
-        help="train the networks of the regions",
-        description="Train the networks of each region of a data list and export them as a bundle of models. What is "
-        "finished is kept, and what was interrupted goes on: run the same command again.",
+        help="train the model of each region",
+        usage="%(prog)s --data-list FILE --output PREFIX [options]",
+        description="Train the networks of each region in a list and export them as a model. Finished regions are "
+        "kept. To resume an interrupted training, run the same command again.",
+        epilog="Examples:\n"
+        "  rnnimp train --data-list data/split/chr22.list --output results/chr22 \\\n"
+        "      --genetic-map chr22.b37.gmap.gz --threads 4\n\n"
+        "  # on a Slurm cluster, with one GPU per task\n"
+        "  rnnimp train --data-list data/split/chr22.list --output results/chr22 \\\n"
+        "      --slurm --partition gpu --gpus-per-task 1 --time 12:00:00",
     )
-    parser.add_argument(
-        "--data-list", required=True, metavar="FILE", help="list of region prefixes, from 'rnnimp split'"
+    data = parser.add_argument_group("data and output")
+    data.add_argument(
+        "--data-list", required=True, metavar="FILE", help="list of regions that 'rnnimp split' wrote, PREFIX.list"
     )
-    parser.add_argument(
+    data.add_argument(
+        "--output",
         "--output-prefix",
+        dest="output_prefix",
         required=True,
         metavar="PREFIX",
-        help="as results/train/chr22; models: results/train/models/chr22",
+        help="prefix of the files to write; with results/chr22 the model is results/models/chr22",
     )
-    recipe = parser.add_argument_group("recipe")
-    recipe.add_argument(
-        "--recipe",
-        choices=("accurate", "published"),
-        default="accurate",
-        help="where the defaults of the next options come from (default: %(default)s)",
-    )
-    for option, field, kind, text in _RECIPE_OPTIONS:
-        metavar = {int: "N", float: "X", str: "NAME"}[kind]
-        recipe.add_argument(option, dest=field, type=kind, metavar=metavar, help=text)
-    recipe.add_argument(
-        "--genetic-map",
-        metavar="FILE",
-        help="the chromosome's map, as 'pos chr cM' (default: 1 cM a million base pairs)",
-    )
-    how = parser.add_argument_group("what and where to train")
-    how.add_argument("--regions", metavar="LIST", help="regions to train, as 3,7-9 (default: all)")
-    how.add_argument(
-        "--task",
-        metavar="I/N",
-        help="train the I-th of N slices of the regions only, I from 1: for the array jobs of any scheduler",
-    )
-    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
-    how.add_argument(
-        "--engine",
-        choices=("auto", "reference", "fused"),
-        default="auto",
-        help="fused: kernels of our own, on a GPU for many networks at once; reference: plain PyTorch (default: auto)",
-    )
-    how.add_argument("--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)")
-    how.add_argument(
-        "--resume",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep finished regions and go on from checkpoints (default); --no-resume trains anew",
-    )
-    how.add_argument("--chromosome", metavar="NAME", help="its name for the manifest (default: told from the site ids)")
-    add_slurm_options(parser, "train", "what is unfinished")
-    parser.add_argument(
+    data.add_argument("--chromosome", metavar="NAME", help="chromosome (default: detected from the site ids)")
+    _add_recipe(parser.add_argument_group("recipe"))
+    _add_work(parser.add_argument_group("what to train, and where"))
+    slurm = add_slurm_options(parser, "train", "the unfinished regions")
+    slurm.add_argument(
         "--regions-per-task",
         type=int,
         metavar="N",
-        help="regions of a task of --slurm (default: what fits the time limit or a GPU)",
+        help="regions per task (default: as many as fit the time limit or a GPU)",
     )
     parser.set_defaults(run=run)
 
 
+def _add_recipe(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--recipe",
+        choices=tuple(RECIPES),
+        default=next(iter(RECIPES)),
+        help="source of the defaults of the other options in this group (default: %(default)s)",
+    )
+    for option, field, kind, text in _RECIPE_OPTIONS:
+        metavar = {int: "N", float: "X", str: "NAME"}[kind]
+        group.add_argument(option, dest=field, type=kind, metavar=metavar, help=f"{text} ({_recipe_default(field)})")
+    group.add_argument(
+        "--genetic-map",
+        metavar="FILE",
+        help="genetic map of the chromosome with columns pos chr cM (default: 1 cM per million base pairs)",
+    )
+
+
+def _recipe_default(field: str) -> str:
+    """The default of a setting: one if the recipes agree, else one per recipe.
+
+    >>> _recipe_default("n_layers_higher"), _recipe_default("n_units")
+    ('default: 4', 'default: accurate 48, published 40')
+    """
+    values = {name: str(getattr(recipe, field)) for name, recipe in RECIPES.items()}
+    if len(set(values.values())) == 1:
+        return f"default: {next(iter(values.values()))}"
+    return "default: " + ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _add_work(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--regions", metavar="LIST", help="regions to train, such as 3,7-9 (default: all)")
+    group.add_argument(
+        "--task",
+        metavar="I/N",
+        help="train only slice I of N slices of the regions (I from 1), for array jobs of any scheduler",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        default=True,
+        help="keep finished regions and resume from checkpoints (this is the default)",
+    )
+    group.add_argument(
+        "--no-resume", dest="resume", action="store_false", help="discard what was trained before, and start again"
+    )
+    group.add_argument(
+        "--threads", "--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)"
+    )
+    group.add_argument(
+        "--device",
+        choices=TRAINING_DEVICES,
+        default=TRAINING_DEVICES[0],
+        help="auto takes the GPUs if there are any, else the CPU (default: %(default)s)",
+    )
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="fused: kernels of rnnimp, on a GPU for many networks at once; reference: plain PyTorch; auto takes fused "
+        "if it can run (default: %(default)s)",
+    )
+
+
 def run(args: argparse.Namespace) -> None:
     """Run the stage, here or on a cluster."""
-    if args.num_threads < 1:
-        raise SettingsError(f"--num-threads must be 1 or more, found {args.num_threads}")
+    if args.threads < 1:
+        raise SettingsError(f"--threads must be 1 or more, found {args.threads}")
     regions = None if args.regions is None else parse_regions(args.regions)
     task = None if args.task is None else TaskSlice.parse(args.task)
     if task is not None and not args.resume:
         raise SettingsError(
-            "--no-resume does not go with --task, since a task that is run again would begin anew; delete "
+            "--no-resume does not go with --task: a task that is run again would start from the beginning; delete "
             f"{args.output_prefix}_regions instead"
         )
     if args.slurm and task is not None:
-        raise SettingsError("--slurm deals the regions to tasks itself; give it or --task")
+        raise SettingsError("--slurm assigns the regions to tasks itself; give --slurm or --task, not both")
     try:
         from rnnimp.pipeline.train.run import train
         from rnnimp.pipeline.train.work import TrainOptions
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     options = TrainOptions(
-        regions, args.device, args.engine, args.resume, args.num_threads, args.chromosome, args.genetic_map, task
+        regions, args.device, args.engine, args.resume, args.threads, args.chromosome, args.genetic_map, task
     )
     if args.slurm:
         _submit(args, options)
@@ -133,8 +185,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _settings(args: argparse.Namespace) -> TrainingSettings:
     from dataclasses import replace
-
-    from rnnimp.training.recipe import RECIPES
 
     given = {field: getattr(args, field) for _, field, *_ in _RECIPE_OPTIONS}
     try:
@@ -155,7 +205,7 @@ def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
         args.output_prefix,
         _settings(args),
         options,
-        slurm_settings(args, args.num_threads),
+        slurm_settings(args, args.threads),
         lambda regions: [*_task_arguments(args), "--regions", regions],
         args.regions_per_task,
         args.assume_shared,
@@ -163,13 +213,13 @@ def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
 
 
 def _task_arguments(args: argparse.Namespace) -> list[str]:
-    """The arguments of a task: those given, without what concerns the submission, which also clears what is to go."""
+    """The arguments of a task: those given, without the options of the submission."""
     arguments = ["train", "--data-list", args.data_list, "--output-prefix", args.output_prefix, "--recipe", args.recipe]
     for option, field, *_ in _RECIPE_OPTIONS:
         value = getattr(args, field)
         if value is not None:
             arguments.append(f"{option}={value}")
-    arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.num_threads)]
+    arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.threads)]
     if args.genetic_map is not None:
         arguments += ["--genetic-map", args.genetic_map]
     if args.chromosome is not None:

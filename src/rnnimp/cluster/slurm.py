@@ -187,7 +187,7 @@ def check_shared(folder: Path, chosen: Sequence[Partition]) -> None:
     )
     if others and (kind := local_file_system(folder)):
         raise SettingsError(
-            f"--output-prefix: {folder} is on a file system of this machine alone ({kind}), which node {others[0]} "
+            f"--output: {folder} is on a file system of this machine alone ({kind}), which node {others[0]} "
             "does not see; give a folder that they share, or --assume-shared if they do share this one"
         )
 

@@ -44,7 +44,7 @@ def test_gen_is_written_where_nothing_chooses() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "out/", ".vcf.gz", "out/.bcf"])
 def test_a_prefix_without_a_name_is_refused(prefix: str) -> None:
-    with pytest.raises(SettingsError, match="--output-prefix must end in a name for the files, found '"):
+    with pytest.raises(SettingsError, match="--output must end in a name for the files, found '"):
         OutputSettings(prefix)
 
 

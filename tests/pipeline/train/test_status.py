@@ -177,7 +177,7 @@ def test_watching_goes_on_until_nothing_is_left(
     ("options", "code", "message"),
     [
         (["--interval", "0"], 2, "--interval must be above 0, found 0"),
-        ([], 1, "chr22_regions/plan.json: expected a training's plan here, found none; give the --output-prefix"),
+        ([], 1, "chr22_regions/plan.json: expected a training's plan here, found none; give the --output"),
     ],
 )
 def test_bad_input_is_one_line(

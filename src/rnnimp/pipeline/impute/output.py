@@ -53,7 +53,7 @@ class OutputSettings:
             formats = " or ".join(OUTPUT_FORMATS)
             raise SettingsError(f"--output-format must be {formats}, found {self.format}")
         if not self.bare_prefix or self.bare_prefix.endswith("/"):
-            raise SettingsError(f"--output-prefix must end in a name for the files, found '{self.prefix}'")
+            raise SettingsError(f"--output must end in a name for the files, found '{self.prefix}'")
         if not 0 <= self.min_r2 <= 1:
             raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
         if self.sites_only and not self.is_vcf:

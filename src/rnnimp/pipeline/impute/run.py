@@ -38,6 +38,7 @@ from rnnimp.wording import counted
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
 
 logger = logging.getLogger(__name__)
+progress_logger = logging.getLogger("rnnimp.progress")  # off with --quiet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,13 +202,14 @@ def _checked_target(
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:
-    """The blocks, with a bar on a terminal."""
+    """The blocks, with a bar on a terminal unless the logger `rnnimp.progress` is switched off."""
     try:
         from tqdm import tqdm
     except ImportError:
         yield from blocks
         return
-    with tqdm(total=n_sites, desc="impute", unit="site", disable=None) as bar:
+    is_shown = progress_logger.isEnabledFor(logging.INFO)
+    with tqdm(total=n_sites, desc="impute", unit="site", disable=None if is_shown else True) as bar:
         for block in blocks:
             yield block
             bar.update(len(block))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rnnimp.choices import VCF_ENDINGS
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.formats.sums import read_sums
@@ -21,7 +22,6 @@ from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
 
-INPUT_ENDINGS = (".vcf.gz", ".vcf", ".bcf")
 INFO_COLUMN, FORMAT_COLUMN = 7, 8
 _CONTIG, _FIELD, _MODEL = b"##contig=<ID=", b"##FORMAT=<ID=", f"##{MODEL_CHECKSUM}=".encode()
 _COMMANDS = tuple(f"##{key}=".encode() for key in (IMPUTE_COMMAND, MERGE_COMMAND))
@@ -76,7 +76,7 @@ class Part:
 
 def bare(path: str) -> str:
     """A path without the ending that tells the format."""
-    return next((path.removesuffix(ending) for ending in INPUT_ENDINGS if path.endswith(ending)), path)
+    return next((path.removesuffix(ending) for ending in VCF_ENDINGS if path.endswith(ending)), path)
 
 
 def open_part(path: str) -> Part:

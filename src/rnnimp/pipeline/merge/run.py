@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnimp.choices import MERGED_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.vcf.header import MERGE_COMMAND, VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter, information_texts
-from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, INPUT_ENDINGS, Part, bare, lines_of, open_part
+from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, Part, bare, lines_of, open_part
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
 from rnnimp.wording import counted
 
-_OUTPUT_ENDINGS = (".vcf.gz", ".vcf")
 _BATCH_BYTES = 1 << 22
 _AFTER_FORMAT = 1  # the line that a VCF begins with
 
@@ -48,9 +48,9 @@ class MergeSettings:
         if len(self.inputs) < 2:
             raise SettingsError(f"expected two files or more to merge, found {len(self.inputs)}")
         for name in self.inputs:
-            if not name.endswith(INPUT_ENDINGS):
+            if not name.endswith(VCF_ENDINGS):
                 raise SettingsError(f"expected .vcf, .vcf.gz or .bcf to merge, found {name}")
-        if not self.output.endswith(_OUTPUT_ENDINGS):
+        if not self.output.endswith(MERGED_ENDINGS):
             raise SettingsError(
                 f"expected .vcf or .vcf.gz to write, found {self.output}; make a BCF of that with 'bcftools view -Ob'"
             )

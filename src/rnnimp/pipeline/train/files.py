@@ -107,7 +107,7 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
     if differing:
         raise DataError(
             f"was begun with other settings or data ({'; '.join(differing)}); use the same, another "
-            "--output-prefix, or --no-resume to train it anew",
+            "--output, or --no-resume to train it anew",
             files.folder,
         )
 
@@ -129,7 +129,7 @@ def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None
     if before["n_regions"] != n_regions:
         raise DataError(
             f"was begun with a data list of {before['n_regions']} regions, this one has {n_regions}; use the same, "
-            "another --output-prefix, or --no-resume to train anew",
+            "another --output, or --no-resume to train anew",
             path,
         )
     plan = {"n_regions": n_regions, "chromosome": chromosome or before["chromosome"]}
@@ -146,8 +146,7 @@ def read_plan(output_prefix: str | Path) -> tuple[int, str | None]:
     path = plan_path(output_prefix)
     if not path.exists():
         raise DataError(
-            "expected a training's plan here, found none; give the --output-prefix of 'rnnimp train', "
-            "as results/train/chr22",
+            "expected a training's plan here, found none; give the --output of 'rnnimp train', as results/train/chr22",
             path,
         )
     plan = read_json(path)
