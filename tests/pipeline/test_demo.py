@@ -139,4 +139,4 @@ def _markers(sites: Sites) -> Iterator[tuple[tuple[int, str, str], float]]:
 
 def test_a_truth_needs_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--truth", "t.vcf"]) == 2
-    assert "--truth goes with --vcf" in capsys.readouterr().err
+    assert "--truth needs --vcf" in capsys.readouterr().err

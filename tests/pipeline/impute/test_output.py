@@ -75,7 +75,7 @@ def test_bad_fields_are_refused_by_the_command(folder: Path, capsys: pytest.Capt
 
 def test_tasks_without_slurm_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_impute(folder, "x.vcf", "--num-tasks", "4") == 2
-    assert "--num-tasks goes with --slurm" in error_line(capsys)
+    assert "--num-tasks needs --slurm" in error_line(capsys)
     assert not (folder / "out").exists()
 
 

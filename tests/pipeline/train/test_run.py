@@ -293,7 +293,7 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
         (["--learning-rate", "-1"], 2, "--learning-rate must be above 0, found -1.0"),
         (["--regions", "1,x"], 2, "--regions expects numbers and ranges as 3,7-9, found 'x' in '1,x'"),
         (["--regions", "2-3"], 2, "--regions names region 3, but the list has 2"),
-        (["--num-threads", "0"], 2, "--num-threads must be 1 or more, found 0"),
+        (["--num-threads", "0"], 2, "--threads must be 1 or more, found 0"),
         (["--validation-sample-size", "1"], 2, "--validation-sample-size must be 2 or more, found 1"),
         (
             ["--validation-sample-size", "25"],

@@ -144,7 +144,7 @@ def test_slices_options_and_gpus_reach_slurm(
         (["--gpus-per-task", "-1"], 2, "--gpus-per-task must be 0 or more, found -1"),
         (["--regions-per-task", "0"], 2, "--regions-per-task must be 1 or more, found 0"),
         (["--sbatch", "a\nb"], 2, "options for Slurm are one line each"),
-        (["--task", "1/2"], 2, "--slurm deals the regions to tasks itself"),
+        (["--task", "1/2"], 2, "--slurm assigns the regions to tasks itself"),
         (["--num-units", "0"], 2, "--num-units must be 1 or more, found 0"),
         (["--regions", "8"], 2, "--regions names region 8, but the list has 7"),
         (["--memory-size", "20GB"], 1, "Slurm refused the job: sbatch: error: Memory specification can not be"),
