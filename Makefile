@@ -24,7 +24,10 @@ help:
 	@echo 'make clean      remove what these commands made'
 
 demo: $(DEMO_VENV)/.ready
-	$(DEMO_VENV)/bin/rnnimp demo --output-dir demo_results
+	$(DEMO_VENV)/bin/rnnimp demo --output demo_results
+	@echo
+	@echo 'rnnimp is installed in $(DEMO_VENV). Call it as $(DEMO_VENV)/bin/rnnimp,'
+	@echo 'or put it on the PATH of this shell: . $(DEMO_VENV)/bin/activate'
 
 check: lint
 	$(TEST_VENV)/bin/python -m pytest $(PYTEST_PARALLEL) -m 'not slow and not slurm and not gpu' $(PYTEST_ARGS)
