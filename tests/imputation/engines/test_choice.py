@@ -81,6 +81,9 @@ def test_without_numba_or_onnx_runs_onnx_runtime(
 ) -> None:
     expected = load_onnx_engine(own_region)(random_inputs(5, 4))
     loaded = ("rnnimp.network.", "rnnimp.imputation.engines.cpu_kernels", f"{name}.")
+    for module in sorted(key for key in sys.modules if key.startswith(loaded)):
+        package, _, child = module.rpartition(".")
+        monkeypatch.delattr(sys.modules[package], child, raising=False)  # else it would keep what is imported below
     for module in [key for key in sys.modules if key.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, name, None)
