@@ -78,8 +78,8 @@ def test_without_the_alleles_the_draws_cannot_be_repeated() -> None:
     other = alleles.copy()
     other[1, 0] ^= 1  # at a site, so that the same haplotypes are chosen in the same windows
     one, same, another = (first_states(panel, is_marker, np.ones(59), 16, 2, 1) for panel in (alleles, alleles, other))
-    assert np.array_equal(one.leave.detach(), same.leave.detach())
-    assert not np.array_equal(one.leave.detach(), another.leave.detach())
+    assert np.array_equal(one.switch_out.detach(), same.switch_out.detach())
+    assert not np.array_equal(one.switch_out.detach(), another.switch_out.detach())
 
 
 def test_joints_fall_where_crossovers_do() -> None:
@@ -109,7 +109,7 @@ def test_states_emit_the_alleles_of_their_haplotypes_and_where_these_are_missing
         of_missing = np.clip(np.log(frequency / (1 - frequency)), -size, size)
     expected = np.where(alleles < 0, of_missing, size * (2 * alleles - 1))
     assert all(np.isclose(odds[:, [state]], expected).all(axis=0).any() for state in range(16))
-    assert network.leave.unique().tolist() == [-4]
+    assert network.switch_out.unique().tolist() == [-4]
 
 
 def test_a_state_is_easily_left_where_its_pieces_join() -> None:
@@ -117,10 +117,10 @@ def test_a_state_is_easily_left_where_its_pieces_join() -> None:
     alleles = rng.integers(0, 2, (60, 16)).astype(np.int8)
     is_marker = np.arange(60) % 2 == 0
     network = first_states(alleles, is_marker, np.ones(59), 16, 2, seed=1)
-    leave, odds = network.leave.detach().numpy(), np.empty((60, 16))
+    switch_out, odds = network.switch_out.detach().numpy(), np.empty((60, 16))
     odds[is_marker], odds[~is_marker] = network.emission / 4, network.site / 6
     for state in range(16):
-        (gap,) = np.flatnonzero(leave[:, state] == 0)
+        (gap,) = np.flatnonzero(switch_out[:, state] == 0)
         left, right = odds[: 2 * gap, state], odds[2 * gap :, state]  # up to the last marker before the gap, and on
         whole = 2 * alleles - 1
         assert (whole[: 2 * gap - 1] == left[:-1, None]).all(axis=0).any()
@@ -132,4 +132,4 @@ def test_a_joint_beyond_the_markers_changes_no_gate() -> None:
     for place in (0, 4):
         crossovers = np.where(np.arange(5) == place, 1.0, 0.0)
         network = first_states(np.eye(6, 16, dtype=np.int8), is_marker, crossovers, 16, 2, seed=1)
-        assert network.leave.unique().tolist() == [-4]
+        assert network.switch_out.unique().tolist() == [-4]

@@ -20,7 +20,7 @@ from rnnimp.sites.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
 
 _MARKER_ODDS, _SITE_ODDS = 4.0, 6.0
-_LEAVING_AT_A_JOINT = 0.0  # as likely left as kept
+_SWITCH_OUT_AT_A_JOINT = 0.0  # as likely left as kept
 _WINDOWS, _WINDOW_STEP = (10, 20, 40), 4
 _EXCHANGED_AT_ONCE = 64  # states, at one place, so that it does not tell which two belong together
 MOST_CANDIDATES = 8192
@@ -55,7 +55,7 @@ def first_states(
     gap = np.cumsum(is_marker)[row]
     is_between = (gap > 0) & (gap < np.count_nonzero(is_marker))  # markers; at both ends all states begin alike
     with torch.no_grad():
-        network.leave[gap[is_between], state[is_between]] = _LEAVING_AT_A_JOINT
+        network.switch_out[gap[is_between], state[is_between]] = _SWITCH_OUT_AT_A_JOINT
     return network
 
 

@@ -128,7 +128,7 @@ def test_weights_come_back_from_the_graph(flags: str) -> None:
     model = exported(flags)
     found = read_folded_network(model.SerializeToString()).hmm
     assert found is not None
-    for name in ("emission", "enter", "leave", "site", "gaps"):
+    for name in ("emission", "switch_in", "switch_out", "site", "gaps"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert model.SerializeToString(deterministic=True) == exported(flags).SerializeToString(deterministic=True)
 
@@ -136,8 +136,8 @@ def test_weights_come_back_from_the_graph(flags: str) -> None:
 def test_weights_that_are_not_rounded_are_refused() -> None:
     higher, lower, hybrid, hmm = networks("m.m")
     rough = deepcopy(hmm)
-    torch.nn.init.constant_(rough.leave, 0.3)
-    with pytest.raises(ValueError, match="'leave' must be rounded"):
+    torch.nn.init.constant_(rough.switch_out, 0.3)
+    with pytest.raises(ValueError, match="'switch_out' must be rounded"):
         export.build_graph(higher, lower, hybrid, rough)
 
 
@@ -145,7 +145,7 @@ def test_a_copying_network_that_differs_is_refused() -> None:
     flags = REGIONS[0]
     *recurrent, hmm = networks(flags)
     other = deepcopy(hmm)
-    torch.nn.init.constant_(other.enter, -1)
+    torch.nn.init.constant_(other.switch_in, -1)
     with pytest.raises(TrainingError, match="differs from the networks"):
         export.check_graph(
             exported(flags), *recurrent, torch.from_numpy(inputs_with_missing(5, flags.count("m"))), other

@@ -51,7 +51,7 @@ def by_matrices(case: Case) -> np.ndarray:
     """P(a1), (n_sites, n_haplotypes), from whole transition matrices: kept with weight 1, from k to j with l_k q_j."""
     network = case.network.double()
     chance = torch.sigmoid(network.emission).detach().numpy()
-    q, leave = network.enter.exp().detach().numpy(), network.leave.exp().detach().numpy()
+    q, switch_out = network.switch_in.exp().detach().numpy(), network.switch_out.exp().detach().numpy()
     emits = torch.sigmoid(network.site).detach().numpy()
     n_markers, n_states = chance.shape
     found = np.empty((case.n_sites, len(case.alt)))
@@ -60,18 +60,18 @@ def by_matrices(case: Case) -> np.ndarray:
             chance[m] if a == 1 else 1 - chance[m] if a == 0 else np.ones(n_states) for m, a in enumerate(alleles)
         ]
         kept = [np.eye(n_states)] * (n_markers + 1)
-        moved = [np.outer(leave[gap], q[gap]) for gap in range(n_markers + 1)]
+        moved = [np.outer(switch_out[gap], q[gap]) for gap in range(n_markers + 1)]
         before = [q[0] * agrees[0]]
         for m in range(1, n_markers):
             before.append(before[-1] @ (kept[m] + moved[m]) * agrees[m])
-        after = [leave[n_markers] * agrees[-1]]
+        after = [switch_out[n_markers] * agrees[-1]]
         for m in range(n_markers - 1, 0, -1):
             after.insert(0, agrees[m - 1] * ((kept[m] + moved[m]) @ after[0]))
         for site, gap in enumerate(network.gap.tolist()):
             if gap == 0:
                 weight = q[0] * after[0]
             elif gap == n_markers:
-                weight = before[-1] * leave[gap]
+                weight = before[-1] * switch_out[gap]
             else:
                 stays = before[gap - 1] * after[gap]
                 goes = before[gap - 1][:, None] * moved[gap] * after[gap][None, :]
@@ -163,9 +163,20 @@ def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
     for slot, case in enumerate(cases):
         loss, gradients, expected_odds = case.expected()
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        for (name, expected), part in zip(gradients.items(), stacked.gates(stacked.gradients)[:, slot], strict=True):
+        for (name, expected), part in zip(
+            gradients.items(), stacked.transitions(stacked.gradients)[:, slot], strict=True
+        ):
             found = part[: len(expected)].cpu().double()
             assert float((found - expected).norm()) <= TOLERANCE * float(expected.norm()) + 1e-9, name
             assert not part[len(expected) :].any()
         found = odds[slot, : case.n_sites].cpu().double()
         assert float((found - expected_odds).norm() / expected_odds.norm()) < TOLERANCE
+
+
+def test_a_checkpoint_with_the_former_names_is_read() -> None:
+    one, other = Case(REGIONS[0], 1, 2).network, Case(REGIONS[0], 2, 2).network
+    state = one.state_dict()
+    former = {{"switch_in": "enter", "switch_out": "leave"}.get(name, name): value for name, value in state.items()}
+    other.load_state_dict(former)
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, state[name]), name

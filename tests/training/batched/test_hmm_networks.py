@@ -109,7 +109,7 @@ def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
     n_haplotypes = 2 * len(data.training)
     assert states_of(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
-    assert draw_hmm(data, replace(COPYING, n_states=1024), 1).enter.shape[1] == 16
+    assert draw_hmm(data, replace(COPYING, n_states=1024), 1).switch_in.shape[1] == 16
     assert states_of(data, replace(COPYING, n_states=0)) == 0
 
 

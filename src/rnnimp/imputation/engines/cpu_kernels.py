@@ -1,4 +1,4 @@
-"""Runs a region's folded networks on the CPU kernels. Needs numpy and Numba."""
+"""Runs a region's folded networks with our CPU kernels. Needs numpy and Numba."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rnnimp.network.region_coding import Floats
 class KernelEngine:
     """A region's networks, laid out for the kernels.
 
-    Several threads may run it at once. Haplotypes do not mix, so the result of one depends on no other.
+    Several threads may call it at once. The result of a haplotype does not depend on the other haplotypes of a call.
 
     Args:
-        network: from `graph.read_folded_network`.
+        network: from `read_folded_network`.
     """
 
-    haplotypes_per_run = 64  # whole tiles on every processor; states of 12 MB for a region of the published shape
+    haplotypes_per_run = 64  # whole tiles on every processor; 12 MB of states for a region of the published shape
 
     def __init__(self, network: FoldedNetwork) -> None:
         self._stacks = [pack(stack.weights, stack.features) for stack in network.stacks]
@@ -32,17 +32,17 @@ class KernelEngine:
         n_units = sum(stack.shape.n_units for stack in self._stacks)
         self._joining, self._n_mixed = pack_joining(network.joining, n_units), network.head.shape[1] - n_units
         self._hmm = None if network.hmm is None else pack_hmm(network.hmm)
-        self._share = MIXTURE_WEIGHT if network.hmm is None else network.hmm.share
+        self._mixture_weight = MIXTURE_WEIGHT if network.hmm is None else network.hmm.mixture_weight
         self.n_markers, self.n_sites = len(network.stacks[0].features), len(network.gaps)
 
     def __call__(self, inputs: Floats) -> Floats:
-        """P(a1) of every site.
+        """Run all networks of the region.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1.
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1.
 
         Returns:
-            float32 (n_sites, n_haplotypes).
+            float32 (n_sites, n_haplotypes), P(a1).
         """
         alleles = np.ascontiguousarray(inputs[:, :, 1])
         states = forward(self._stacks, alleles, self._gaps, room=self._n_mixed)
@@ -50,8 +50,8 @@ class KernelEngine:
         logits = logits_of_states(self._head, self._bias, self._first_rows, states)[:, : len(alleles)]
         if self._hmm is not None:
             certain = np.count_nonzero((alleles == 0) | (alleles == 1), axis=1)
-            share = self._share.at((1 - certain / self.n_markers).astype(np.float32))
-            logits = (1 - share) * logits + share * hmm_odds(self._hmm, alleles)[:, : len(alleles)]
+            weight = self._mixture_weight.at((1 - certain / self.n_markers).astype(np.float32))
+            logits = (1 - weight) * logits + weight * hmm_odds(self._hmm, alleles)[:, : len(alleles)]
         with np.errstate(over="ignore"):  # exp of a large number is infinite, and 1 / infinite is 0
             alt: Floats = np.reciprocal(1 + np.exp(-logits))
         return alt

@@ -1,4 +1,4 @@
-"""Runs a region's folded networks by PyTorch, on a GPU. Needs torch; the CPU has faster kernels of its own."""
+"""Runs a region's folded networks in PyTorch, on a GPU. Needs torch; on the CPU, our own kernels are faster."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from rnnimp.network.graph.reading import FoldedNetwork, FoldedStack
-from rnnimp.network.hmm.reference import emission, is_certain, mixture_weight, passed
+from rnnimp.network.hmm.reference import allele_emissions, forward_pass, is_certain, mixture_weight
 from rnnimp.network.hmm.weights import HmmWeights
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.reference import layer_weights, recurrent_layer
 from rnnimp.network.recurrent.weights import JoiningWeights
 from rnnimp.network.region_coding import Floats
 
-_COPIED_AT_ONCE = 512  # haplotypes; about 1 GB for a region of 300 markers and 512 states
+_HMM_HAPLOTYPES_AT_ONCE = 512  # about 1 GB for a region of 300 markers and 512 states
 
 
 class TorchEngine:
-    """A region's networks on a device, in float32 without shortened products.
+    """A region's networks on a device, in float32: TF32, which rounds the factors of products, is off.
 
     Args:
-        network: from `graph.read_folded_network`.
+        network: from `read_folded_network`.
         device: as PyTorch names it.
     """
 
@@ -41,13 +41,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def __call__(self, inputs: Floats) -> Floats:
-        """P(a1) of every site.
+        """Run all networks of the region.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1.
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1.
 
         Returns:
-            float32 (n_sites, n_haplotypes).
+            float32 (n_sites, n_haplotypes), P(a1).
         """
         alt = torch.from_numpy(np.ascontiguousarray(inputs[:, :, 1].T)).to(self._device)[:, :, None]
         with torch.backends.cudnn.flags(allow_tf32=False):
@@ -65,7 +65,7 @@ class TorchEngine:
 
 
 class _TorchJoining:
-    """A layer that joins states at a gap."""
+    """A layer that joins the states on both sides of a gap."""
 
     def __init__(self, layer: JoiningWeights, device: str) -> None:
         self._read = torch.cat(
@@ -75,41 +75,64 @@ class _TorchJoining:
         self._bias = torch.from_numpy(layer.bias).to(device)
 
     def states(self, here: Tensor) -> Tensor:
-        """Its states, float32 (n_haplotypes, n_mixed), from those of all stacks at one gap."""
+        """The layer at one gap.
+
+        Args:
+            here: float32 (n_haplotypes, units of all stacks), states at the gap.
+
+        Returns:
+            float32 (n_haplotypes, n_mixed).
+        """
         return torch.tanh(here[:, self._read] @ self._weight + self._bias)
 
 
 class _TorchHmm:
-    """A copying network's weights on a device, and what `copying.py` makes of them."""
+    """A haplotype HMM on a device, with the formulas of `hmm/reference.py`."""
 
     def __init__(self, weights: HmmWeights, device: str) -> None:
-        self._chance, self._enter, self._leave = (
-            torch.from_numpy(table).to(device) for table in (weights.chance(), weights.entering(), weights.leaving())
+        def on_device(table: Floats) -> Tensor:
+            return torch.from_numpy(table).to(device)
+
+        self._emission_probability = on_device(weights.emission_probability())
+        self._switch_in, self._switch_out = (
+            on_device(weights.switch_in_weight()),
+            on_device(weights.switch_out_weight()),
         )
-        self._share, self._gaps = weights.share, np.unique(weights.gaps)
+        self._mixture_weight, self._gaps = weights.mixture_weight, np.unique(weights.gaps)
         rows = np.searchsorted(weights.gaps, self._gaps)[1:].tolist()
-        self._emits = [torch.tensor_split(torch.from_numpy(table).to(device), rows) for table in weights.emits()]
+        self._site_probabilities = [
+            torch.tensor_split(on_device(table), rows) for table in weights.site_probabilities()
+        ]
 
     def joined(self, odds: Tensor, alt: Tensor) -> Tensor:
-        """The mean with the recurrent networks' log odds, float32 (n_sites, n_haplotypes)."""
-        share = mixture_weight(1 - is_certain(alt).float().mean(0)[:, 0], self._share)
-        copied = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
-        return (1 - share) * odds + share * copied
+        """Weighted mean of the recurrent networks' log odds and the HMM's.
+
+        Args:
+            odds: float32 (n_sites, n_haplotypes), of the recurrent networks.
+            alt: float32 (n_markers, n_haplotypes, 1), P(a1).
+
+        Returns:
+            float32 (n_sites, n_haplotypes).
+        """
+        weight = mixture_weight(1 - is_certain(alt).float().mean(0)[:, 0], self._mixture_weight)
+        hmm_odds = torch.cat([self._odds(alt[:, rows]) for rows in _parts(alt.shape[1])], dim=1)
+        return (1 - weight) * odds + weight * hmm_odds
 
     def _odds(self, alt: Tensor) -> Tensor:
-        emitted = emission(alt, self._chance[:, None])
-        left = passed(emitted, self._enter, self._leave)
-        right = passed(emitted.flip(0), self._leave.flip(0), self._enter.flip(0)).flip(0)
+        emissions = allele_emissions(alt, self._emission_probability[:, None])
+        left = forward_pass(emissions, self._switch_in, self._switch_out)
+        right = forward_pass(emissions.flip(0), self._switch_out.flip(0), self._switch_in.flip(0)).flip(0)
         odds = []
-        for gap, refs, alts in zip(self._gaps.tolist(), *self._emits, strict=True):
+        for gap, refs, alts in zip(self._gaps.tolist(), *self._site_probabilities, strict=True):
             f, v = left[gap], right[gap]
-            weights = f * v + 0.5 * (self._leave[gap] * f + self._enter[gap] * v)
+            weights = f * v + 0.5 * (self._switch_out[gap] * f + self._switch_in[gap] * v)
             odds.append(torch.log((alts @ weights.T) / (refs @ weights.T)))
         return torch.cat(odds)
 
 
 def _parts(n_haplotypes: int) -> list[slice]:
-    return [slice(start, start + _COPIED_AT_ONCE) for start in range(0, n_haplotypes, _COPIED_AT_ONCE)]
+    size = _HMM_HAPLOTYPES_AT_ONCE
+    return [slice(start, start + size) for start in range(0, n_haplotypes, size)]
 
 
 class _TorchStack:
@@ -127,10 +150,13 @@ class _TorchStack:
             self._layers.append(module.to(device))
 
     def states(self, alt: Tensor) -> Tensor:
-        """States at each gap, float32 (n_markers + 1, n_haplotypes, n_units); 0 where there is no marker.
+        """States that the sites of each gap read.
 
         Args:
             alt: float32 (n_markers, n_haplotypes, 1), P(a1).
+
+        Returns:
+            float32 (n_markers + 1, n_haplotypes, n_units); 0 where there is no marker on the stack's side of the gap.
         """
         start, end = self._features[:, None, 0], self._features[:, None, 1]
         states = start + alt * (end - start)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from rnnimp.errors import TrainingError
 from rnnimp.network.hmm.onnx_part import hmm_part
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined
-from rnnimp.network.hmm.weights import GATE_STEP, ODDS_STEP, HmmWeights
+from rnnimp.network.hmm.weights import ODDS_STEP, TRANSITION_STEP, HmmWeights
 from rnnimp.network.onnx_writer import INPUT, OUTPUT, GraphWriter
 from rnnimp.network.recurrent.cells import Cell
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack, layer_weights
@@ -92,18 +92,21 @@ def build_graph(
 
 
 def hmm_weights(network: HaplotypeHmm) -> HmmWeights:
-    """A copying network's weights as a graph holds them.
+    """Weights of a haplotype HMM, as a graph stores them.
+
+    Args:
+        network: on the CPU, after `round_weights`.
 
     Raises:
-        ValueError: if one is not what `copying.round_weights` leaves.
+        ValueError: if a weight is not a whole number of its step. Call `round_weights` first.
     """
-    steps = {"emission": ODDS_STEP, "enter": GATE_STEP, "leave": GATE_STEP, "site": ODDS_STEP}
+    steps = {"emission": ODDS_STEP, "switch_in": TRANSITION_STEP, "switch_out": TRANSITION_STEP, "site": ODDS_STEP}
     levels = {}
     for name, step in steps.items():
         value = getattr(network, name).detach().numpy() / step
         levels[name] = np.clip(np.nan_to_num(value), -127, 127).round().astype(np.int8)
         if not np.array_equal(levels[name], value):
-            raise ValueError(f"the copying network's weights '{name}' must be rounded before they are exported")
+            raise ValueError(f"the haplotype HMM's weights '{name}' must be rounded before they are exported")
     return HmmWeights(**levels, gaps=network.gap.numpy())
 
 
@@ -219,8 +222,8 @@ def check_graph(
         logits = hybrid(higher(inputs), lower(inputs))
         if hmm is not None:
             # in float64, for the difference of 1 and P(a1) loses digits where the graph does not
-            copied = deepcopy(hmm).double()(inputs.double())
-            logits = combined(logits.double(), copied, inputs.double())
+            hmm_logits = deepcopy(hmm).double()(inputs.double())
+            logits = combined(logits.double(), hmm_logits, inputs.double())
         expected = torch.softmax(logits, dim=2).numpy()
     error = float(np.abs(_run(model, inputs.numpy()) - expected).max())
     if not error <= LARGEST_ERROR:

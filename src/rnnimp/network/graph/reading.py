@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rnnimp.network.hmm import onnx_part as copying_graph
+from rnnimp.network.hmm import onnx_part
 from rnnimp.network.hmm.weights import HmmWeights, MixtureWeight
 from rnnimp.network.recurrent.cells import CELLS, Cell
 from rnnimp.network.recurrent.weights import GAP_PADS, JoiningWeights, LayerWeights, StackWeights
@@ -127,7 +127,7 @@ class _Walk:
         biases: list[Floats] = []
         readings: list[_Reading | _Mixed] = []
         logits = self._made_by("Sigmoid", alt).input[0]
-        has_copying = logits == copying_graph.LOGITS
+        has_copying = logits == onnx_part.LOGITS
         for term in self._terms(self._recurrent_logits() if has_copying else logits):
             if term in self._constants:
                 biases.append(self._constants[term])
@@ -141,22 +141,26 @@ class _Walk:
 
     def _recurrent_logits(self) -> str:
         """What the copying network's log odds are joined with."""
-        product = self._made_by("Mul", self._made_by("Add", copying_graph.LOGITS).input[0])
+        product = self._made_by("Mul", self._made_by("Add", onnx_part.LOGITS).input[0])
         result: str = product.input[1]
         return result
 
     def _hmm(self, network: FoldedNetwork) -> HmmWeights:
-        """The copying network's weights; written again, they must give the same nodes and constants."""
-        names = ("emission", "enter", "leave", "site")
-        arrays = {name: self._constants[copying_graph.PREFIX + name] for name in names}
+        """The haplotype HMM's weights; written again, they must give the same nodes and constants."""
+        names = onnx_part.WEIGHT_NAMES
+        arrays = {name: self._constants[onnx_part.PREFIX + stored] for name, stored in names.items()}
         _require(all(array.dtype == np.int8 and array.ndim == 2 for array in arrays.values()), "int8")
         n_markers, n_states = len(network.stacks[0].features), arrays["site"].shape[1]
-        rows = {"emission": n_markers, "enter": n_markers + 1, "leave": n_markers + 1, "site": len(network.gaps)}
+        n_gaps, n_sites = n_markers + 1, len(network.gaps)
+        rows = {"emission": n_markers, "switch_in": n_gaps, "switch_out": n_gaps, "site": n_sites}
         _require(all(arrays[name].shape == (rows[name], n_states) for name in names), "weights of each state")
-        shares = [self._constants[copying_graph.PREFIX + name] for name in copying_graph.SHARE_CONSTANTS]
-        _require(all(share.shape == (1,) and 0 <= share[0] < np.inf for share in shares), "shares")
-        weights = HmmWeights(**arrays, gaps=network.gaps, share=MixtureWeight(*(float(share[0]) for share in shares)))
-        part = copying_graph.hmm_part(weights, self._recurrent_logits())
+        mixture = [self._constants[onnx_part.PREFIX + name] for name in onnx_part.MIXTURE_WEIGHT_NAMES]
+        _require(
+            all(part.shape == (1,) and 0 <= part[0] < np.inf for part in mixture), "the HMM's weight in the mixture"
+        )
+        mixture_weight = MixtureWeight(*(float(part[0]) for part in mixture))
+        weights = HmmWeights(**arrays, gaps=network.gaps, mixture_weight=mixture_weight)
+        part = onnx_part.hmm_part(weights, self._recurrent_logits())
         for node in part.nodes:
             _require(_plain(self._makers[node.output[0]]) == _plain(node), f"another {node.op_type}")
         for name, expected in part.constants.items():

@@ -1,13 +1,14 @@
-"""`HaplotypeHmm` run and trained by Numba kernels: the same parameters, outputs and gradients, sooner.
+"""The haplotype HMM on the CPU, in training: `HaplotypeHmm` as Numba kernels, with the same outputs and gradients.
 
-A tile of a few haplotypes passes over all markers from both sides, and each gap's sites are read where both meet; then
-nothing of it is kept. The way back does the same once more, and goes on, with all it needs still in cache, to the
-gradients. Those of a job's tiles are added up in their order, and those of all jobs in theirs, so that the number of
-threads changes no bit of a result.
+1. Forward: a tile of a few haplotypes runs both passes over all markers. Each gap's sites are read where the two passes
+   meet. Nothing of the tile is stored.
+2. Backward: the tile runs both passes again. Then, with all their results still in cache, it computes the gradients.
+3. Gradients are summed over the tiles of a job in their order, and then over the jobs in theirs. So the number of
+   threads changes no bit of a result.
 
-Arrays inside a tile are `[gap][haplotype][state]`. Weights f and v are kept as they are before they are divided by
-their sum, and the sum's inverse beside them. What is said of f holds for v the other way round: what q is to the one,
-l is to the other. Formulas are in `copying.py`.
+Arrays inside a tile are `[gap][haplotype][state]`. Weights f and v are stored before they are divided by their sum,
+with the inverse of the sum beside them. The backward pass (v) is the forward pass (f) over reversed markers, with q and
+l exchanged. The formulas are in `hmm/reference.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnimp.network.hmm.reference import LEAST_PROBABILITY, HaplotypeHmm
+from rnnimp.network.hmm.reference import HaplotypeHmm
+from rnnimp.network.hmm.weights import LEAST_PROBABILITY
 from rnnimp.network.kernels.simd import LANES, fma, load, splat, store, total
 from rnnimp.network.kernels.tiles import aligned_empty, deal, kernel
 from rnnimp.network.region_coding import Floats
@@ -32,28 +34,28 @@ _LEAST_OF_A_JOB, _MOST_JOBS = 32, 16  # haplotypes; each job has memory for grad
 
 class _Shape(NamedTuple):
     n_markers: int
-    n_states: int  # rounded up to whole vectors; a state that is never entered or left adds nothing
+    n_states: int  # rounded up to whole vectors; a state whose q and l are 0 adds nothing
     n_haplotypes: int
 
 
-class _Gates(NamedTuple):
-    """Flat `[gap][state]`: the gradients of a network's gates."""
+class _TransitionGradients(NamedTuple):
+    """Gradients of q and l, flat `[gap][state]`."""
 
-    enter: Floats
-    leave: Floats
+    switch_in: Floats
+    switch_out: Floats
 
 
 class _Tables(NamedTuple):
     """Flat `[marker, gap or site][state]`."""
 
-    chance: Floats  # of a1, at markers
-    enter: Floats  # q
-    leave: Floats  # l
-    emits: Floats  # P(a1), at sites
+    emission_probability: Floats  # P(a1), at markers
+    switch_in: Floats  # q
+    switch_out: Floats  # l
+    site_probability: Floats  # P(a1), at sites
 
 
 class _Alleles(NamedTuple):
-    """Flat `[marker][haplotype]`: a state makes `offset + slope * chance` of an allele."""
+    """Flat `[marker][haplotype]`. A state emits the allele with `offset + slope * P(a1 that the state emits)`."""
 
     offset: Floats
     slope: Floats
@@ -72,14 +74,14 @@ class _Scratch(NamedTuple):
     left: _Side
     right: _Side
     met: _Side  # w, [row][state], and the inverse of its sum
-    slopes: Floats  # the gradient of w, [gap][row][state]
-    carried: Floats  # that of f or v, [row][state]
-    inner: Floats  # its product with f or v, [row]
-    shares: Floats  # that of the mean by the sum of w, [site][row]
+    slopes: Floats  # gradient of w, [gap][row][state]
+    carried: Floats  # gradient of f or v, [row][state]
+    inner: Floats  # inner product of that with f or v, [row]
+    shares: Floats  # gradient of a site's P(a1), times the inverse of the sum of w, [site][row]
 
 
 @kernel
-def _pass(shape, chance, enter, leave, alleles, first, n_rows, side, from_right):  # type: ignore
+def _forward_pass(shape, probability, switch_in, switch_out, alleles, first, n_rows, side, from_right):  # type: ignore
     """f at every gap."""
     size, end = shape.n_states, shape.n_markers if from_right else 0
     side.weights[end * _ROWS * size : (end + 1) * _ROWS * size] = 0
@@ -93,11 +95,11 @@ def _pass(shape, chance, enter, leave, alleles, first, n_rows, side, from_right)
             offset, slope = alleles.offset[column], alleles.slope[column]
             left = splat(0.0)
             for state in range(0, size, LANES):
-                emitted = fma(load(chance, marker * size + state), slope, splat(offset))
-                entered = fma(load(side.weights, here + state), scale, load(enter, near * size + state))
-                reached = entered * emitted
+                emission = fma(load(probability, marker * size + state), slope, splat(offset))
+                switched_in = fma(load(side.weights, here + state), scale, load(switch_in, near * size + state))
+                reached = switched_in * emission
                 store(side.weights, there + state, reached)
-                left = fma(reached, load(leave, far * size + state), left)
+                left = fma(reached, load(switch_out, far * size + state), left)
             side.scales[far * _ROWS + row] = 1 / total(left)
 
 
@@ -110,10 +112,13 @@ def _meet(shape, tables, gap, n_rows, scratch):  # type: ignore
         left_scale, right_scale = scratch.left.scales[gap * _ROWS + row], scratch.right.scales[gap * _ROWS + row]
         weight = splat(0.0)
         for state in range(0, size, LANES):
-            enter, leave = load(tables.enter, gap * size + state), load(tables.leave, gap * size + state)
+            switch_in, switch_out = (
+                load(tables.switch_in, gap * size + state),
+                load(tables.switch_out, gap * size + state),
+            )
             left = load(scratch.left.weights, at + state) * left_scale
             right = load(scratch.right.weights, at + state) * right_scale
-            met = fma(left, fma(leave, half, right), right * enter * half)
+            met = fma(left, fma(switch_out, half, right), right * switch_in * half)
             store(scratch.met.weights, row * size + state, met)
             weight = weight + met
         scratch.met.scales[row] = 1 / total(weight)
@@ -127,15 +132,18 @@ def _read_sites(shape, tables, first_site, last_site, first, n_rows, met, mean):
         for row in range(n_rows):
             product = splat(0.0)
             for state in range(0, size, LANES):
-                product = fma(load(tables.emits, site * size + state), load(met.weights, row * size + state), product)
+                product = fma(
+                    load(tables.site_probability, site * size + state), load(met.weights, row * size + state), product
+                )
             mean[site * shape.n_haplotypes + first + row] = total(product) * met.scales[row]
 
 
 @kernel
 def _run_tile(shape, first, n_rows, scratch, tables, alleles, first_sites, mean):  # type: ignore
-    """From alleles to P(a1)."""
-    _pass(shape, tables.chance, tables.enter, tables.leave, alleles, first, n_rows, scratch.left, False)
-    _pass(shape, tables.chance, tables.leave, tables.enter, alleles, first, n_rows, scratch.right, True)
+    """P(a1) at all sites, for the haplotypes of a tile."""
+    probability, switch_in, switch_out, _ = tables
+    _forward_pass(shape, probability, switch_in, switch_out, alleles, first, n_rows, scratch.left, False)
+    _forward_pass(shape, probability, switch_out, switch_in, alleles, first, n_rows, scratch.right, True)
     for gap in range(shape.n_markers + 1):
         if first_sites[gap] < first_sites[gap + 1]:
             _meet(shape, tables, gap, n_rows, scratch)
@@ -143,32 +151,32 @@ def _run_tile(shape, first, n_rows, scratch, tables, alleles, first_sites, mean)
 
 
 @kernel
-def _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean):  # type: ignore
-    """The gradient of a gap's w."""
+def _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, d_mean):  # type: ignore
+    """Gradient of a gap's w, from that of P(a1) at its sites."""
     size, met, shares = shape.n_states, scratch.met, scratch.shares
     for row in range(n_rows):
         inner = np.float32(0)
         for site in range(first_site, last_site):
             column = site * shape.n_haplotypes + first + row
-            shares[site * _ROWS + row] = of_mean[column] * met.scales[row]
+            shares[site * _ROWS + row] = d_mean[column] * met.scales[row]
             inner += shares[site * _ROWS + row] * mean[column]
         for state in range(0, size, LANES):
             slope = splat(-inner)
             for site in range(first_site, last_site):
-                slope = fma(load(tables.emits, site * size + state), shares[site * _ROWS + row], slope)
+                slope = fma(load(tables.site_probability, site * size + state), shares[site * _ROWS + row], slope)
             store(scratch.slopes, (gap * _ROWS + row) * size + state, slope)
 
 
 @kernel
-def _join(shape, leave, gap, n_rows, side, other, scratch):  # type: ignore
-    """Add to the gradient of f what its gap's w has of it."""
+def _join(shape, switch_out, gap, n_rows, side, other, scratch):  # type: ignore
+    """Add to the gradient of f what comes through the w of its gap."""
     size, half, carried = shape.n_states, np.float32(0.5), scratch.carried
     for row in range(n_rows):
         at = (gap * _ROWS + row) * size
         scale = other.scales[gap * _ROWS + row]
         inner = splat(0.0)
         for state in range(0, size, LANES):
-            factor = fma(load(other.weights, at + state), scale, load(leave, gap * size + state) * half)
+            factor = fma(load(other.weights, at + state), scale, load(switch_out, gap * size + state) * half)
             value = fma(load(scratch.slopes, at + state), factor, load(carried, row * size + state))
             store(carried, row * size + state, value)
             inner = fma(value, load(side.weights, at + state), inner)
@@ -176,72 +184,78 @@ def _join(shape, leave, gap, n_rows, side, other, scratch):  # type: ignore
 
 
 @kernel
-def _cross_back(  # type: ignore
-    shape, chance, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
+def _backward_over_marker(  # type: ignore
+    shape, probability, switch_out, alleles, marker, near, far, first, n_rows, side, scratch, d_switch_in, d_switch_out
 ):  # fmt: skip
-    """From the gradient of f behind a marker to that before it, and to those of the gates on the way."""
+    """Gradient of f before a marker, from that behind it; adds to the gradients of q and l on the way."""
     size, half, carried, slopes = shape.n_states, np.float32(0.5), scratch.carried, scratch.slopes
     for state in range(0, size, LANES):
-        chances, leaves = load(chance, marker * size + state), load(leave, far * size + state)
-        sum_enter, sum_leave = load(of_enter, near * size + state), load(of_leave, far * size + state)
+        alt_probability, out = load(probability, marker * size + state), load(switch_out, far * size + state)
+        sum_in, sum_out = load(d_switch_in, near * size + state), load(d_switch_out, far * size + state)
         for row in range(n_rows):
             there = far * _ROWS + row
             column, inner, scale = marker * shape.n_haplotypes + first + row, scratch.inner[row], side.scales[there]
-            value = fma(leaves, -inner, load(carried, row * size + state)) * scale
-            value = value * fma(chances, alleles.slope[column], splat(alleles.offset[column]))
+            value = fma(out, -inner, load(carried, row * size + state)) * scale
+            value = value * fma(alt_probability, alleles.slope[column], splat(alleles.offset[column]))
             store(carried, row * size + state, value)
-            sum_enter = sum_enter + value
+            sum_in = sum_in + value
             slope = fma(load(slopes, there * size + state), half, splat(-inner))
-            sum_leave = fma(load(side.weights, there * size + state) * scale, slope, sum_leave)
-        store(of_enter, near * size + state, sum_enter)
-        store(of_leave, far * size + state, sum_leave)
+            sum_out = fma(load(side.weights, there * size + state) * scale, slope, sum_out)
+        store(d_switch_in, near * size + state, sum_in)
+        store(d_switch_out, far * size + state, sum_out)
 
 
 @kernel
-def _pass_back(  # type: ignore
-    shape, chance, leave, alleles, first, n_rows, side, other, scratch, of_enter, of_leave, from_right
+def _backward_of_pass(  # type: ignore
+    shape, probability, switch_out, alleles, first, n_rows, side, other, scratch, d_switch_in, d_switch_out, from_right
 ):  # fmt: skip
     scratch.carried[:] = 0
     for step in range(shape.n_markers):
         marker = step if from_right else shape.n_markers - 1 - step
         near, far = (marker + 1, marker) if from_right else (marker, marker + 1)
-        _join(shape, leave, far, n_rows, side, other, scratch)
-        _cross_back(
-            shape, chance, leave, alleles, marker, near, far, first, n_rows, side, scratch, of_enter, of_leave
+        _join(shape, switch_out, far, n_rows, side, other, scratch)
+        _backward_over_marker(
+            shape, probability, switch_out, alleles, marker, near, far, first, n_rows, side, scratch,
+            d_switch_in, d_switch_out,
         )  # fmt: skip
 
 
 @kernel
-def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, mean, of_mean, gradients):  # type: ignore
-    """Add to the gradients of the gates, from that of P(a1)."""
-    chance, enter, leave, _ = tables
+def _run_tile_back(shape, first, n_rows, scratch, tables, alleles, first_sites, mean, d_mean, gradients):  # type: ignore
+    """Add to the gradients of q and l, from the gradient of P(a1) at the sites."""
+    probability, switch_in, switch_out, _ = tables
     left, right, size = scratch.left, scratch.right, _ROWS * shape.n_states
-    _pass(shape, chance, enter, leave, alleles, first, n_rows, left, False)
-    _pass(shape, chance, leave, enter, alleles, first, n_rows, right, True)
+    _forward_pass(shape, probability, switch_in, switch_out, alleles, first, n_rows, left, False)
+    _forward_pass(shape, probability, switch_out, switch_in, alleles, first, n_rows, right, True)
     for gap in range(shape.n_markers + 1):
         first_site, last_site = first_sites[gap], first_sites[gap + 1]
         if first_site < last_site:
             _meet(shape, tables, gap, n_rows, scratch)
-            _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, of_mean)
+            _back_from_sites(shape, tables, gap, first_site, last_site, first, n_rows, scratch, mean, d_mean)
         else:
             scratch.slopes[gap * size : (gap + 1) * size] = 0
-    of_enter, of_leave = gradients
-    _pass_back(shape, chance, leave, alleles, first, n_rows, left, right, scratch, of_enter, of_leave, False)
-    _pass_back(shape, chance, enter, alleles, first, n_rows, right, left, scratch, of_leave, of_enter, True)
+    d_switch_in, d_switch_out = gradients
+    _backward_of_pass(
+        shape, probability, switch_out, alleles, first, n_rows, left, right, scratch, d_switch_in, d_switch_out, False
+    )  # fmt: skip
+    _backward_of_pass(
+        shape, probability, switch_in, alleles, first, n_rows, right, left, scratch, d_switch_out, d_switch_in, True
+    )  # fmt: skip
 
 
 class CpuHmmEngine:
-    """A copying network's forward pass, differentiable in its gates.
+    """A haplotype HMM on the CPU kernels, differentiable in q and l.
 
     Args:
-        network: on the CPU, in float32; it goes on holding the parameters.
-        threads: how many tiles of haplotypes are worked on at once; no bit of a result depends on it.
+        network: on the CPU, in float32. The engine reads and trains its parameters.
+        threads: tiles of haplotypes that run at once; the result does not depend on it.
     """
 
     def __init__(self, network: HaplotypeHmm, threads: int = 1) -> None:
         self._network, self.threads = network, threads
+        gaps = np.arange(len(network.switch_in) + 1)
         # of each gap, and the number of all sites
-        self.first_sites: NDArray[np.int64] = np.searchsorted(network.gap.numpy(), np.arange(len(network.enter) + 1))
+        self.first_sites: NDArray[np.int64] = np.searchsorted(network.gap.numpy(), gaps)
         self._free: list[_Scratch] = []
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -254,21 +268,24 @@ class CpuHmmEngine:
             float32 (n_sites, n_haplotypes, 2).
         """
         network = self._network
-        alt: Tensor = _Copied.apply(  # type: ignore[no-untyped-call]
+        alt: Tensor = _TrainedHmm.apply(  # type: ignore[no-untyped-call]
             self,
             inputs[:, :, 1].numpy(),
-            network.enter.exp(),
-            network.leave.exp(),
+            network.switch_in.exp(),
+            network.switch_out.exp(),
         )
         alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return torch.stack([(1 - alt).log(), alt.log()], dim=2)
 
     @cached_property
-    def emitted(self) -> tuple[Floats, Floats]:
-        """P(a1) of the states at markers and at sites, from the first call on, by when checkpoints have been read."""
-        network, n_states = self._network, _whole_vectors(self._network.enter.shape[1])
-        chance, emits = (_padded(torch.sigmoid(odds).numpy(), n_states) for odds in (network.emission, network.site))
-        return chance, emits
+    def emission_probabilities(self) -> tuple[Floats, Floats]:
+        """P(a1) that each state emits at the markers and at the sites, padded and flat.
+
+        Computed at the first call: by then, a checkpoint may have replaced the states.
+        """
+        network, n_states = self._network, _whole_vectors(self._network.switch_in.shape[1])
+        markers, sites = (_padded(torch.sigmoid(odds).numpy(), n_states) for odds in (network.emission, network.site))
+        return markers, sites
 
     def run(self, kernel: Callable[..., None], shape: _Shape, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Run a kernel on all tiles, given the arguments of each job."""
@@ -285,27 +302,28 @@ class CpuHmmEngine:
         self._free.append(scratch)
 
 
-class _Copied(torch.autograd.Function):
-    """P(a1), (n_sites, n_haplotypes), from P(a1) at markers and the gates q and l."""
+class _TrainedHmm(torch.autograd.Function):
+    """P(a1) at the sites, (n_sites, n_haplotypes), from P(a1) at the markers, q and l."""
 
     @staticmethod
-    def forward(ctx: Any, engine: CpuHmmEngine, alt: Floats, *gates: Tensor) -> Tensor:
+    def forward(ctx: Any, engine: CpuHmmEngine, alt: Floats, *transitions: Tensor) -> Tensor:
         n_haplotypes, n_markers = alt.shape
-        ctx.engine, ctx.n_states = engine, gates[0].shape[1]
+        ctx.engine, ctx.n_states = engine, transitions[0].shape[1]
         ctx.shape = _Shape(n_markers, _whole_vectors(ctx.n_states), n_haplotypes)
-        enter, leave = (_padded(gate.detach().numpy(), ctx.shape.n_states) for gate in gates)
-        chance, emits = engine.emitted
+        switch_in, switch_out = (_padded(transition.detach().numpy(), ctx.shape.n_states) for transition in transitions)
+        probability, site_probability = engine.emission_probabilities
+        tables = _Tables(probability, switch_in, switch_out, site_probability)
         mean = np.empty(int(engine.first_sites[-1]) * n_haplotypes, np.float32)
-        ctx.arguments = _Tables(chance, enter, leave, emits), _alleles(alt), engine.first_sites, mean
+        ctx.arguments = tables, _alleles(alt), engine.first_sites, mean
         engine.run(_run_tile, ctx.shape, [ctx.arguments] * len(_jobs(n_haplotypes)))
         return torch.from_numpy(mean.reshape(-1, n_haplotypes).copy())
 
     @staticmethod
-    def backward(ctx: Any, *of_mean: Tensor) -> Any:
-        of_sites = of_mean[0].contiguous().numpy().reshape(-1)
-        enter, leave = ctx.arguments[0].enter, ctx.arguments[0].leave
-        parts = [_Gates(np.zeros_like(enter), np.zeros_like(leave)) for _ in _jobs(ctx.shape.n_haplotypes)]
-        ctx.engine.run(_run_tile_back, ctx.shape, [(*ctx.arguments, of_sites, part) for part in parts])
+    def backward(ctx: Any, *d_mean: Tensor) -> Any:
+        by_site = d_mean[0].contiguous().numpy().reshape(-1)
+        zeros, jobs = np.zeros_like(ctx.arguments[0].switch_in), _jobs(ctx.shape.n_haplotypes)
+        parts = [_TransitionGradients(zeros.copy(), zeros.copy()) for _ in jobs]
+        ctx.engine.run(_run_tile_back, ctx.shape, [(*ctx.arguments, by_site, part) for part in parts])
         sums = [sum(of_jobs[1:], of_jobs[0]) for of_jobs in zip(*parts, strict=True)]
         by_row = [torch.from_numpy(table).view(-1, ctx.shape.n_states)[:, : ctx.n_states] for table in sums]
         return None, None, *by_row
@@ -316,7 +334,7 @@ def _whole_vectors(n_states: int) -> int:
 
 
 def _jobs(n_haplotypes: int) -> list[range]:
-    """Which haplotypes each job has: whatever the number of threads, for sums depend on it."""
+    """Haplotypes of each job. It does not depend on the number of threads, because sums depend on the jobs."""
     tiles = -(-n_haplotypes // (_MOST_JOBS * _ROWS))
     size = max(_LEAST_OF_A_JOB, tiles * _ROWS)
     return [range(start, min(start + size, n_haplotypes)) for start in range(0, n_haplotypes, size)]
@@ -330,7 +348,7 @@ def _padded(table: Floats, n_states: int) -> Floats:
 
 
 def _alleles(alt: Floats) -> _Alleles:
-    """Of P(a1), (n_haplotypes, n_markers); a missing allele says nothing."""
+    """From P(a1), (n_haplotypes, n_markers); every state emits a missing allele with probability 1."""
     known = (alt.T == 0) | (alt.T == 1)
     return _Alleles((1 - known * alt.T).ravel(), (known * (2 * alt.T - 1)).ravel())
 

@@ -1,6 +1,7 @@
-"""Copying networks of many regions, trained together on a GPU: the parameters in one array, a row a network.
+"""Haplotype HMMs of many regions, trained together on a GPU: their parameters lie in one array, one row per network.
 
-A row holds `enter` (M + 1, C), then `leave` (M + 1, C) of `HaplotypeHmm`, padded to the most markers M of any.
+A row contains `switch_in` (M + 1, C), then `switch_out` (M + 1, C) of `HaplotypeHmm`, padded to the largest number of
+markers, M.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ SITES_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class HmmTuning:
-    """Sizes that change speed, not results: haplotypes and states of a program, and its warps."""
+    """Sizes that change speed, not results.
+
+    Attributes:
+        pass_values: haplotypes times states of one program of the passes.
+        pass_warps: warps of such a program.
+        head_tile: haplotypes that the other kernels read at once.
+        chunk: states that the other kernels read at once.
+    """
 
     pass_values: int = 4096
     pass_warps: int = 4
@@ -28,17 +36,17 @@ class HmmTuning:
 
 
 class HmmBatch(NetworkBatchBase):
-    """Room for copying networks of one width, and their forward and backward passes.
+    """Haplotype HMMs with the same number of states, and their forward and backward passes.
 
     Args:
-        n_states: of every network, a power of two, 16 or more.
-        n_networks: how many there is room for.
-        n_markers: most markers of any of them.
-        n_sites: most sites of any of them.
+        n_states: of every network; a power of two, 16 or more.
+        n_networks: number of slots.
+        n_markers: largest number of markers of a network.
+        n_sites: largest number of sites of a network.
         n_haplotypes: of a batch.
-        device: where; kernels run on the CPU in Triton's interpreter only.
+        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
         tuning: sizes of tiles.
-        room: haplotypes that `log_odds` may be asked for at once, if more than a batch.
+        room: largest number of haplotypes in a call of `log_odds`, if larger than a batch.
     """
 
     def __init__(
@@ -55,17 +63,17 @@ class HmmBatch(NetworkBatchBase):
         super().__init__(n_networks, 2 * (n_markers + 1) * n_states, n_markers, n_sites, n_haplotypes, device)
         self.n_states, self.tuning = n_states, tuning or HmmTuning()
         zeros, operand = self._zeros, self._operand
-        self._chance = zeros(n_networks, n_markers, n_states)
-        self._emits = zeros(n_networks, n_sites, n_states)
-        most = max(n_haplotypes, room)
-        self._states = zeros(2, n_networks, n_markers + 1, most, n_states, dtype=operand)
-        self._scale = zeros(2, n_networks, n_markers + 1, most)
-        self._sums = zeros(2, n_networks, n_markers + 1, n_haplotypes)
+        most, n_gaps = max(n_haplotypes, room), n_markers + 1
+        self._emission_probability = zeros(n_networks, n_markers, n_states)
+        self._site_probability = zeros(n_networks, n_sites, n_states)
+        self._states = zeros(2, n_networks, n_gaps, most, n_states, dtype=operand)
+        self._scale = zeros(2, n_networks, n_gaps, most)
+        self._sums = zeros(2, n_networks, n_gaps, n_haplotypes)
         self._slopes = zeros(n_networks, n_sites, n_haplotypes)
-        self._inner = zeros(n_networks, n_markers + 1, n_haplotypes)
-        self._d_weight = zeros(n_networks, n_markers + 1, n_haplotypes, n_states, dtype=operand)
+        self._inner = zeros(n_networks, n_gaps, n_haplotypes)
+        self._d_weight = zeros(n_networks, n_gaps, n_haplotypes, n_states, dtype=operand)
         self._flow = zeros(2, n_networks, n_markers, n_haplotypes, n_states, dtype=operand)
-        self._d_gates = zeros(2, n_networks, n_markers + 1, n_states)
+        self._d_transitions = zeros(2, n_networks, n_gaps, n_states)
 
     def place(self, slot: int, network: HaplotypeHmm, site_weights: Tensor) -> None:
         """Put a network into a slot.
@@ -77,57 +85,64 @@ class HmmBatch(NetworkBatchBase):
         """
         self._fill(slot, self.row(network), len(network.emission), network.gap, site_weights)
         self.take_states(slot, network)
-        self._d_gates[:, slot] = 0
+        self._d_transitions[:, slot] = 0
 
     def take_states(self, slot: int, network: HaplotypeHmm) -> None:
-        """Put what a network's states emit into a slot."""
-        self._chance[slot, : len(network.emission)] = torch.sigmoid(network.emission)
-        self._emits[slot, : len(network.site)] = torch.sigmoid(network.site)
+        """Put the emission probabilities of a network's states into a slot."""
+        self._emission_probability[slot, : len(network.emission)] = torch.sigmoid(network.emission)
+        self._site_probability[slot, : len(network.site)] = torch.sigmoid(network.site)
 
     def row(self, network: HaplotypeHmm) -> Tensor:
-        """A network's parameters as a row, on the device."""
+        """A network's parameters as a row: float32 (n_parameters,), on the device."""
         row = torch.zeros_like(self.parameters[0])
-        for part, own in zip(self.gates(row[None]), (network.enter, network.leave), strict=True):
+        for part, own in zip(self.transitions(row[None]), (network.switch_in, network.switch_out), strict=True):
             part[0, : len(own)] = own.detach()
         return row
 
     def write_back(self, row: Tensor, network: HaplotypeHmm) -> None:
-        """Give a network a row's parameters."""
-        for part, own in zip(self.gates(row[None].cpu()), (network.enter, network.leave), strict=True):
+        """Set a network's parameters from its row."""
+        for part, own in zip(self.transitions(row[None].cpu()), (network.switch_in, network.switch_out), strict=True):
             own.data.copy_(part[0, : len(own)])
 
-    def gates(self, rows: Tensor) -> Tensor:
-        """`enter` and `leave` of rows, a view, (2, n_rows, n_markers + 1, n_states)."""
+    def transitions(self, rows: Tensor) -> Tensor:
+        """View of rows as `switch_in` and `switch_out`: (2, n_rows, n_markers + 1, n_states)."""
         return rows.view(len(rows), 2, self.n_markers + 1, self.n_states).transpose(0, 1)
 
-    def _q_and_l(self) -> Tensor:
-        return self.gates(self.parameters).exp().contiguous()
+    def _transition_weights(self) -> Tensor:
+        """q and l: float32 (2, n_networks, n_markers + 1, n_states)."""
+        return self.transitions(self.parameters).exp().contiguous()
 
     def train(self) -> Tensor:
         """Loss and gradients of the batch in `alt` and `truth`.
 
         Returns:
-            float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
+            float32 (n_networks,), the losses; `gradients` then contains the rows' gradients.
         """
-        gates = self._q_and_l()
-        self._forward(gates, self.alt)
-        self._heads(gates, self.n_haplotypes, self._slopes, trains=True)
-        shape = self.n_networks, self.n_markers, self.n_haplotypes
-        sizes = {"C": self.n_states, "CHUNK": self._chunk, "TILE": self.tuning.head_tile}
-        grid = (self.n_markers + 1, self.n_networks, self.n_states // self._chunk)
-        kernels.weight_gradients[grid](
-            self._emits, self.first_site, self._slopes, self._inner, self._d_weight, self.lengths, *shape,
-            self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._kernel_operand, **sizes,
-        )  # fmt: skip
-        kernels.pass_backward[self._pass_grid(self.n_haplotypes)](
-            self.alt, self._chance, gates, self._states, self._scale, self._d_weight, self._flow, self._sums,
-            self.lengths, *shape, **self._pass_sizes,
-        )  # fmt: skip
-        kernels.gate_gradients[grid](
-            self._states, self._d_weight, self._flow, self._sums, self._d_gates, self.lengths, *shape, **sizes
-        )
-        self.gates(self.gradients).copy_(self._d_gates * gates)
+        transitions = self._transition_weights()
+        self._forward(transitions, self.alt)
+        self._heads(transitions, self.n_haplotypes, self._slopes, trains=True)
+        self._backward(transitions)
+        self.transitions(self.gradients).copy_(self._d_transitions * transitions)
         return self.gap_loss.sum(1)
+
+    def _backward(self, transitions: Tensor) -> None:
+        """Gradients of q and l, into `_d_transitions`."""
+        sizes = {**self._sizes(self.n_haplotypes), "lengths": self.lengths}
+        chunks = {"CHUNK": self._chunk, "TILE": self.tuning.head_tile}
+        grid = (self.n_markers + 1, self.n_networks, self.n_states // self._chunk)
+        kernels.hmm_weight_bwd_kernel[grid](
+            site_probability=self._site_probability, first_site=self.first_site, slopes=self._slopes, inner=self._inner,
+            d_weight=self._d_weight, S=self.n_sites, SITES=SITES_AT_ONCE, OPERAND=self._kernel_operand,
+            **sizes, **chunks,
+        )  # fmt: skip
+        kernels.hmm_pass_bwd_kernel[self._pass_grid(self.n_haplotypes)](
+            alt=self.alt, emission_probability=self._emission_probability, transitions=transitions, states=self._states,
+            scale=self._scale, d_weight=self._d_weight, flow=self._flow, sums=self._sums, **sizes, **self._pass_sizes,
+        )  # fmt: skip
+        kernels.hmm_transition_bwd_kernel[grid](
+            states=self._states, d_weight=self._d_weight, flow=self._flow, sums=self._sums,
+            d_transitions=self._d_transitions, **sizes, **chunks,
+        )  # fmt: skip
 
     def log_odds(self, alt: Tensor) -> Tensor:
         """Log odds of a1 at every site.
@@ -138,24 +153,31 @@ class HmmBatch(NetworkBatchBase):
         Returns:
             float32 (n_networks, n_sites, n_haplotypes).
         """
-        gates = self._q_and_l()
-        self._forward(gates, alt)
+        transitions = self._transition_weights()
+        self._forward(transitions, alt)
         odds = torch.zeros(self.n_networks, self.n_sites, alt.shape[2], device=alt.device)
-        self._heads(gates, alt.shape[2], odds, trains=False)
+        self._heads(transitions, alt.shape[2], odds, trains=False)
         return odds
 
-    def _forward(self, gates: Tensor, alt: Tensor) -> None:
-        kernels.pass_forward[self._pass_grid(alt.shape[2])](
-            alt, self._chance, gates, self._states, self._scale, self.lengths, self.n_networks, self.n_markers,
-            alt.shape[2], **self._pass_sizes,
+    def _forward(self, transitions: Tensor, alt: Tensor) -> None:
+        """States of both passes at every gap, into `_states` and `_scale`."""
+        n_haplotypes = alt.shape[2]
+        kernels.hmm_pass_fwd_kernel[self._pass_grid(n_haplotypes)](
+            alt=alt, emission_probability=self._emission_probability, transitions=transitions, states=self._states,
+            scale=self._scale, lengths=self.lengths, **self._sizes(n_haplotypes), **self._pass_sizes,
         )  # fmt: skip
 
-    def _heads(self, gates: Tensor, n_haplotypes: int, out: Tensor, trains: bool) -> None:
-        kernels.copied_heads[self.n_markers + 1, self.n_networks](
-            self._states, gates, self._emits, self.truth, self.site_weights, self.first_site, out, out, self._inner,
-            self.gap_loss, self.lengths, self.site_counts, self.n_networks, self.n_markers, n_haplotypes, self.n_sites,
-            C=self.n_states, CHUNK=self._chunk, TILE=self.tuning.head_tile, SITES=SITES_AT_ONCE, TRAINS=trains,
+    def _heads(self, transitions: Tensor, n_haplotypes: int, out: Tensor, trains: bool) -> None:
+        """Log odds of the sites, into `out`; in training, the loss, and its slopes into `out`."""
+        kernels.hmm_site_heads_fwd_bwd_kernel[self.n_markers + 1, self.n_networks](
+            states=self._states, transitions=transitions, site_probability=self._site_probability, truth=self.truth,
+            weights=self.site_weights, first_site=self.first_site, odds=out, slopes=out, inner=self._inner,
+            loss=self.gap_loss, lengths=self.lengths, n_sites=self.site_counts, S=self.n_sites, CHUNK=self._chunk,
+            TILE=self.tuning.head_tile, SITES=SITES_AT_ONCE, TRAINS=trains, **self._sizes(n_haplotypes),
         )  # fmt: skip
+
+    def _sizes(self, n_haplotypes: int) -> dict[str, int]:
+        return {"K": self.n_networks, "M": self.n_markers, "N": n_haplotypes, "C": self.n_states}
 
     @property
     def _chunk(self) -> int:
@@ -170,5 +192,5 @@ class HmmBatch(NetworkBatchBase):
 
     @property
     def _pass_sizes(self) -> dict[str, object]:
-        sizes = {"C": self.n_states, "TILE": self._pass_tile, "num_warps": self.tuning.pass_warps}
-        return sizes | {"OPERAND": self._kernel_operand}
+        tile, warps = self._pass_tile, self.tuning.pass_warps
+        return {"TILE": tile, "OPERAND": self._kernel_operand, "num_warps": warps}

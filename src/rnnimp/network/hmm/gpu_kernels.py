@@ -1,18 +1,22 @@
-"""Copying networks of many regions: passes over the states, heads, and their gradients.
+"""The haplotype HMMs of many regions on a GPU, as Triton kernels: both passes, the sites, and all gradients.
 
-Arrays that all kernels know, with K networks, M markers at most, N haplotypes, S sites at most, C states:
+Order of the launches in training: `hmm_pass_fwd_kernel`, `hmm_site_heads_fwd_bwd_kernel`, `hmm_weight_bwd_kernel`,
+`hmm_pass_bwd_kernel`, `hmm_transition_bwd_kernel`.
 
-    alt: float32 (K, M, N), P(a1); other than 0 and 1 for missing.
-    chance: float32 (K, M, C), P(a1) that a state emits at a marker.
-    gates: float32 (2, K, M + 1, C), q, then l, at each gap.
-    emits: float32 (K, S, C), P(a1) that a state emits at an imputed site.
+Arrays of all kernels, with K networks, at most M markers, N haplotypes, at most S sites, C states:
+
+    alt: float32 (K, M, N), P(a1); values other than 0 and 1 are missing alleles.
+    emission_probability: float32 (K, M, C), P(a1) that each state emits at a marker.
+    transitions: float32 (2, K, M + 1, C), q, then l, at each gap.
+    site_probability: float32 (K, S, C), P(a1) that each state emits at an imputed site.
     states: OPERAND (2, K, M + 1, N, C), f, then v, at each gap.
     scale: float32 (2, K, M + 1, N), what f and v of a gap were divided by.
-    flow: OPERAND (2, K, M, N, C), gradient of (f + q) and of (v + l) before a marker.
+    flow: OPERAND (2, K, M, N, C), gradients of f + q and of v + l before a marker.
     lengths: int32 (K,), markers of each network.
-    first_site: int32 (K, M + 2), the first site of each gap and the end of the last.
+    first_site: int32 (K, M + 2), the first site of each gap, then the end of the last gap.
 
-The two passes mirror each other: from the left, q is entered and l left; from the right it is the other way round.
+The backward pass (`side` 1) is the forward pass (`side` 0) over reversed markers, with q and l exchanged. The formulas
+are in `hmm/reference.py`.
 """
 
 from __future__ import annotations
@@ -20,25 +24,26 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnnimp.network.hmm import reference as hmm
+from rnnimp.network.hmm import weights as hmm
 from rnnimp.network.recurrent.gpu.parts import CERTAIN
 
 LEAST = tl.constexpr(hmm.LEAST_PROBABILITY)
 
 
 @triton.jit
-def _emission(alt, chance):
-    """What states make of alleles: float32 (TILE, C)."""
+def _emissions(alt, emission_probability):
+    """Probability that each state emits each haplotype's allele: float32 (TILE, C)."""
     is_known = (alt == 0.0) | (alt == 1.0)
-    agrees = alt[:, None] * chance[None, :] + (1.0 - alt[:, None]) * (1.0 - chance[None, :])
+    agrees = alt[:, None] * emission_probability[None, :] + (1.0 - alt[:, None]) * (1.0 - emission_probability[None, :])
     return tl.where(is_known[:, None], agrees, 1.0)
 
 
 @triton.jit
-def pass_forward(
-    alt, chance, gates, states, scale, lengths, K, M, N, C: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr
-):
-    """States at every gap. A program owns some haplotypes of one network and one direction."""
+def hmm_pass_fwd_kernel(
+    alt, emission_probability, transitions, states, scale, lengths, K, M, N,
+    C: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
+):  # fmt: skip
+    """States at every gap. A program owns TILE haplotypes of one network and one pass."""
     network = tl.program_id(0).to(tl.int64)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
     side = tl.program_id(2)
@@ -47,28 +52,28 @@ def pass_forward(
     is_row = rows < N
     at = rows[:, None] * C + own[None, :]
     of_network = (side * K + network) * (M + 1)
-    enter = gates + of_network * C
-    leave = gates + ((1 - side) * K + network) * (M + 1) * C
+    switch_in = transitions + of_network * C
+    switch_out = transitions + ((1 - side) * K + network) * (M + 1) * C
     state = tl.zeros((TILE, C), tl.float32)
     tl.store(states + (of_network + side * length) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
     for step in range(0, length):
         marker = step + side * (length - 1 - 2 * step)
         near, far = marker + side, marker + 1 - side
         observed = tl.load(alt + (network * M + marker) * N + rows, mask=is_row, other=0.0)
-        emitted = _emission(observed, tl.load(chance + (network * M + marker) * C + own))
-        reached = (state + tl.load(enter + near * C + own)[None, :]) * emitted
-        total = tl.sum(reached * tl.load(leave + far * C + own)[None, :], axis=1)
+        emissions = _emissions(observed, tl.load(emission_probability + (network * M + marker) * C + own))
+        reached = (state + tl.load(switch_in + near * C + own)[None, :]) * emissions
+        total = tl.sum(reached * tl.load(switch_out + far * C + own)[None, :], axis=1)
         state = reached / total[:, None]
         tl.store(states + (of_network + far) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
         tl.store(scale + (of_network + far) * N + rows, total, mask=is_row)
 
 
 @triton.jit
-def pass_backward(
-    alt, chance, gates, states, scale, d_weight, flow, sums, lengths, K, M, N,
+def hmm_pass_bwd_kernel(
+    alt, emission_probability, transitions, states, scale, d_weight, flow, sums, lengths, K, M, N,
     C: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """The way back over the same markers: from the gradient of every gap's weights to `flow`.
+    """Gradients through the passes: from the gradient of every gap's w to `flow`. Programs as in the forward kernel.
 
     Args:
         d_weight: OPERAND (K, M + 1, N, C), the gradient of w.
@@ -87,44 +92,74 @@ def pass_backward(
     for step in range(0, length):
         marker = length - 1 - step + side * (2 * step - length + 1)
         far = marker + 1 - side
-        leave = tl.load(gates + (of_other + far) * C + own)[None, :]
+        switch_out = tl.load(transitions + (of_other + far) * C + own)[None, :]
         here = far.to(tl.int64) * N * C + at
         other = tl.load(states + of_other * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
         state = tl.load(states + of_network * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
         slope = tl.load(d_weight + network * (M + 1) * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
-        d_state = carried + slope * (other + 0.5 * leave)
+        d_state = carried + slope * (other + 0.5 * switch_out)
         inner = tl.sum(d_state * state, axis=1)
         total = tl.load(scale + (of_network + far) * N + rows, mask=is_row, other=1.0)
         observed = tl.load(alt + (network * M + marker) * N + rows, mask=is_row, other=0.0)
-        emitted = _emission(observed, tl.load(chance + (network * M + marker) * C + own))
-        carried = (d_state - leave * inner[:, None]) / total[:, None] * emitted
+        emissions = _emissions(observed, tl.load(emission_probability + (network * M + marker) * C + own))
+        carried = (d_state - switch_out * inner[:, None]) / total[:, None] * emissions
         tl.store(flow + ((side * K + network) * M + marker) * N * C + at, carried.to(OPERAND), mask=is_row[:, None])
         tl.store(sums + (of_network + far) * N + rows, inner, mask=is_row)
 
 
 @triton.jit
-def _weights(states, gates, network, gap, rows, is_row, own, K, M, N, C: tl.constexpr):
+def _weights(states, transitions, network, gap, rows, is_row, own, K, M, N, C: tl.constexpr):
     """w of some haplotypes and states at a gap: float32 (TILE, CHUNK)."""
     of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
     at = rows[:, None] * C + own[None, :]
     left = tl.load(states + of_left * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
     right = tl.load(states + of_right * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
-    enter = tl.load(gates + of_left * C + own)[None, :]
-    leave = tl.load(gates + of_right * C + own)[None, :]
-    return left * right + 0.5 * (leave * left + enter * right)
+    switch_in = tl.load(transitions + of_left * C + own)[None, :]
+    switch_out = tl.load(transitions + of_right * C + own)[None, :]
+    return left * right + 0.5 * (switch_out * left + switch_in * right)
 
 
 @triton.jit
-def copied_heads(
-    states, gates, emits, truth, weights, first_site, odds, slopes, inner, loss, lengths, n_sites, K, M, N, S,
+def _site_probabilities(
+    states, transitions, site_probability, network, gap, rows, is_row, sites, is_site, K, M, N, S,
+    C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr,
+):  # fmt: skip
+    """P(a1) at some sites of a gap, float32 (TILE, SITES), and the sum of w over the states, (TILE,)."""
+    alt = tl.zeros((TILE, SITES), tl.float32)
+    size = tl.zeros((TILE,), tl.float32)
+    for chunk in range(0, C, CHUNK):
+        own = chunk + tl.arange(0, CHUNK)
+        weight = _weights(states, transitions, network, gap, rows, is_row, own, K, M, N, C)
+        at = (network * S + sites[None, :]) * C + own[:, None]
+        emitted = tl.load(site_probability + at, mask=is_site[None, :], other=0.0)
+        alt = tl.dot(weight, emitted, acc=alt)
+        size += tl.sum(weight, axis=1)
+    size = tl.where(is_row, size, 1.0)
+    return tl.minimum(tl.maximum(alt / size[:, None], LEAST), 1.0 - LEAST), size
+
+
+@triton.jit
+def _site_loss(alt, size, true, weigh, here):
+    """Loss of some sites, one number, and its slope: the gradient of P(a1) over the sum of w, float32 (TILE, SITES)."""
+    each = true * tl.log(alt) + (1.0 - true) * tl.log(1.0 - alt)
+    loss = tl.sum(tl.where(here, weigh * each, 0.0))
+    slope = tl.where(here, weigh * (alt - true) / (alt * (1.0 - alt)), 0.0) / size[:, None]
+    is_free = (alt > LEAST) & (alt < 1.0 - LEAST)
+    return loss, tl.where(is_free, slope, 0.0)
+
+
+@triton.jit
+def hmm_site_heads_fwd_bwd_kernel(
+    states, transitions, site_probability, truth, weights, first_site, odds, slopes, inner, loss, lengths, n_sites,
+    K, M, N, S,
     C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, TRAINS: tl.constexpr,
 ):  # fmt: skip
-    """Log odds of the sites of a gap, or their loss and its slopes. A program owns one gap.
+    """Log odds of a gap's sites; with TRAINS, their loss and its slopes instead. A program owns one gap.
 
     Args:
-        truth: uint8 (K, S, N), the expected P(a1) in parts of `CERTAIN`.
-        weights: float32 (K, S).
-        odds: float32 (K, S, N), receives log odds if not TRAINS.
+        truth: uint8 (K, S, N), the expected P(a1) times `CERTAIN`.
+        weights: float32 (K, S), of the sites in the loss.
+        odds: float32 (K, S, N), receives log odds unless TRAINS.
         slopes: float32 (K, S, N), receives the gradient of a site's P(a1), over the sum of the gap's w.
         inner: float32 (K, M + 1, N), receives the sum over the gap's sites of slope times P(a1).
         loss: float32 (K, M + 1), receives each gap's part of the mean loss.
@@ -145,27 +180,17 @@ def copied_heads(
             for block in range(begin, end, SITES):
                 sites = block + tl.arange(0, SITES)
                 is_site = sites < end
-                alt = tl.zeros((TILE, SITES), tl.float32)
-                size = tl.zeros((TILE,), tl.float32)
-                for chunk in range(0, C, CHUNK):
-                    own = chunk + tl.arange(0, CHUNK)
-                    weight = _weights(states, gates, network, gap, rows, is_row, own, K, M, N, C)
-                    at = (network * S + sites[None, :]) * C + own[:, None]
-                    emitted = tl.load(emits + at, mask=is_site[None, :], other=0.0)
-                    alt = tl.dot(weight, emitted, acc=alt)
-                    size += tl.sum(weight, axis=1)
-                size = tl.where(is_row, size, 1.0)
-                alt = tl.minimum(tl.maximum(alt / size[:, None], LEAST), 1.0 - LEAST)
+                alt, size = _site_probabilities(
+                    states, transitions, site_probability, network, gap, rows, is_row, sites, is_site, K, M, N, S,
+                    C, CHUNK, TILE, SITES,
+                )  # fmt: skip
                 here = is_row[:, None] & is_site[None, :]
                 at = (network * S + sites[None, :]) * N + rows[:, None]
                 if TRAINS:
                     true = tl.load(truth + at, mask=here, other=0).to(tl.float32) / CERTAIN
                     weigh = tl.load(weights + network * S + sites, mask=is_site, other=0.0)[None, :] * scale
-                    each = true * tl.log(alt) + (1.0 - true) * tl.log(1.0 - alt)
-                    total -= tl.sum(tl.where(here, weigh * each, 0.0))
-                    slope = tl.where(here, weigh * (alt - true) / (alt * (1.0 - alt)), 0.0) / size[:, None]
-                    is_free = (alt > LEAST) & (alt < 1.0 - LEAST)
-                    slope = tl.where(is_free, slope, 0.0)
+                    part, slope = _site_loss(alt, size, true, weigh, here)
+                    total -= part
                     tl.store(slopes + at, slope, mask=here)
                     of_gap += tl.sum(slope * alt, axis=1)
                 else:
@@ -177,11 +202,11 @@ def copied_heads(
 
 
 @triton.jit
-def weight_gradients(
-    emits, first_site, slopes, inner, d_weight, lengths, K, M, N, S,
+def hmm_weight_bwd_kernel(
+    site_probability, first_site, slopes, inner, d_weight, lengths, K, M, N, S,
     C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr, SITES: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of w. A program owns a gap and some states."""
+    """Gradient of w. A program owns one gap and CHUNK states."""
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)
     own = tl.program_id(2) * CHUNK + tl.arange(0, CHUNK)
@@ -200,20 +225,21 @@ def weight_gradients(
                 here = is_row[:, None] & is_site[None, :]
                 each = tl.load(slopes + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0.0)
                 at = (network * S + sites[:, None]) * C + own[None, :]
-                slope = tl.dot(each, tl.load(emits + at, mask=is_site[:, None], other=0.0), acc=slope)
+                slope = tl.dot(each, tl.load(site_probability + at, mask=is_site[:, None], other=0.0), acc=slope)
             at = (of_gap * N + rows[:, None]) * C + own[None, :]
             tl.store(d_weight + at, slope.to(OPERAND), mask=is_row[:, None])
 
 
 @triton.jit
-def gate_gradients(
-    states, d_weight, flow, sums, d_gates, lengths, K, M, N, C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr
-):
-    """Gradients of q and l. A program owns a gap and some states.
+def hmm_transition_bwd_kernel(
+    states, d_weight, flow, sums, d_transitions, lengths, K, M, N,
+    C: tl.constexpr, CHUNK: tl.constexpr, TILE: tl.constexpr,
+):  # fmt: skip
+    """Gradients of q and l. A program owns one gap and CHUNK states.
 
     Args:
-        sums: see `pass_backward`.
-        d_gates: float32 (2, K, M + 1, C), receives the gradient of q and l.
+        sums: see `hmm_pass_bwd_kernel`.
+        d_transitions: float32 (2, K, M + 1, C), receives the gradients of q and l.
     """
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)
@@ -222,8 +248,8 @@ def gate_gradients(
     if gap <= length:
         has_left, has_right = gap > 0, gap < length
         of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
-        after, before = network * M + gap, (K + network) * M + gap - 1  # a gap's markers: pass from left, from right
-        d_enter, d_leave = tl.zeros((CHUNK,), tl.float32), tl.zeros((CHUNK,), tl.float32)
+        after, before = network * M + gap, (K + network) * M + gap - 1  # markers of `flow`: pass from left, from right
+        d_switch_in, d_switch_out = tl.zeros((CHUNK,), tl.float32), tl.zeros((CHUNK,), tl.float32)
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
             is_row = rows < N
@@ -236,7 +262,7 @@ def gate_gradients(
             to_right = tl.load(flow + before * N * C + at, mask=inside & has_left, other=0.0).to(tl.float32)
             left_sum = tl.load(sums + of_left * N + rows, mask=is_row & has_left, other=0.0)[:, None]
             right_sum = tl.load(sums + of_right * N + rows, mask=is_row & has_right, other=0.0)[:, None]
-            d_enter += tl.sum(to_left + right * (0.5 * slope - right_sum), axis=0)
-            d_leave += tl.sum(to_right + left * (0.5 * slope - left_sum), axis=0)
-        tl.store(d_gates + of_left * C + own, d_enter)
-        tl.store(d_gates + of_right * C + own, d_leave)
+            d_switch_in += tl.sum(to_left + right * (0.5 * slope - right_sum), axis=0)
+            d_switch_out += tl.sum(to_right + left * (0.5 * slope - left_sum), axis=0)
+        tl.store(d_transitions + of_left * C + own, d_switch_in)
+        tl.store(d_transitions + of_right * C + own, d_switch_out)

@@ -1,47 +1,51 @@
-"""A copying network in plain PyTorch: the reference for every faster way of running it.
+"""The haplotype HMM in plain PyTorch: the reference for every faster way of running it.
 
-A haplotype is read as a mosaic of K states, as the copying model of Li & Stephens (2003) reads it as a mosaic of other
-haplotypes. What the states emit at markers and at imputed sites is given (`training/states.py`); how readily they are
-entered and left at each gap between markers are weights that training finds. With `e` what a state makes of a marker's
-allele, `q` how readily it is entered and `l` how readily it is left at a gap, a state's weight from the left, `f`, and
-from the right, `v`, follow
+This is the model of Li & Stephens (2003, Genetics 165: 2213-2233) with learned transitions. A haplotype is a mosaic of
+K hidden states. Each state emits an allele at every marker and every imputed site, with probabilities that are fixed
+before training (`training/hmm_states.py`). Training finds how readily a haplotype switches into each state and out of
+it, at each gap between markers. With
+
+    e_m   emission probability of a haplotype's allele at marker m, for each state
+    q_m   weight of switching into each state at gap m, `exp(switch_in)`
+    l_m   weight of switching out of each state at gap m, `exp(switch_out)`
+
+the weights of the states in the forward pass, `f`, and in the backward pass, `v`, are
 
     F_m = (f_m + q_m) * e_m,        f_m+1 = F_m / <l_m+1, F_m>,     f_0 = 0
     V_m = (v_m+1 + l_m+1) * e_m,    v_m   = V_m / <q_m, V_m>,       v_M = 0
 
-over markers m and the gaps m (before it) and m + 1 (after it). In a gap a state is either kept, or left or entered
-half-way:
+Gap m lies before marker m, and gap m + 1 behind it. In a gap, a haplotype stays in its state or switches halfway:
 
-    w = f * v + (l * f + q * v) / 2,
+    w = f * v + (l * f + q * v) / 2
 
-and P(a1) of a site is the mean of what the states emit there, weighted by the w of its gap. This is the forward and the
-backward pass of a hidden Markov model whose transition keeps a state with weight 1 and goes from k to j with weight
-l_k q_j.
+P(a1) of a site is the mean of the states' emission probabilities of allele 1, weighted by the w of the site's gap. So
+the transition of this HMM stays in a state with weight 1, and goes from state k to state j with weight l_k q_j.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnimp.network.hmm.weights import GATE_STEP, MIXTURE_WEIGHT, ODDS_STEP, MixtureWeight
-from rnnimp.network.hmm.weights import LEAST_PROBABILITY as LEAST_PROBABILITY
+from rnnimp.network.hmm.weights import LEAST_PROBABILITY, MIXTURE_WEIGHT, ODDS_STEP, TRANSITION_STEP, MixtureWeight
 
-_FIRST_LEAVING = -4.0
+_FIRST_SWITCH_OUT = -4.0
+_FORMER_NAMES = {"enter": "switch_in", "leave": "switch_out"}  # in checkpoints up to version 2.0
 
 
 class HaplotypeHmm(nn.Module):
-    """One copying network of a region: allele probabilities at the markers in, two logits a site out.
+    """The haplotype HMM of one region: from allele probabilities at the markers to two logits per site.
 
     Attributes:
-        emission: float32 (n_markers, n_states), log odds of a1; not trained.
-        site: float32 (n_sites, n_states), log odds of a1 at imputed sites; not trained.
-        enter: float32 (n_markers + 1, n_states), log of q; a row a gap, the last is not read.
-        leave: float32 (n_markers + 1, n_states), log of l; the first is not read.
+        emission: float32 (n_markers, n_states), log odds of allele 1 that each state emits; not trained.
+        site: float32 (n_sites, n_states), the same at the imputed sites; not trained.
+        switch_in: float32 (n_markers + 1, n_states), log of q at each gap; the last row is not read.
+        switch_out: float32 (n_markers + 1, n_states), log of l at each gap; the first row is not read.
 
     Args:
         emission: as above.
@@ -58,100 +62,118 @@ class HaplotypeHmm(nn.Module):
         n_markers, n_states = emission.shape
         self.register_buffer("emission", emission)
         self.register_buffer("site", site)
-        self.enter = nn.Parameter(torch.full((n_markers + 1, n_states), -math.log(n_states)))
-        self.leave = nn.Parameter(torch.full((n_markers + 1, n_states), _FIRST_LEAVING))
+        self.switch_in = nn.Parameter(torch.full((n_markers + 1, n_states), -math.log(n_states)))
+        self.switch_out = nn.Parameter(torch.full((n_markers + 1, n_states), _FIRST_SWITCH_OUT))
         self.register_buffer("gap", torch.as_tensor(gaps), persistent=False)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for former, name in _FORMER_NAMES.items():
+            if prefix + former in state_dict:
+                state_dict[prefix + name] = state_dict.pop(prefix + former)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]. An allele that is not certain is taken for
-                missing: it says nothing.
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]. An allele that is not certain counts as
+                missing: all states emit it equally well.
 
         Returns:
             float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
         """
-        emitted = emission(inputs[:, :, 1].T[:, :, None], torch.sigmoid(self.emission)[:, None])
-        enter, leave = self.enter.exp(), self.leave.exp()
-        left = passed(emitted, enter, leave)
-        right = passed(emitted.flip(0), leave.flip(0), enter.flip(0)).flip(0)
-        weights = left * right + 0.5 * (leave[:, None] * left + enter[:, None] * right)
+        emissions = allele_emissions(inputs[:, :, 1].T[:, :, None], torch.sigmoid(self.emission)[:, None])
+        switch_in, switch_out = self.switch_in.exp(), self.switch_out.exp()
+        left = forward_pass(emissions, switch_in, switch_out)
+        right = forward_pass(emissions.flip(0), switch_out.flip(0), switch_in.flip(0)).flip(0)
+        weights = left * right + 0.5 * (switch_out[:, None] * left + switch_in[:, None] * right)
         weights = weights / weights.sum(2, keepdim=True)
-        emits = torch.sigmoid(self.site)
-        alt = torch.bmm(weights[self.gap], emits[:, :, None])[:, :, 0]
+        site_probability = torch.sigmoid(self.site)
+        alt = torch.bmm(weights[self.gap], site_probability[:, :, None])[:, :, 0]
         alt = alt.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return torch.stack([(1 - alt).log(), alt.log()], dim=2)
 
 
 def is_certain(alt: Tensor) -> Tensor:
-    """Where an allele, given as P(a1), is not missing."""
+    """Whether an allele, given as P(a1), is known: bool, of the same shape."""
     return (alt == 0) | (alt == 1)
 
 
-def emission(alt: Tensor, chance: Tensor) -> Tensor:
-    """What each state makes of each allele.
+def allele_emissions(alt: Tensor, emission_probability: Tensor) -> Tensor:
+    """Probability that each state emits a haplotype's allele.
 
     Args:
-        alt: float (n_markers, n_haplotypes, 1), P(a1); other than 0 and 1 for missing.
-        chance: float (n_markers, 1, n_states), P(a1) that a state emits.
+        alt: float (n_markers, n_haplotypes, 1), P(a1); values other than 0 and 1 are missing alleles.
+        emission_probability: float (n_markers, 1, n_states), P(a1) that each state emits.
 
     Returns:
-        float (n_markers, n_haplotypes, n_states).
+        float (n_markers, n_haplotypes, n_states); 1 for a missing allele.
     """
-    agrees = alt * chance + (1 - alt) * (1 - chance)
+    agrees = alt * emission_probability + (1 - alt) * (1 - emission_probability)
     return torch.where(is_certain(alt), agrees, 1.0)
 
 
-def passed(emitted: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
-    """The weights from the left at every gap; from the right, given all of it from the last to the first.
+def forward_pass(emissions: Tensor, switch_in: Tensor, switch_out: Tensor) -> Tensor:
+    """Weights of the states at every gap, f; the module's docstring gives the formula.
+
+    For the backward pass, v, give the markers in reverse order, and l for q and q for l.
 
     Args:
-        emitted: float (n_markers, n_haplotypes, n_states), what each state makes of each allele.
-        enter: float (n_markers + 1, n_states), q; from the right l.
-        leave: the same the other way round.
+        emissions: float (n_markers, n_haplotypes, n_states), from `allele_emissions`.
+        switch_in: float (n_markers + 1, n_states), q.
+        switch_out: float (n_markers + 1, n_states), l.
 
     Returns:
         float (n_markers + 1, n_haplotypes, n_states).
     """
-    states = torch.zeros_like(emitted[0])
-    of_gaps = [states]
-    for marker, here in enumerate(emitted):
-        reached = (states + enter[marker]) * here
-        states = reached / (reached @ leave[marker + 1])[:, None]
-        of_gaps.append(states)
-    return torch.stack(of_gaps)
+    states = torch.zeros_like(emissions[0])
+    by_gap = [states]
+    for marker, here in enumerate(emissions):
+        reached = (states + switch_in[marker]) * here
+        states = reached / (reached @ switch_out[marker + 1])[:, None]
+        by_gap.append(states)
+    return torch.stack(by_gap)
 
 
 @torch.no_grad()
 def round_weights(network: HaplotypeHmm) -> None:
-    """Round the weights, in place, to what an exported graph can hold."""
+    """Round the weights, in place, to values that an exported graph can store (`hmm/weights.py`)."""
     for weight, step in (
         (network.emission, ODDS_STEP),
         (network.site, ODDS_STEP),
-        (network.enter, GATE_STEP),
-        (network.leave, GATE_STEP),
+        (network.switch_in, TRANSITION_STEP),
+        (network.switch_out, TRANSITION_STEP),
     ):
         weight.copy_((weight / step).round().clamp(-127, 127) * step)
 
 
-def combined(logits: Tensor, copied: Tensor, inputs: Tensor) -> Tensor:
-    """Final logits of recurrent and copying networks: a mean, in which the copying network counts for the more the more
-    markers are missing, for it alone can leave them out.
+def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor) -> Tensor:
+    """Final logits: a weighted mean of the recurrent networks' logits and the HMM's.
+
+    The HMM's weight grows with the share of missing markers, because the HMM can skip them and a recurrent network
+    cannot.
 
     Args:
         logits: float32 (n_sites, n_haplotypes, 2), of the recurrent networks.
-        copied: the same of the copying network.
-        inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; other than 0 and 1 for missing.
+        hmm_logits: float32 (n_sites, n_haplotypes, 2).
+        inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; values other than 0 and 1 are missing alleles.
 
     Returns:
         float32 (n_sites, n_haplotypes, 2).
     """
     alt = inputs[:, :, 1]
-    share = mixture_weight(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
-    return (1 - share) * logits + share * copied
+    weight = mixture_weight(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
+    return (1 - weight) * logits + weight * hmm_logits
 
 
-def mixture_weight(missing: Tensor, share: MixtureWeight = MIXTURE_WEIGHT) -> Tensor:
-    """The copying network's share in the final log odds, from the share of missing markers."""
-    return (share.with_all + share.of_missing * missing).clamp(max=1)
+def mixture_weight(missing: Tensor, weight: MixtureWeight = MIXTURE_WEIGHT) -> Tensor:
+    """The HMM's weight in the final log odds.
+
+    Args:
+        missing: float (n_haplotypes,), share of missing markers, in [0, 1].
+        weight: of the model.
+
+    Returns:
+        float (n_haplotypes,), in [0, 1].
+    """
+    return (weight.complete + weight.per_missing * missing).clamp(max=1)

@@ -170,7 +170,7 @@ class HmmGroup(TrainingGroup):
     def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
         self.networks = [draw_hmm(job.data, settings, job.number) for job in jobs]
         self.stacked = HmmBatch(
-            self.networks[0].enter.shape[1],
+            self.networks[0].switch_in.shape[1],
             len(jobs),
             max(len(network.emission) for network in self.networks),
             max(len(network.gap) for network in self.networks),
