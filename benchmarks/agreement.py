@@ -1,8 +1,8 @@
 """The same training twice: by the GPU's kernels and by PyTorch in float32, from the same weights, on the same batches.
 
-Each engine draws its own batches in normal use. Here both get those that the reference draws, so that what is left
-between them is arithmetic: products of bfloat16 numbers against float32. Higher-MAF networks of the published recipe,
-in a small shape; it needs a GPU.
+In normal use each engine draws its own batches. Here both get the batches of the reference, so that only the
+arithmetic differs: products of bfloat16 numbers against float32. The networks are higher-MAF networks of the published
+recipe, in a small shape. The benchmark needs a GPU.
 
     python benchmarks/agreement.py --hap split/chr20_15.hap.gz --legend split/chr20_15.legend.gz [--numbers 1,2,3]
 """

@@ -1,8 +1,11 @@
-"""Whether the cost of many regions is that of a few times their number: `python benchmarks/capacity.py`.
+"""Predict the cost of many regions from a few, and compare it with a real run: `python benchmarks/capacity.py`.
 
-Simulates regions, trains a few of them in one process, predicts the CPU time of all in a number of tasks from that, and
-trains all as an array job of a Slurm of its own on this machine (two nodes). The networks are tiny: what is checked is
-the sum, start-up and files included, not the rate of a network. CPU seconds, so that a shared machine matters less.
+1. Simulate regions and train a few of them in one process.
+2. From these, predict the CPU time of all regions in a number of tasks.
+3. Train all regions as an array job of a Slurm cluster on this machine (two nodes).
+
+The networks are tiny. The benchmark checks the total, with start-up and files, not the speed of a network. It counts
+CPU seconds, so that other work on the machine matters less.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ def main() -> None:
 
 
 def simulate(folder: Path, n_regions: int) -> Path:
-    """Regions of 60 sites and 100 haplotypes; their list."""
+    """Write regions of 60 sites and 100 haplotypes; returns their list."""
     prefixes = [folder / "split" / f"chr22_{number}" for number in range(1, n_regions + 1)]
     for seed, prefix in enumerate(prefixes):
         panel = random_panel(np.random.default_rng(seed), n_sites=60, n_samples=50)
@@ -77,12 +80,12 @@ def command(data_list: Path, prefix: Path, *options: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """That of a process which finds the package."""
+    """Environment variables of a process that finds the package."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
 
 
 def cpu_seconds(data_list: Path, prefix: Path, regions: str) -> float:
-    """What training some regions in one process takes."""
+    """CPU seconds of training some regions in one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         command(data_list, prefix, "--regions", regions), env=environment(), check=True, stderr=subprocess.DEVNULL
@@ -92,7 +95,7 @@ def cpu_seconds(data_list: Path, prefix: Path, regions: str) -> float:
 
 
 def train_on_slurm(folder: Path, data_list: Path, regions_per_task: int) -> float:
-    """CPU seconds of all tasks and of bundling; a Python that notes its own, in place of accounting."""
+    """CPU seconds of all tasks and of bundling. Slurm has no accounting here, so that each Python reports its own."""
     python, notes = folder / "python3", folder / "times"
     notes.mkdir()
     python.write_text(f'#!/bin/bash\n{sys.executable} "$@"\ncode=$?\ntimes > {notes}/$$\nexit $code\n')
@@ -112,7 +115,7 @@ def train_on_slurm(folder: Path, data_list: Path, regions_per_task: int) -> floa
 
 
 def _seconds(text: str) -> float:
-    """Of the shell's `1m2.345s`."""
+    """Seconds of a duration as the shell writes it: `1m2.345s`."""
     minutes, _, seconds = text.rstrip("s").partition("m")
     return 60 * float(minutes) + float(seconds)
 

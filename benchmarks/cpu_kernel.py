@@ -2,11 +2,14 @@
 
     python benchmarks/cpu_kernel.py [--threads 1] [--cell GRU] [--units 40] [--repeats 7] [--states 1024]
 
-A whole iteration is: forward pass, heads, loss, backward pass, Adam. All ways take turns, and the best time of each
-counts, so that other work on the machine disturbs all alike. The peak is that of a large float32 matrix product on the
-same number of threads. Operations are those of the recurrent layers' matrix products alone, so that a share of
-the peak has all the rest in it; a backward pass has twice those of a forward pass. With `--states` a copying network
-is timed instead, beside its reference in PyTorch; it has next to no matrix products.
+A whole iteration is: forward pass, heads, loss, backward pass, Adam. All variants take turns, and the best time of each
+counts, so that other work on the machine affects all equally.
+
+The peak is the speed of a large float32 matrix product on the same number of threads. Only the matrix products of the
+recurrent layers are counted as operations, in a backward pass twice those of a forward pass. The time includes
+everything else too, so that the share of the peak is lower.
+
+With `--states` a haplotype HMM is timed instead, beside its reference in PyTorch. It has almost no matrix products.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ MATRIX = 2048
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The published shape unless told otherwise."""
+    """The options; the default is the published shape."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", default="GRU", help="GRU or LSTM (default: %(default)s)")
     for name, default, meaning in (
@@ -51,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_network(args: argparse.Namespace) -> ImputationNetwork:
-    """A network with its first weights; sites lie in random gaps."""
+    """A network with its initial weights; sites are in random gaps."""
     rng = np.random.default_rng(1)
     features = rng.normal(size=(args.markers, 2, 40)).astype(np.float32)
     gaps = np.sort(rng.integers(0, args.markers + 1, args.sites))
@@ -60,7 +63,7 @@ def make_network(args: argparse.Namespace) -> ImputationNetwork:
 
 
 def make_copying(args: argparse.Namespace) -> HaplotypeHmm:
-    """A copying network of random weights, in the same gaps."""
+    """A haplotype HMM with random weights, in the same gaps."""
     torch.manual_seed(1)
     emission, site = (torch.randn(count, args.states) for count in (args.markers, args.sites))
     network = HaplotypeHmm(emission, site, make_network(args).gap.numpy())
@@ -85,7 +88,7 @@ def iteration(
 
 
 def without_gradients(run: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], None]:
-    """A forward pass alone."""
+    """A forward pass only."""
 
     @torch.no_grad()
     def step() -> None:

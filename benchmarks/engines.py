@@ -1,15 +1,16 @@
-"""How many haplotypes a second each engine imputes in a region of the published shape.
+"""How many haplotypes per second each engine imputes in a region of the published shape.
 
     python benchmarks/engines.py [--threads 1,2] [--seconds 3] [--lstm]
 
-300 markers, 1,000 sites, two networks of 4 x 40 units both ways, random weights; then the shape of the accurate
-recipe, with its copying network and without. The cost of a haplotype is by CPU time, in that of the published shape on
-the kernels.
+The published shape has 300 markers, 1,000 sites and two networks of 4 x 40 units in both directions, with random
+weights. Then follows the shape of the accurate recipe, with its haplotype HMM and without. The cost of a haplotype is
+its CPU time, relative to the published shape on the kernels.
 
-Engines take turns; each turn runs groups of the engine's own size on all threads for some seconds, and the best of
-three turns counts. Rates by CPU time tell what an engine does where other work takes the processor away. The peak is
-that of a large float32 matrix product in the same run, on one thread, by CPU time; a haplotype of the published shape
-takes 93 million operations with GRU units.
+Engines take turns. Each turn runs groups of the engine's own size on all threads for some seconds. The best of three
+turns counts. Rates by CPU time show the speed of an engine on a machine with other work.
+
+The peak is the speed of a large float32 matrix product in the same run, on one thread, by CPU time. With GRU units a
+haplotype of the published shape takes 93 million operations.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ PUBLISHED = "CPU kernels"
 
 
 def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> BundleRegion:
-    """A region of two networks with random weights, and a copying network if it has states."""
+    """A region of two networks with random weights, and a haplotype HMM if `states` is not 0."""
     rng = np.random.default_rng(1)
     gaps = np.sort(rng.integers(0, N_MARKERS + 1, N_SITES))
     features = rng.normal(size=(N_MARKERS, 2, 40)).astype(np.float32)
@@ -63,7 +64,7 @@ def make_region(folder: Path, settings: NetworkSettings, n_states: int = 0) -> B
 
 
 def random_copying(gaps: NDArray[np.int64], n_states: int) -> HaplotypeHmm:
-    """A copying network with random weights, as they are exported."""
+    """The exported weights of a haplotype HMM, drawn at random."""
     emission, site = (2 * torch.randn(count, n_states) for count in (N_MARKERS, N_SITES))
     network = HaplotypeHmm(emission, site, gaps)
     for parameter in network.parameters():
@@ -73,7 +74,7 @@ def random_copying(gaps: NDArray[np.int64], n_states: int) -> HaplotypeHmm:
 
 
 def rate(engine: RegionEngine, threads: int, seconds: float) -> tuple[float, float]:
-    """Haplotypes a second, and a second of CPU time."""
+    """Haplotypes per second, and per second of CPU time."""
     alt = np.random.default_rng(2).integers(0, 2, (engine.haplotypes_per_run, N_MARKERS)).astype(np.float32)
     inputs = np.stack([1 - alt, alt], axis=-1)
     engine(inputs)
@@ -92,7 +93,7 @@ def rate(engine: RegionEngine, threads: int, seconds: float) -> tuple[float, flo
 
 
 def peak() -> float:
-    """Million operations a second of a matrix product on one thread."""
+    """Million operations per second of a matrix product on one thread."""
     torch.set_num_threads(1)
     matrix = torch.rand(MATRIX, MATRIX)
     start = time.process_time()
@@ -103,9 +104,11 @@ def peak() -> float:
 def main() -> None:
     """Run all engines in turns, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", default="1,2", metavar="LIST", help="of the CPU engines (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, metavar="X", help="of a turn (default: %(default)s)")
-    parser.add_argument("--lstm", action="store_true", help="LSTM units in place of GRU")
+    parser.add_argument(
+        "--threads", default="1,2", metavar="LIST", help="threads per CPU engine (default: %(default)s)"
+    )
+    parser.add_argument("--seconds", type=float, default=3, metavar="X", help="length of a turn (default: %(default)s)")
+    parser.add_argument("--lstm", action="store_true", help="LSTM units instead of GRU units")
     args = parser.parse_args()
     with TemporaryDirectory() as folder:
         cell = "LSTM" if args.lstm else "GRU"

@@ -1,16 +1,17 @@
-"""How long imputing takes beside Beagle 5.4 and Minimac4, whole commands, side by side.
+"""How long imputing takes compared with Beagle 5.4 and Minimac4, as whole commands.
 
     python benchmarks/imputation.py --panel ../shared/data/kgp3_chr20/panel.vcf.gz \\
         --markers ../shared/data/kgp3_chr20/omni2.5_markers.tsv \\
         --test-samples ../shared/data/kgp3_chr20/test_samples.txt --work-dir build/imputation
 
-The panel without the test samples is split into regions of the published size, and models of the published shape (two
-networks of 4 x 40 GRU units both ways) get random weights: time does not depend on them. They impute sites from 0.5%
-on; the other programs impute all sites of the panel, or with `--panel-sites model` the same ones. They get the panel
-as a file of their own kind, which is made before the clock starts, and no genetic map. All read one bgzipped VCF of the
-typed sites and write one with GT, DS and GP. The first 100 samples are the test samples; more are mosaics of the
-panel's haplotypes, with a crossover in 100 kb, so that few are equal within a region. Needs bcftools; programs that are
-absent are left out.
+The panel without the test samples is split into regions of the published size. Models of the published shape (two
+networks of 4 x 40 GRU units in both directions) get random weights: time does not depend on the weights. They impute
+sites from 0.5% MAF on. The other programs impute all sites of the panel, or the same sites with `--panel-sites model`.
+Their panel is in their own format, which is made before the clock starts. They get no genetic map.
+
+All programs read one bgzipped VCF of the typed sites and write one with GT, DS and GP. The first 100 samples are the
+test samples. Further samples are mosaics of the panel's haplotypes with one crossover per 100 kb, so that few
+haplotypes are equal within a region. The benchmark needs bcftools; absent programs are skipped.
 """
 
 from __future__ import annotations
@@ -40,19 +41,21 @@ REGION_LIMITS = ("--body-marker-count-limit", "200", "--flanking-marker-count-li
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The real run unless told otherwise."""
+    """The options; by default all sample numbers, panels and programs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--panel", required=True, metavar="FILE", help="phased VCF with an index")
     parser.add_argument("--markers", required=True, metavar="FILE", help="the array's sites")
     parser.add_argument("--test-samples", required=True, metavar="FILE", help="samples that are imputed")
-    parser.add_argument("--work-dir", required=True, type=Path, metavar="DIR", help="what is made once is kept here")
+    parser.add_argument("--work-dir", required=True, type=Path, metavar="DIR", help="inputs, used again by later runs")
     parser.add_argument(
         "--samples", default="100,1000,10000", metavar="LIST", help="numbers of samples (default: %(default)s)"
     )
     parser.add_argument("--panels", default="full,half", metavar="LIST", help="of full, half (default: %(default)s)")
     parser.add_argument("--panel-sites", default="all", choices=("all", "model"), help="default: %(default)s")
     parser.add_argument("--tools", default="rnnimp,minimac4,beagle", metavar="LIST", help="default: %(default)s")
-    parser.add_argument("--threads", default=2, type=int, metavar="N", help="of every program (default: %(default)s)")
+    parser.add_argument(
+        "--threads", default=2, type=int, metavar="N", help="threads per program (default: %(default)s)"
+    )
     parser.add_argument(
         "--repeats", default=3, type=int, metavar="N", help="runs, of which the best counts (default: 3)"
     )
@@ -65,7 +68,7 @@ def rnnimp(*arguments: str | Path) -> list[str]:
 
 
 def run(command: Sequence[str | Path]) -> None:
-    """Run what is not timed."""
+    """Run a command that is not timed."""
     subprocess.run([str(word) for word in command], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -92,7 +95,7 @@ def make_model(args: argparse.Namespace) -> Path:
 
 
 def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
-    """A graph of the published shape; made in another process, as memory is measured from this one's on."""
+    """A graph of the published shape; made in another process, since the memory of this one is measured."""
     import torch
 
     from rnnimp.network.graph.export import build_graph
@@ -109,7 +112,7 @@ def random_graph(is_marker: np.ndarray, seed: int) -> bytes:
 
 
 def make_target(args: argparse.Namespace, n_samples: int) -> Path:
-    """A bgzipped VCF of the typed sites; made in another process, as memory is measured from this one's on."""
+    """A bgzipped VCF of the typed sites; made in another process, since the memory of this one is measured."""
     path: Path = args.work_dir / f"target_{n_samples}.vcf.gz"
     if not path.exists():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -118,7 +121,7 @@ def make_target(args: argparse.Namespace, n_samples: int) -> Path:
 
 
 def write_samples(path: Path, data: Path, n_samples: int) -> None:
-    """The first test samples, or mosaics where there are not as many."""
+    """Write the first test samples, or mosaics if more samples are asked for."""
     test, train = (read_panel(data / name / "x") for name in ("test", "train"))
     train = train[train.sites.markers()]
     is_typed = np.isin(train.sites.positions, test.sites.positions)
@@ -133,7 +136,7 @@ def read_panel(prefix: Path) -> Panel:
 
 
 def mosaics(test: Panel, train: Panel, n_samples: int) -> Panel:
-    """Haplotypes that change their source at random places, at the test panel's sites and in its order of alleles."""
+    """Haplotypes that change their source at random positions, at the sites of the test panel and with its alleles."""
     rng = np.random.default_rng(1)
     is_swapped = (test.sites.a0 != train.sites.a0)[:, None] & (train.alleles != MISSING)
     alleles = np.concatenate([test.alleles, np.where(is_swapped, 1 - train.alleles, train.alleles)], axis=1)
@@ -148,7 +151,7 @@ def mosaics(test: Panel, train: Panel, n_samples: int) -> Panel:
 
 
 def write_target(path: Path, panel: Panel) -> None:
-    """Typed sites with GT alone."""
+    """Write typed sites with GT only."""
     chromosome = panel.sites.ids[0].split(":")[0] if panel.sites.chromosome is None else panel.sites.chromosome
     sites = replace(panel.sites, is_marker=None, a1_freq=None, swapped=None)
     is_typed = np.ones(len(sites), dtype=bool)
@@ -197,7 +200,7 @@ def chromosome_of(args: argparse.Namespace) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds, seconds of all its threads, megabytes at most."""
+    """Cost of a command: seconds, CPU seconds of all its threads, peak memory in megabytes."""
 
     wall: float
     cpu: float
@@ -254,7 +257,7 @@ def main() -> None:
 
 
 def report(costs: dict[str, list[Cost]], n_samples: int, size: str) -> None:
-    """The best of each."""
+    """Print the best run of each program."""
     best = {tool: min(runs, key=lambda cost: cost.wall) for tool, runs in costs.items()}
     ours = best.get("rnnimp")
     for tool, cost in best.items():

@@ -1,9 +1,9 @@
-"""How fast `.hap.gz` files are read: our parser beside three other ways, on data simulated on the spot.
+"""How fast `.hap.gz` files are read: this package's parser and three other ways, on simulated data.
 
     python benchmarks/reading.py [--sites 4000] [--haplotypes 4000]
 
-Each way reads compressed text into one int8 array; the best of three runs counts. Ways that take a Python object a
-token read a part of the sites only, and are compared by their rate.
+Each way reads compressed text into one int8 array. The best of three runs counts. Ways that make one Python object per
+token read only a part of the sites; their rates are compared.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ NEEDED_RATIO = 20
 
 
 def ours(path: Path) -> NDArray[np.int8]:
-    """Blocks of bytes, cut by numpy."""
+    """Blocks of bytes, split by numpy."""
     return np.concatenate(list(allele_blocks(path)))
 
 
 def token_by_token(path: Path) -> NDArray[np.int8]:
-    """A split line, a Python integer a token, as the published program reads."""
+    """Split each line and make one Python integer per token, as the published program does."""
     with gzip.open(path, "rt") as file:
         return np.array(
             [[int(token) if token in ("0", "1") else -1 for token in line.split()] for line in file], np.int8
@@ -47,7 +47,7 @@ def numpy_loadtxt(path: Path) -> NDArray[np.int8]:
 
 
 def frombuffer(path: Path) -> NDArray[np.int8]:
-    """The least that can be done with the standard library: unpack all, reshape, subtract; no check of anything."""
+    """The least work possible: unpack everything, reshape, subtract; no checks."""
     with gzip.open(path, "rb") as file:
         data = np.frombuffer(file.read(), np.uint8)
     width = int(np.argmax(data == ord("\n"))) + 1

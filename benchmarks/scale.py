@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py [--cases 100000x1,2000x10,2000x30] [--format vcf.gz] [--work-dir build/scale]
 
-A case is samples x regions. Each region has 300 markers and 1,000 imputed sites, as published. The target is random,
-so that no two haplotypes are equal, which takes most memory; the networks are small (8 units, one layer), since memory
-does not depend on them but time does: with networks of the published shape the rate of `engines.py` is the limit.
+A case is samples x regions. Each region has 300 markers and 1,000 imputed sites, as published. The target is random, so
+that no two haplotypes are equal; this takes most memory. The networks are small (8 units, one layer): time depends on
+their size, and memory does not. With networks of the published shape, `engines.py` measures the rate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIMIT_MB = 2000
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The cases that are asked for unless told otherwise."""
+    """The options, with the default cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", default="100000x1,2000x10,2000x30", metavar="LIST", help="default: %(default)s")
     parser.add_argument("--format", default="vcf.gz", metavar="NAME", help="default: %(default)s")
@@ -49,7 +49,7 @@ def region_sites(number: int) -> Sites:
 
 
 def write_model(prefix: Path, n_regions: int) -> None:
-    """Regions one after the other with the same small networks; in a process of its own, which may use torch."""
+    """Write consecutive regions with the same small networks; runs in another process, which may use torch."""
     import torch
 
     from rnnimp.network.graph.export import build_graph
@@ -79,14 +79,14 @@ def write_target(prefix: Path, n_samples: int, n_regions: int) -> None:
 
 
 def in_another_process(make: Callable[..., None], *arguments: object) -> None:
-    """Call a function; a process that is started begins with the memory of this one, which must stay small."""
+    """Call a function in another process: a child starts with the memory of this process, which must stay small."""
     process = multiprocessing.get_context("spawn").Process(target=make, args=arguments)
     process.start()
     process.join()
 
 
 def measure(command: list[str], log: Path) -> tuple[float, float]:
-    """Seconds, and megabytes at most."""
+    """Seconds, and peak memory in megabytes."""
     with log.open("wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, stderr=output)

@@ -1,13 +1,12 @@
-"""Milliseconds of a training iteration of one network: plain PyTorch against the kernels, on what this machine has.
+"""Milliseconds of a training iteration of one network: plain PyTorch against the kernels, on this machine.
 
 Everything of an iteration is included: drawing the batch, recombination, forward pass, heads, loss, backward pass,
 clipping and Adam. The shape is the published one: 300 markers, 1,000 sites, batches of 500 haplotypes of 2,404 samples,
 4 layers of 40 units each way.
 
-The share of the peak is that of the recurrent products' arithmetic, three passes of them, in float32 on a CPU and
-bfloat16 on a GPU, of what a large matrix product reaches in the same run. The last column is chromosome 22: 225
-regions, two networks and a hybrid each, 20,000 iterations; a hybrid iteration is counted as the forward passes that it
-is.
+The share of the peak compares two speeds in the same run: that of the recurrent products (three passes) and that of a
+large matrix product, in float32 on a CPU and bfloat16 on a GPU. The last column is the time for chromosome 22: 225
+regions with two networks and a hybrid each, and 20,000 iterations. A hybrid iteration costs only forward passes.
 
     python benchmarks/training.py [--units 40] [--cell GRU] [--networks 66] [--threads 1] [--device cpu|cuda]
 """
@@ -40,7 +39,7 @@ CHR22_REGIONS, CHR22_ITERATIONS = 225, 20_000
 
 @dataclass(frozen=True)
 class Row:
-    """One way of training and what it took."""
+    """One way of training and its cost."""
 
     where: str
     way: str
@@ -61,7 +60,7 @@ class Row:
 
 
 def simulated_region(settings: TrainingSettings) -> RegionData:
-    """A region of mosaics of 40 founders; what the alleles are does not change the time."""
+    """A region of mosaics of 40 founders; the time does not depend on the alleles."""
     rng = np.random.default_rng(1)
     n_rows, n_haplotypes = N_MARKERS + N_SITES, 2 * N_SAMPLES
     founders = rng.random((n_rows, 40)) < rng.beta(0.3, 1.5, (n_rows, 1))
@@ -94,7 +93,7 @@ def best(run: Callable[[], object], repeats: int, device: torch.device) -> float
 
 
 def peak(device: torch.device) -> float:
-    """Floating point operations a second of a large matrix product."""
+    """Floating point operations per second of a large matrix product."""
     size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1536, torch.float32)
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     left @ right
@@ -102,7 +101,7 @@ def peak(device: torch.device) -> float:
 
 
 def memory(device: torch.device) -> float:
-    """Most gigabytes taken: of the GPU, else of the process."""
+    """Peak memory in gigabytes, of the GPU or else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     import resource
@@ -160,7 +159,7 @@ def many_networks(
 
 
 def recurrent_flops(settings: TrainingSettings) -> float:
-    """Of the recurrent products of an iteration: forward, and twice that backward."""
+    """Operations of the recurrent products of an iteration: one forward pass, and twice that backward."""
     gates = 3 if settings.cell == "GRU" else 4
     layers = settings.n_layers_higher
     products = (2 * layers - 1) * gates * settings.n_units**2  # the first layer's input product is a table

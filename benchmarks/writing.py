@@ -2,9 +2,9 @@
 
     python benchmarks/writing.py [--sites 20000] [--samples 200]
 
-GT, DS and GP of simulated imputed sites, most of them rare and most alleles nearly certain, as a panel gives them.
-Rates are by CPU time, which other work on the machine disturbs least; the best of three runs counts. cyvcf2 gets a
-tenth of the sites, and its rate is compared.
+GT, DS and GP of simulated imputed sites. As with a real panel, most sites are rare and most alleles nearly certain.
+Rates are by CPU time, which other work on the machine affects least. The best of three runs counts. cyvcf2 writes a
+tenth of the sites; its rate is compared.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def simulated(n_sites: int, n_samples: int) -> ImputedBlock:
 
 
 def by_cyvcf2(path: Path, content: VcfContent, block: ImputedBlock, mode: str) -> None:
-    """A variant object a site, an array a field."""
+    """One variant object per site, one array per field."""
     writer = cyvcf2.Writer.from_string(str(path), header_text(content).strip(), mode)
     calls = calls_of(block)
     first, second = calls.alleles
@@ -57,7 +57,7 @@ def by_cyvcf2(path: Path, content: VcfContent, block: ImputedBlock, mode: str) -
 
 
 def blockwise(make: Callable[[Path], VcfWriter | GenWriter], path: Path, block: ImputedBlock) -> None:
-    """As imputing writes."""
+    """In blocks, as `rnnimp impute` writes."""
     with make(path) as writer:
         for start in range(0, len(block), SITES_A_BLOCK):
             writer.write(block[start : start + SITES_A_BLOCK])
@@ -96,7 +96,7 @@ def main() -> None:
         )
         for title, path, make in writers:
             ways[title] = (path, block, partial(blockwise, make, path, block))
-        print(f"| way | million genotypes/s | ratio | bytes a genotype |\n|{'---|' * 4}")
+        print(f"| way | million genotypes/s | ratio | bytes per genotype |\n|{'---|' * 4}")
         base = 0.0
         for title, (path, written, write) in ways.items():
             count = len(written) * args.samples

@@ -1,7 +1,7 @@
-"""`rnnimp` that meets with accidents, once each: `python faulty_rnnimp.py -m rnnimp train ...`.
+"""`rnnimp` with one simulated failure per region: `python faulty_rnnimp.py -m rnnimp train ...`.
 
-A file `<folder>/<region>` in the folder that `RNNIMP_FAULTS` names holds `kill`, `memory` or `pause`. When the region's
-first checkpoint is written, the file goes, and the process kills itself, takes a gigabyte or sleeps.
+`RNNIMP_FAULTS` names a folder. A file in it has the name of a region and contains `kill`, `memory` or `pause`. After
+the region's first checkpoint the file is removed, and the process kills itself, takes a gigabyte of memory or sleeps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ write = CheckpointFile.write
 
 
 def write_and_have_an_accident(self: CheckpointFile, state: dict[str, Any]) -> None:
-    """Write a checkpoint; then what the region's file says."""
+    """Write a checkpoint, then fail as the region's file says."""
     write(self, state)
     fault = Path(os.environ["RNNIMP_FAULTS"]) / self.path.parent.name
     if not fault.exists():
@@ -33,7 +33,7 @@ def write_and_have_an_accident(self: CheckpointFile, state: dict[str, Any]) -> N
     if kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(SECONDS_OF_PAUSE)
-    raise AssertionError(f"nobody killed the task, which holds {len(ballast)} bytes")
+    raise AssertionError(f"the task was not killed; it uses {len(ballast)} extra bytes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Test data, built in memory by documented helpers, and the place of the real data."""
+"""Test data that are built in memory, real data beside the checkout, and external programs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A Slurm of its own on this machine: munge, a controller and several nodes, without root's services or settings.
+"""A Slurm cluster on this machine: munge, a controller and several nodes.
 
-`python tests/slurm_cluster.py COMMAND ...` runs a command beside it, as `... sinfo`, or `... bash` for a look around.
-Everything lies in a folder of its own and ends with the command.
+It needs no root and uses no settings of the machine. All its files are in one folder, and it stops with its command:
+`python tests/slurm_cluster.py COMMAND ...` runs a command inside, for example `sinfo` or `bash`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SlurmCluster:
     """A running Slurm; use it as a context manager.
 
     Args:
-        folder: for its settings, sockets and logs; short, since the path of a socket may have 107 characters.
+        folder: for settings, sockets and logs. Choose a short path: that of a socket has at most 107 characters.
         n_nodes: nodes `n1`, `n2` and so on, all of them this machine.
 
     Attributes:
@@ -85,19 +85,19 @@ class SlurmCluster:
         return re.findall(r"JobState=(\w+)", self.run("scontrol", "show", "job", job))
 
     def take_down(self, node: str) -> None:
-        """Declare a node down; its jobs are killed and queued again."""
+        """Mark a node as down; its jobs are killed and queued again."""
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
 
     def bring_back(self, node: str) -> None:
-        """Take a node back, unless it came back by itself."""
+        """Resume a node, unless it has resumed by itself."""
         if "down" in self.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):
             self.run("scontrol", "update", f"nodename={node}", "state=resume")
 
     def wait(self, is_so: Callable[[], bool], what: str, seconds: float = SECONDS_TO_START) -> None:
-        """Wait until something is so.
+        """Wait until a condition is true.
 
         Raises:
-            TimeoutError: if it is not so in time; with the queue and the ends of the daemons' logs.
+            TimeoutError: after `seconds`; the message has the queue and the ends of the daemons' logs.
         """
         end = time.monotonic() + seconds
         while not is_so():

@@ -1,4 +1,4 @@
-"""The house rules that a reader of the code may rely on: who imports what, what is documented, what is public."""
+"""Rules of the code: imports, documentation, public names, places of tests."""
 
 from __future__ import annotations
 

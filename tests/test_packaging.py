@@ -1,4 +1,4 @@
-"""What is installed: the wheel's content, its versions, and that it runs outside the checkout."""
+"""The package as installed: the wheel's content, its versions, and a run outside the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models small enough to be computed by hand: P(a1) of an imputed site is a weighted mean over the markers."""
+"""Models whose result is easy to compute: P(a1) of an imputed site is a weighted mean over the markers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rnnimp.sites.panel import Panel, Sites
 
 @dataclass(frozen=True, eq=False)
 class TinyRegion:
-    """A region and its model: weights float32 (n_imputed_sites, n_markers), rows of which sum to one."""
+    """A region and its model: weights float32 (n_imputed_sites, n_markers), each row sums to one."""
 
     sites: Sites
     weights: NDArray[np.float32]
@@ -33,7 +33,7 @@ def tiny_region(rng: np.random.Generator, sites: Sites) -> TinyRegion:
 
 
 def tiny_chromosome(rng: np.random.Generator, n_regions: int = 3, n_samples: int = 5) -> tuple[Panel, list[TinyRegion]]:
-    """A panel of 20 sites a region and the regions' models, each with two flanking markers of its neighbours."""
+    """A panel with 20 sites per region, and the regions' models with two flanking markers from each neighbour."""
     panel = random_panel(rng, n_sites=20 * n_regions, n_samples=n_samples, marker_share=0.4, chromosome=None)
     markers = np.flatnonzero(panel.sites.markers())
     regions = []
@@ -44,7 +44,7 @@ def tiny_chromosome(rng: np.random.Generator, n_regions: int = 3, n_samples: int
 
 
 def write_tiny_bundle(prefix: Path, regions: Sequence[TinyRegion], numbers: Sequence[int] | None = None) -> None:
-    """Write `PREFIX_<i>.onnx` and `.legend.gz`; regions are numbered from 1 unless told otherwise."""
+    """Write `PREFIX_<i>.onnx` and `.legend.gz`; regions are numbered from 1 by default."""
     for number, region in zip(numbers or range(1, len(regions) + 1), regions, strict=True):
         write_legend(f"{prefix}_{number}.legend.gz", region.sites)
         write_tiny_model(Path(f"{prefix}_{number}.onnx"), region.weights)

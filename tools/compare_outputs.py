@@ -8,8 +8,8 @@ on the packaged example. Two steps:
 
 The first runs the commands of one version of the package and stores their files. The second runs those of another
 version in a temporary folder, names each file that differs, and ends with exit code 1 if there is one. Files of ONNX
-Runtime's own format (`.ort`) are left out: their layout varies from run to run. So do times and versions, which are
-blanked out, and standard output, which is stored too.
+Runtime's own format (`.ort`) are omitted: their layout varies from run to run. Times and versions are blanked out.
+Standard output is stored and compared too.
 """
 
 from __future__ import annotations

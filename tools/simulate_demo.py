@@ -1,21 +1,24 @@
-"""Simulate the data of the packaged example: people of four populations, typed on a made-up array.
+"""Simulate the data of the packaged example: samples of four populations, typed on a simulated array.
 
-In this order:
+1. Demography: the out-of-Africa model of Jouganous et al. 2017 (Genetics 206: 1549) with four populations. It was
+   fitted to the 1000 Genomes Project's YRI, CEU, CHB and JPT with 1.44e-8 mutations per base and generation. The
+   simulation uses the same rate.
+2. Recombination: a low background with one hotspot of 2 kb per 50 kb (Myers et al. 2005, Science 310: 321). The map has
+   1.2 cM/Mb, 80% of it in hotspots.
+3. Sites: ancestry and mutations by msprime, nucleotides by HKY85. REF is the allele of one additional CEU haplotype, as
+   in a reference genome. Sites with more than two alleles and sites that do not vary in the samples are omitted.
+4. Array: one random site per 1.2 kb. Three in four have MAF >= 5% in the training samples, the others 0.5% to 5%. This
+   is similar to the Omni2.5, which has one marker per 1.1 kb of chromosome 22, a third of them below 5%.
+5. Test samples: drawn at random. All others are training samples.
 
-1. Demography: the four-population out-of-Africa model of Jouganous et al. 2017 (Genetics 206: 1549), fitted to
-   the 1000 Genomes Project's YRI, CEU, CHB and JPT with 1.44e-8 mutations per base and generation, the rate used here.
-2. Recombination: a low background with hotspots 2 kb wide, one in 50 kb (Myers et al. 2005, Science 310: 321), that
-   hold 80% of a map of 1.2 cM/Mb.
-3. Ancestry and mutations by msprime, nucleotides by HKY85. REF is what one more CEU haplotype carries, as in a
-   reference genome; sites with more than two alleles, and those that do not vary in the samples, are left out.
-4. Array: in each stretch of 1.2 kb one site at random, three times in four with MAF >= 5%, else 0.5% to 5%, as on the
-   Omni2.5 (which has a marker per 1.1 kb of chromosome 22, a third of them below 5%); MAF in the training samples.
-5. Test samples drawn at random; the rest train.
+The output folder gets:
 
-Written to the output folder: `panel.hap.gz`, `.legend.gz`, `.sample` (every sample and site), `markers.tsv`,
-`test_samples.txt`, `samples.tsv` (population and set of each sample), `recombination_map.tsv`; and what the
-package holds, to the package folder: `target.*` (test samples at the markers) and `truth.*` (test samples at all
-sites, `a1_freq` from the training samples). The same seed and msprime version give the same content.
+- `panel.hap.gz`, `panel.legend.gz`, `panel.sample`: all samples and sites;
+- `markers.tsv`, `test_samples.txt`, `recombination_map.tsv`;
+- `samples.tsv`: population and set of each sample.
+
+The package folder gets `target.*` (test samples at the markers) and `truth.*` (test samples at all sites, with
+`a1_freq` of the training samples). The same seed and msprime version give the same content.
 
     python tools/simulate_demo.py --output-dir build/demo --package-dir src/rnnimp/demo
 """
@@ -53,10 +56,10 @@ REFERENCE_POPULATION = "CEU"
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What is written.
+    """A simulated panel.
 
     Attributes:
-        panel: every sample at every site, with markers flagged and `a1_freq` of the training samples.
+        panel: all samples at all sites, with flagged markers and `a1_freq` of the training samples.
         populations: the population of each sample.
         test: int (n_test,), sorted indices of the test samples.
         recombination: the map that was used.
@@ -129,7 +132,7 @@ def simulate(length: int, n_test: int, seed: int, sample_counts: dict[str, int] 
         length: base pairs.
         n_test: number of test samples.
         seed: of everything.
-        sample_counts: diploid samples a population; `SAMPLE_COUNTS` if None.
+        sample_counts: diploid samples per population; `SAMPLE_COUNTS` if None.
     """
     counts = SAMPLE_COUNTS if sample_counts is None else sample_counts
     rng = np.random.default_rng(seed)
@@ -166,7 +169,7 @@ def _sample_names(populations: Sequence[str]) -> tuple[str, ...]:
 
 
 def _biallelic(mutated: msprime.TreeSequence, reference: int) -> tuple[Sites, NDArray[np.int8]]:
-    """Sites with two alleles among the samples; the sample `reference` gives REF and is left out."""
+    """Sites with two alleles among the samples; the sample `reference` gives REF and is omitted."""
     positions, ref, alt, rows = [], [], [], []
     for variant in mutated.variants():
         ref_code = variant.genotypes[2 * reference]
@@ -186,7 +189,7 @@ def _biallelic(mutated: msprime.TreeSequence, reference: int) -> tuple[Sites, ND
 def choose_markers(
     positions: NDArray[np.int64], frequencies: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """One site in each `MARKER_SPACING`, mostly common; none where no site of the wished frequency is.
+    """One site in each `MARKER_SPACING`, mostly common; none if no site has the required frequency.
 
     Args:
         positions: int64 (n_sites,), rising.
@@ -215,7 +218,7 @@ def write_panel(prefix: Path, panel: Panel) -> None:
 
 
 def write_sources(folder: Path, simulation: Simulation) -> None:
-    """Write what `rnnimp prepare` starts from: the panel as it would come from a study, the array, the test samples."""
+    """Write the input of `rnnimp prepare`: the panel as a study would have it, the array, the test samples."""
     panel, sites = simulation.panel, simulation.panel.sites
     bare = replace(panel, sites=replace(sites, a1_freq=None, is_marker=None))
     write_panel(folder / "panel", bare)
@@ -254,7 +257,7 @@ def _write_lines(path: Path, lines: Sequence[str]) -> None:
 
 
 def summary(simulation: Simulation) -> str:
-    """One line on what was made."""
+    """One line that describes the simulation."""
     sites = simulation.panel.sites
     frequencies = alt_frequency(simulation.panel.alleles[:, haplotype_columns(simulation.train)])
     maf = np.minimum(frequencies, 1 - frequencies)

@@ -1,11 +1,11 @@
-"""How sure an accuracy is: r2 over samples drawn anew, in which all imputations are scored on the same draws.
+"""Confidence of an accuracy: a bootstrap of r2 over samples, with the same draws for all imputations.
 
-In this order: `resampling_weights` draws how often each replicate holds each sample; `binned_r2` scores all replicates
-of one imputation; `gains` are the differences to the better of its rivals, with the interval that tells whether they
-are real.
+1. `resampling_weights` draws how often each replicate contains each sample.
+2. `binned_r2` scores all replicates of one imputation.
+3. `gains` computes the differences to the better of its rivals, with their confidence intervals.
 
-A replicate is the same genotypes with other weights of the samples. So a site's sums, and its r2, follow for all
-replicates at once from one matrix product each, and no genotype is copied.
+A replicate has the same genotypes with other weights of the samples. One matrix product therefore gives a sum of all
+sites and replicates, and no genotype is copied.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square
 
 @dataclass(frozen=True, eq=False)
 class BinnedR2:
-    """Scores of each replicate in each bin of minor allele frequency, and at last in all of them together.
+    """Scores of each replicate in each bin of minor allele frequency. The last column is for all bins together.
 
     Attributes:
         mean: float64 (n_replicates, n_bins + 1), mean of the sites' r2 over those whose true genotypes vary in the
@@ -40,7 +40,7 @@ class BinnedR2:
 
 
 def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[np.float64]:
-    """How often each replicate holds each sample: n_samples draws with replacement.
+    """How often each replicate contains each sample: n_samples draws with replacement.
 
     Returns:
         float64 (n_replicates, n_samples); whole numbers, each row sums to n_samples.
@@ -63,7 +63,7 @@ def binned_r2(
         dosages: (n_sites, n_samples), imputed; NaN for missing.
         frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
         weights: float64 (n_replicates, n_samples), whole numbers.
-        edges: of the bins, rising, in percent of minor allele frequency; a site at an edge is in the bin below it.
+        edges: of the bins, rising, percent of minor allele frequency. A site at an edge is in the bin below it.
     """
     percent = minor_percent(frequencies)
     parts = []
@@ -79,14 +79,14 @@ def binned_r2(
 
 @dataclass(frozen=True)
 class Gain:
-    """What a score has over the best of its rivals.
+    """The difference of a score to the best of its rivals.
 
     Attributes:
         rival: index of the rival that scores highest on the samples as they are.
         estimate: the difference to it on the samples as they are.
-        lower: of the difference's 95% interval; see `corrected_interval`.
-        upper: likewise.
-        share_above: of the replicates, that in which it is above every rival.
+        lower: end of the difference's 95% interval; see `corrected_interval`.
+        upper: the other end of the interval.
+        share_above: share of the replicates in which the score is above every rival.
     """
 
     rival: int
@@ -105,8 +105,8 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
     """The gain in each bin.
 
     Args:
-        own: float64 (1 + n_replicates, n_bins), of the samples as they are and then of each replicate.
-        rivals: float64 (n_rivals, 1 + n_replicates, n_bins), the same of each rival, on the same replicates.
+        own: float64 (1 + n_replicates, n_bins): the samples as they are, then one row per replicate.
+        rivals: float64 (n_rivals, 1 + n_replicates, n_bins), the same for each rival with the same replicates.
     """
     found = []
     for number in range(own.shape[1]):
@@ -121,16 +121,16 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
 def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
     """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139).
 
-    A mean over sites needs the correction: rare alleles are absent from many replicates, their sites then do not count,
-    and the mean is that of other sites.
+    A mean over sites needs the correction. Rare alleles are absent from many replicates. Their sites then do not count,
+    and the mean is over other sites.
 
     Args:
         estimate: of the samples as they are.
         replicates: float64 (n_replicates,); NaN is left out.
-        level: share of the replicates between the two ends, were they without bias.
+        level: share of the replicates between the two ends if there were no bias.
 
     Returns:
-        Lower and upper end; NaN where there is nothing.
+        Lower and upper end; NaN without any replicate.
     """
     known = replicates[~np.isnan(replicates)]
     if not known.size or np.isnan(estimate):

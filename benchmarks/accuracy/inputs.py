@@ -1,4 +1,4 @@
-"""What the accuracy benchmark does before it imputes: prepare, split, train, and write the programs' inputs."""
+"""Steps of the accuracy benchmark before imputing: prepare, split, train, and write the programs' inputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIMITS = "--body-marker-count-limit=200", "--flanking-marker-count-limit=50", "
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The people to impute.
+    """The samples to impute.
 
     Attributes:
         panel: their haplotypes at all sites, with the array's markers flagged.
@@ -51,7 +51,7 @@ class Target:
 
 
 def rnnimp(*arguments: object) -> float:
-    """Run a command of rnnimp in a process of its own; the seconds that it took, start included."""
+    """Run a command of rnnimp in another process; returns its seconds, with the start."""
     start = time.perf_counter()
     code = subprocess.run([sys.executable, "-m", "rnnimp", *map(str, arguments)], check=False).returncode
     if code:
@@ -83,7 +83,7 @@ def train(
 
 
 def held_out(model_prefix: Path, n_samples: int) -> NDArray[np.intp]:
-    """The samples that a model was not trained on, told from its manifest; indices into the training samples."""
+    """Samples held out from a model's training, by its manifest; indices into the training samples."""
     from rnnimp.training.data import held_out_samples
 
     path = manifest_path(model_prefix)

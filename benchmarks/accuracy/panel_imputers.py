@@ -30,7 +30,7 @@ _MISSING = ord(".")
 
 @dataclass(frozen=True)
 class Study:
-    """What the programs are given; the same for each of them.
+    """Input and settings, the same for each program.
 
     Attributes:
         reference: phased haplotypes of the panel, `.vcf.gz`.
@@ -88,7 +88,7 @@ def phased_vcf(path: Path, sample_names: Sequence[str], chromosome: str) -> Iter
 
 
 def write_plink_map(source: Path, path: Path, chromosome: str) -> None:
-    """Bring a genetic map into PLINK's columns, `chromosome id cM position`, with the panel's name of the chromosome.
+    """Convert a genetic map to PLINK's columns, `chromosome id cM position`, with the panel's name of the chromosome.
 
     Args:
         source: a header with `pos chr cM`, as SHAPEIT takes it, or PLINK's four columns without a header.
@@ -118,7 +118,7 @@ def run_beagle(study: Study, target: Path, output: Path) -> None:
 
 
 def run_minimac4(study: Study, target: Path, output: Path) -> None:
-    """Impute with Minimac4, with its defaults and the map; the panel is brought into its format if it is not yet."""
+    """Impute with Minimac4, with its defaults and the map; the panel is converted to its format first."""
     if not study.compressed_reference.exists():
         packed = run(["minimac4", "--compress-reference", str(study.reference)])
         study.compressed_reference.write_bytes(packed)
@@ -127,11 +127,11 @@ def run_minimac4(study: Study, target: Path, output: Path) -> None:
 
 
 PANEL_IMPUTERS = {"Beagle": run_beagle, "Minimac4": run_minimac4}
-"""What rnnimp is compared with: given a study, a target and the file to write, each imputes."""
+"""The programs of the comparison. Each imputes a target of a study and writes a file."""
 
 
 def versions() -> dict[str, str]:
-    """The programs' versions; a missing program is an error that says how to get it."""
+    """The programs' versions; an error names a missing program and how to install it."""
     absent = [name for name in ("java", "minimac4", "bgzip", "tabix") if shutil.which(name) is None]
     if absent or not BEAGLE_JAR.exists():
         missing = ", ".join(absent + ([] if BEAGLE_JAR.exists() else [str(BEAGLE_JAR)]))
@@ -147,7 +147,7 @@ def versions() -> dict[str, str]:
 
 
 def run(command: Sequence[str]) -> bytes:
-    """Run a program and return what it prints; if it fails, the end of what it said is the error."""
+    """Run a program and return what it prints; if it fails, the error has the end of its output."""
     result = subprocess.run(command, capture_output=True, check=False)
     if result.returncode:
         said = (result.stderr or result.stdout).decode(errors="replace").strip().splitlines()[-5:]

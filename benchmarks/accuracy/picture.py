@@ -1,4 +1,4 @@
-"""The picture of the accuracy benchmark: what each program says of itself against the truth."""
+"""The picture of the accuracy benchmark: each program's own estimates against the truth."""
 
 from __future__ import annotations
 

@@ -1,16 +1,19 @@
 """Accuracy on a panel: rnnimp, which has its networks only, against Beagle and Minimac4, which have the haplotypes.
 
-In this order: `rnnimp prepare`, `split` and `train` (or a trained model is named); the panel without the target samples
-and the target samples at the array's markers become files that all programs take; each imputes; sites that the array
-does not type are scored against the truth, the same sites and samples for all. Every step is run anew, but a training
-that was begun goes on, and a finished one is kept.
+1. Run `rnnimp prepare`, `split` and `train`, or take the trained model of `--model-prefix`.
+2. Write the inputs that all programs take: the panel without the target samples, and the target samples at the markers
+   of the array.
+3. Impute with each program.
+4. Score the sites that the array does not type against the truth. The sites and samples are the same for all programs.
 
-The target samples are the test samples, or, with `--validation`, those that the training held out for validation: for
-choosing between recipes without looking at the test samples. Their haplotypes are then taken out of the panel.
+A second run repeats every step, except that training resumes where it stopped and keeps finished regions.
 
-A gain is the difference to the better of the two programs. Its 95% interval is that of a bootstrap over the target
-samples (`bootstrap`), and it is clear if 0 lies outside; `above` is the share of the replicates in which rnnimp
-is above both. Options behind `--` go to `rnnimp train`.
+The target samples are the test samples. With `--validation` they are the samples that the training held out for
+validation, so that recipes can be compared without a look at the test samples. They are then taken out of the panel.
+
+A gain is the difference to the better of the two programs. A bootstrap over the target samples (`bootstrap`) gives its
+95% interval. A gain is clear if 0 lies outside. `above` is the share of the replicates in which rnnimp is above both.
+Options after `--` are passed to `rnnimp train`.
 
     python benchmarks/accuracy/run.py --panel panel.vcf.gz --markers omni2.5_markers.tsv --test-samples test_samples.txt
         --map chr22.b37.gmap.gz --partition fourier_ls-all.bed --output-dir results/accuracy
@@ -49,21 +52,27 @@ ALL_MARKERS = "all markers"
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0], epilog="options behind -- go to 'rnnimp train'", allow_abbrev=False
+        description=__doc__.partition("\n")[0],
+        epilog="options after -- are passed to 'rnnimp train'",
+        allow_abbrev=False,
     )
     data = parser.add_argument_group("data")
     data.add_argument("--panel", type=Path, required=True, metavar="VCF", help="phased VCF or BCF")
     data.add_argument("--markers", type=Path, required=True, metavar="FILE", help="the array's, as 'rnnimp prepare'")
     data.add_argument("--map", type=Path, required=True, metavar="FILE", help="genetic map, 'pos chr cM' or PLINK's")
     data.add_argument("--partition", type=Path, metavar="BED", help="blocks to cut the chromosome into")
-    data.add_argument("--chromosome", metavar="NAME", help="which, where the panel has several")
-    data.add_argument("--test-samples", type=Path, metavar="FILE", help="names, one a line; never trained on")
+    data.add_argument("--chromosome", metavar="NAME", help="required if the panel has several")
+    data.add_argument("--test-samples", type=Path, metavar="FILE", help="names, one per line; never used in training")
     data.add_argument("--validation", action="store_true", help="impute the training's validation samples instead")
-    data.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="gets all files")
+    data.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="folder for all files")
     what = parser.add_argument_group("what to compare")
-    what.add_argument("--model-prefix", type=Path, metavar="PREFIX", help="a trained model, in place of training one")
-    what.add_argument("--rare", action="store_true", help="also 0.1-0.5%%, for which regions hold sites from 0.1%% on")
-    what.add_argument("--missing", type=_shares, default=(), metavar="LIST", help="also with so many %% of the markers")
+    what.add_argument("--model-prefix", type=Path, metavar="PREFIX", help="a trained model, instead of training one")
+    what.add_argument(
+        "--rare", action="store_true", help="also 0.1-0.5%%, for which regions contain sites from 0.1%% on"
+    )
+    what.add_argument(
+        "--missing", type=_shares, default=(), metavar="LIST", help="also with these percentages of the markers missing"
+    )
     what.add_argument("--other-array", action="store_true", help="also with every second marker")
     what.add_argument("--calibration", action="store_true", help="also estimated against true accuracy, with a picture")
     how = parser.add_argument_group("how")
@@ -129,7 +138,7 @@ def score_inputs(
 def scenarios(
     target: Target, missing: Sequence[float], other_array: bool, seed: int
 ) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    """Each input by name, with the rows of the markers in it; what is missing at 5% is among what is at 10%."""
+    """Each input by name, with the rows of its markers. Markers missing at 5% are missing at 10% too."""
     markers = np.flatnonzero(target.panel.sites.markers())
     yield ALL_MARKERS, markers
     order = np.random.default_rng(seed).permutation(markers)
@@ -142,7 +151,7 @@ def scenarios(
 def print_heading(
     args: argparse.Namespace, target: Target, programs: Mapping[str, str], training: float | None, scores: Scores
 ) -> None:
-    """What was compared, and how long it took."""
+    """Print the programs, the inputs and the times."""
     who = "validation" if args.validation else "test"
     n_markers = np.count_nonzero(target.panel.sites.markers())
     print(f"{args.panel}: {len(target.panel.sample_names)} {who} samples, {n_markers} markers", end="")
@@ -168,7 +177,7 @@ def print_accuracy(scores: Scores, scoring: Scoring, folder: Path) -> None:
 
 
 def accuracy_rows(scores: Scores, scoring: Scoring, measure: str, rivals: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """A row a bin."""
+    """One row per bin."""
     values = {program: getattr(r2, measure) for program, r2 in scores.r2.items()}
     found = gains(values[OWN], np.stack([values[program] for program in rivals]))
     for number, (edges, n_sites, gain) in enumerate(zip(scoring.bins, scores.n_sites, found, strict=True)):
@@ -185,7 +194,7 @@ def signed(value: float) -> str:
 
 
 def print_robustness(results: Mapping[str, Scores], scoring: Scoring) -> None:
-    """Mean r2 of a site on the poorer inputs, the loss against the full one, and ours beyond the yardstick's."""
+    """Mean r2 on inputs with fewer markers, the loss against all markers, and our loss minus that of the yardstick."""
     labels = [f"{lower:g}-{upper:g}" for lower, upper in scoring.bins]
     full = {program: r2.mean for program, r2 in results[ALL_MARKERS].r2.items()}
     reached, lost = [("input", "program", *labels)], [("input", "program", *labels)]

@@ -51,14 +51,14 @@ class Scoring:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What the programs reach on one input.
+    """Scores of the programs on one input.
 
     Attributes:
-        r2: by program; a row for the samples as they are, then one a replicate.
+        r2: by program; the first row is for the samples as they are, then one row per replicate.
         n_sites: scored in each bin.
-        n_missing: sites in the bins that some program does not impute.
-        seconds: that each program took.
-        calibrations: by program; empty where they are not asked for.
+        n_missing: sites in the bins that at least one program does not impute.
+        seconds: of each program.
+        calibrations: by program; empty if not requested.
     """
 
     r2: Mapping[str, BinnedR2]
@@ -69,7 +69,7 @@ class Scores:
 
 
 def impute(target: Path, study: Study, model: Path) -> tuple[dict[str, GenotypeTable], dict[str, float]]:
-    """Impute a target with all programs; their genotypes, and the seconds that each took, start included."""
+    """Impute a target with all programs; their genotypes, and the seconds of each, with its start."""
     own = target.parent / OWN
     seconds = {OWN: rnnimp("impute", "--vcf", target, "--model-prefix", model, "--output-prefix", own, *_AS_VCF)}
     outputs = {OWN: target.parent / f"{OWN}.vcf"}

@@ -1,3 +1,5 @@
+"""The command line: help, exit codes, and one line per error."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""What training shows while it runs."""
+"""The progress display of a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks: one holder at a time, whoever dies, whatever the clocks say."""
+"""Locks: only one process holds a lock, even if processes die or clocks are wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = replace(Holder.this_process(), host="node7", machine="another", toke
 
 
 def left_by(path: Path, holder: Holder, age: float) -> None:
-    """A lock that was last touched so many seconds ago."""
+    """Write a lock file whose time stamp is `age` seconds old."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(holder)))
     os.utime(path, (time.time() - age, time.time() - age))

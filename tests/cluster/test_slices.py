@@ -1,3 +1,5 @@
+"""Slices: which regions each task of an array job takes."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""The batch scripts for Slurm: names of any kind, times, shared folders. A real Slurm: pipeline/train/test_slurm.py."""
+"""Batch scripts for Slurm: file names, time limits, shared folders. With a real Slurm: pipeline/train/test_slurm.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BGEN and PGEN out: read back by their libraries and by plink2, against the probabilities that were written."""
+"""Writing BGEN and PGEN: their libraries and plink2 read back the probabilities that were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles: what is listed, what is refused, and the manifest."""
+"""Model files: which files are found, which are refused, and the manifest."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Reading packed and plain files, and writing files that are complete or absent."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,4 +1,4 @@
-"""GEN: text against Python's own formatting, reading against small files written out, and real ones."""
+"""GEN: writing compared with Python's own formatting; reading small files and real files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Genetic maps of the field's formats, and those that are none."""
+"""Genetic maps in the usual formats, and files that are refused."""
 
 from __future__ import annotations
 

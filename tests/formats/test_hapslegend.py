@@ -1,3 +1,5 @@
+"""HAPS/LEGEND files: reading, writing, and files that are refused."""
+
 from __future__ import annotations
 
 import gzip

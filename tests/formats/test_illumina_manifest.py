@@ -1,7 +1,7 @@
-"""Illumina manifests, on a made one and a made reference genome that hold every case.
+"""Illumina manifests: a small manifest and reference genome with every case.
 
-Each expected marker is worked out from the way its case was made: the reference is random, but for a CACACACA repeat at
-1001-1008 and a run of six T at 1101-1106, both 1-based.
+Each expected marker follows from how its case was made. The reference is random, with two exceptions: a
+CACACACA repeat at 1001-1008, and six T at 1101-1106 (1-based positions).
 """
 
 from __future__ import annotations

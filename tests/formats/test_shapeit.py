@@ -1,4 +1,4 @@
-"""SHAPEIT's .haps: small files by hand, those of bcftools and IMPUTE2 against independent readings."""
+"""SHAPEIT's .haps: small files, and files of bcftools and IMPUTE2 compared with other readers."""
 
 from __future__ import annotations
 

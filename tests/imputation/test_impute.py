@@ -1,4 +1,4 @@
-"""Imputation with models whose result can be told by hand: a weighted mean over the markers."""
+"""Imputation with models whose result is easy to compute: a weighted mean over the markers."""
 
 from __future__ import annotations
 

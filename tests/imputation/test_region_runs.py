@@ -1,4 +1,4 @@
-"""Regions run on threads: the same results in the same order, each different haplotype once, and an end on errors."""
+"""Regions on threads: equal results in order, each distinct haplotype imputed once, and a stop on errors."""
 
 from __future__ import annotations
 

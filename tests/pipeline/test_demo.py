@@ -1,4 +1,4 @@
-"""The demo: on a small example made here whose result can be told from its model, and the packaged one."""
+"""The demo: on a small example whose result follows from its model, and on the packaged example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage `prepare`, its command and the seed's script."""
+"""`rnnimp prepare`: the stage, its command, and the published script."""
 
 from __future__ import annotations
 

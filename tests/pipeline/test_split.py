@@ -1,4 +1,4 @@
-"""The split stage: files, frequencies, swaps, thresholds."""
+"""`rnnimp split`: files, frequencies, allele swaps, thresholds."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Accuracy against true genotypes: alignment of sites and samples, scores, bins."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Calibration of R2 and of genotype probabilities against true genotypes."""
+
 from __future__ import annotations
 
 import csv

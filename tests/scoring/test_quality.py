@@ -1,4 +1,4 @@
-"""Scores against the formulas written out for one site at a time."""
+"""Scores against their formulas for one site at a time."""
 
 from __future__ import annotations
 

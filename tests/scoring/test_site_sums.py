@@ -1,4 +1,4 @@
-"""Sums against the scores computed from all probabilities at once."""
+"""Scores from sums against scores from all probabilities at once."""
 
 from __future__ import annotations
 

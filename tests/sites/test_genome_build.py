@@ -1,4 +1,4 @@
-"""Builds by length, by position and by shift, on the sites of real models."""
+"""Detecting the genome build by length, position and shift, on the sites of real models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals as users write them."""
+"""Parsing intervals as users write them."""
 
 from __future__ import annotations
 

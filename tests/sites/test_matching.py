@@ -1,4 +1,4 @@
-"""Matching of sites: a table of cases, and the counts that are shown to users."""
+"""Matching of sites: a table of cases, and the counts in the report."""
 
 from __future__ import annotations
 

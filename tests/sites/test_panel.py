@@ -1,3 +1,5 @@
+"""Sites, panels and chromosome names."""
+
 from __future__ import annotations
 
 from dataclasses import replace

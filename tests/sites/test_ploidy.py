@@ -1,4 +1,4 @@
-"""Stretches of haploid samples, as they are recorded site by site."""
+"""Stretches of haploid samples, recorded site by site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions: the published cut of chromosome 22, site for site, and the corners it does not reach."""
+"""Regions: the published split of chromosome 22, site for site, and corner cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules that compare a target with a model, on sites small enough to judge by eye."""
+"""Checks of a target against a model, on a few sites."""
 
 from __future__ import annotations
 

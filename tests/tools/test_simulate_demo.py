@@ -1,4 +1,4 @@
-"""The simulation of the packaged example, on a short sequence and a few people; and what is packaged."""
+"""The simulation of the packaged example on a short sequence with few samples, and the packaged files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states that a copying network begins with: which haplotypes are chosen, and how they recombine."""
+"""The first states of a haplotype HMM: which haplotypes are chosen, and how they recombine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_haplotypes_unlike_the_others_are_chosen_first() -> None:
 
 
 def worth_of(markers: np.ndarray, chosen: list[int], haplotype: int) -> float:
-    """What one more haplotype is worth, by comparing it with every one chosen, window by window."""
+    """The gain from one more haplotype: compare it with every chosen haplotype, window by window."""
     n_markers, worth = len(markers), 0.0
     for half in (10, 20, 40):
         for middle in range(0, n_markers + 1, 4):

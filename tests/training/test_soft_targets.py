@@ -1,4 +1,4 @@
-"""The copying model against Li & Stephens' recurrences written out in float64, one state at a time."""
+"""Soft targets against Li & Stephens' recurrences in float64, one state at a time."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The bootstrap of the accuracy benchmark, against r2 computed from drawn samples one by one."""
+
 from __future__ import annotations
 
 import bootstrap

@@ -1,4 +1,4 @@
-"""The accuracy benchmark on a small simulated panel: with stand-ins for Beagle and Minimac4, and with them."""
+"""The accuracy benchmark on a small simulated panel, with stand-ins for Beagle and Minimac4 and with the programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed VCF, BCF and their indexes, as other programs and libraries read them."""
+"""Compressed VCF, BCF and their indexes, as other programs and libraries read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Haploid samples in VCF and BCF: text by hand, and both formats through other readers."""
+"""Haploid samples in VCF and BCF: expected text, and other readers."""
 
 from __future__ import annotations
 

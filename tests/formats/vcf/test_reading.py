@@ -1,4 +1,4 @@
-"""Reading VCF and BCF; pysam reads the same data as an independent implementation."""
+"""Reading VCF and BCF, compared with pysam as an independent implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VCF out: lines written out by hand, and every number read back from the text."""
+"""Writing VCF: expected lines, and every number read back from the text."""
 
 from __future__ import annotations
 

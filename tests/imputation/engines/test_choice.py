@@ -1,4 +1,4 @@
-"""Which engine a region gets, and what each refuses."""
+"""Which engine imputes a region, and what each engine refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights out of exported graphs, and the kernels that run them, against ONNX Runtime."""
+"""Reading weights from exported graphs, and the kernels that run them, compared with ONNX Runtime."""
 
 from __future__ import annotations
 

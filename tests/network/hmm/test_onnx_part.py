@@ -1,4 +1,4 @@
-"""Exported copying networks: ONNX Runtime, the kernels and PyTorch against the reference; and reading them back."""
+"""Exported haplotype HMMs: ONNX Runtime, CPU kernels and PyTorch against the reference, and reading graphs back."""
 
 from __future__ import annotations
 

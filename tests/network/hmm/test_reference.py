@@ -1,4 +1,4 @@
-"""The copying network against a hidden Markov model written out in matrices, and its kernels against the reference."""
+"""The haplotype HMM against a hidden Markov model in matrices, and its kernels against the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marker features against a direct double loop, and what kernel PCA promises."""
+"""Marker features against a direct double loop, and the properties of kernel PCA."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def direct_features(columns: list[list[float]], n_components: int) -> np.ndarray
 @pytest.mark.parametrize("missing_share", [0.0, 0.1])
 def test_equal_to_a_direct_double_loop(missing_share: float) -> None:
     alleles = random_panel(np.random.default_rng(3), n_sites=9, n_samples=12, missing_share=missing_share).alleles
-    alleles[4] = 0  # a marker that nobody carries has norm 0
+    alleles[4] = 0  # a marker whose alleles are all 0 has norm 0
     expected_columns = []
     for row in alleles:
         known = [int(allele) for allele in row if allele >= 0]

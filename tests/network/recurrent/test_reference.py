@@ -1,4 +1,4 @@
-"""The reference networks against the recurrences written out in numpy, and their export against both."""
+"""The reference networks against the recurrences in numpy, and their exported graphs against both."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""`rnnimp evaluate`: tables computed by hand, and files of every format."""
+
 from __future__ import annotations
 
 import gzip
@@ -48,7 +50,7 @@ maf_percent  sites  varying  mean_r2  aggregate_r2  concordance     nrd  mean_iq
       20-50      1        1   1.0000        1.0000       1.0000  0.0000    1.0000
         all      3        3   0.6667        0.8500       0.9167  0.2000    0.6667
 """
-"""By hand. s1 is perfect, s4 too once its alleles are turned; s2 has the constant dosage 0.25 for the truth 0 0 1 0.
+"""Computed by hand. s1 is perfect, and so is s4 after an allele swap. s2 has dosage 0.25 for the truth 0 0 1 0.
 
 s2: r2 0; one of four guesses wrong, three of them 0 in both; Po = 0.625 = (3 * 3 + 1 * 1) / 16 = Pc, so IQS 0.
 0-20, 8 pairs, both means 0.25: sums of squares 2 - 0.5 and 4 / 16 + 1 - 0.5, products 0.25 + 1 - 0.5, so r2 =

@@ -1,4 +1,4 @@
-"""What `rnnimp impute` says of a target before it starts, and what it refuses."""
+"""The report of `rnnimp impute` on its target before it starts, and targets that it refuses."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def flipped(panel: Panel, rows: Sequence[int]) -> Panel:
 
 
 def strand_model(folder: Path) -> tuple[Panel, list[int], list[int]]:
-    """A model and its target, with the rows of target sites that can be told by alleles, and by frequency."""
+    """A model, its target, the rows of sites whose alleles show the strand, and of sites whose frequency does."""
     panel = random_panel(np.random.default_rng(5), n_sites=60, n_samples=100, marker_share=0.6, chromosome=None)
     a1 = panel.sites.a1.copy()
     is_snp = np.array([len(allele) == 1 for allele in a1])

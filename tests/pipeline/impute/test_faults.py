@@ -1,4 +1,4 @@
-"""What goes wrong while imputing: one line, an exit code, and nothing under the final names."""
+"""Failures while imputing: one line, an exit code, and no file under its final name."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def heed_interrupts() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, name: signal.Signals) -> None:
-    """It writes into a pipe that nobody empties, so that it is in the midst of its work when the signal comes."""
+    """The output is a pipe that is never read, so that the command is still running when the signal arrives."""
     pipe = folder / "out" / "x.gen"
     older = folder / "out" / "x.sample"
     os.mkfifo(pipe)

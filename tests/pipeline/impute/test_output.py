@@ -1,4 +1,4 @@
-"""What `rnnimp impute` writes: formats by option and by ending, fields, sites, provenance, and equal bytes."""
+"""The output of `rnnimp impute`: formats, fields, sites, provenance, and equal bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rnnimp impute` as users run it: against the published program, other programs, and bad input."""
+"""`rnnimp impute` as users run it, compared with the published program and others, and bad input."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_bcftools_reads_the_vcf_without_a_warning(tmp_path: Path) -> None:
 
 
 def outputs(tmp_path: Path) -> dict[str, bytes]:
-    """What the command wrote, but for the report that it saves before the work starts."""
+    """The output files, except the report that is saved before imputing starts."""
     paths = (tmp_path / "out").glob("*")
     return {path.name: path.read_bytes() for path in paths if not path.name.endswith(".checks.json")}
 

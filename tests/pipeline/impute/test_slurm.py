@@ -1,4 +1,4 @@
-"""Imputing as an array job of a real Slurm: parts, a failing one, the merge, against the whole in one process."""
+"""Imputing as an array job of a real Slurm: parts, a part that fails, the merge, compared with one process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 
 
 def submit(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[str, list[str]]:
-    """What was told, and the ids of the jobs."""
+    """The line that reports the jobs, and their ids."""
     capsys.readouterr()
     options = ["--slurm", "--memory-size", "2GB", "--python3-bin", sys.executable, "--num-tasks", "3"]
     assert run_impute(folder, "x.vcf.gz", *options, *more) == 0

@@ -1,4 +1,4 @@
-"""Targets in every format say the same to `rnnimp impute`; foreign files are converted by plink2 and bcftools."""
+"""Targets in every format give the same result; foreign files are converted by plink2 and bcftools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of typed sites: their own imputed dosage, filled missing alleles, sites that are not in the model."""
+"""Typed sites in the output: their imputed dosage, filled missing alleles, sites that the model lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a cohort and of a chromosome, imputed apart and merged, against the whole imputed at once."""
+"""`rnnimp merge`: parts of a cohort and of a chromosome, compared with the whole imputed at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = [f"Sample_{number}" for number in range(1, 10)]
 
 
 def of_samples(folder: Path, name: str, chosen: list[str], *more: str) -> str:
-    """The path of a VCF with these samples alone."""
+    """The path of a VCF with only these samples."""
     (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
     assert run_impute(folder, f"{name}.vcf.gz", "--samples", str(folder / "samples.txt"), *more) == 0
     return str(folder / "out" / f"{name}.vcf.gz")
@@ -142,7 +142,7 @@ def test_stretches_of_two_chromosomes_are_refused(folder: Path, capsys: pytest.C
 
 
 def test_the_sums_of_other_samples_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As lie beside a VCF after another one was written under the same prefix with another ending."""
+    """Sums of another VCF, as after two runs with one output prefix and different file endings."""
     first, second = of_samples(folder, "a", NAMES[:4]), of_samples(folder, "b", NAMES[4:])
     of_samples(folder, "other", NAMES[3:8])
     (folder / "out" / "other.sums.tsv.gz").rename(folder / "out" / "b.sums.tsv.gz")

@@ -1,4 +1,4 @@
-"""`rnnimp bundle`: what it accepts equals what one process makes, and what it refuses."""
+"""`rnnimp bundle`: its result equals that of one process, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions dealt to several devices, here two processes of the CPU."""
+"""Regions shared out to several devices; here these are two processes on the CPU."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_failing_region_is_named_and_the_others_are_kept(work: Work, tmp_path:
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
-    """Its data are a pipe that nobody writes to; another process kills it there."""
+    """Its data are a pipe without a writer, so that it waits; another process kills it."""
     path = Path(f"{work.prefixes[1]}.legend.gz")
     path.unlink()
     os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Groups of regions on a GPU, as the stage deals with them; the group's own training is stood in for by the CPU's."""
+"""Groups of regions on a GPU. The CPU's training stands in for the group's."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_region_that_cannot_be_read_is_left_out(work: Work, grouped: list[list
 def test_a_failed_group_is_let_go_before_its_halves_begin(
     work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the failed group held on the device would leave its halves no room."""
+    """Otherwise the tensors of the failed group would leave no room for its halves."""
     train_group = stacked.train_group
     held: list[weakref.ref[torch.Tensor]] = []
 

@@ -1,4 +1,4 @@
-"""`rnnimp train` from files to a bundle: resuming, failing, refusing."""
+"""`rnnimp train` from files to model files: resuming, failing, refusing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training as an array job of a real Slurm, with what happens to jobs; and what is refused before it is submitted."""
+"""Training as an array job of a real Slurm: failures of jobs, and settings refused before submission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rnnimp status`, from the files that real trainings leave."""
+"""`rnnimp status`, from the files of real trainings."""
 
 from __future__ import annotations
 

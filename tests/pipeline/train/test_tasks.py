@@ -1,4 +1,4 @@
-"""Training in the tasks of an array job: slices, regions that others are at, files that show late."""
+"""Training in tasks of an array job: slices, regions locked by other tasks, files that appear late."""
 
 from __future__ import annotations
 

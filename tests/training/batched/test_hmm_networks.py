@@ -1,4 +1,4 @@
-"""Copying networks in training: many at once, alone, interrupted, and as a part of a region."""
+"""Haplotype HMMs in training: in a batch, alone, interrupted, and as a part of a region."""
 
 from __future__ import annotations
 

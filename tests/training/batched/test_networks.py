@@ -1,4 +1,4 @@
-"""Many regions in training at once: batches, independence, resuming, and a network that breaks down."""
+"""Many regions trained at once: batches, independence, resuming, and a network that diverges."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The stacked networks' kernels against the reference in float64: losses, logits and every gradient.
+"""The kernels of a network batch against the reference in float64: losses, logits and every gradient.
 
-Without a GPU the kernels run in Triton's interpreter, with float32 operands; on one, with bfloat16.
+Without a GPU the kernels run in Triton's interpreter with float32 operands. On a GPU they use bfloat16.
 """
 
 from __future__ import annotations
