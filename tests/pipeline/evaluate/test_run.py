@@ -347,7 +347,7 @@ def test_bad_bins(example: Path, capsys: pytest.CaptureFixture[str], bins: str) 
 
 def test_bins_that_are_no_numbers(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(example, "--bins", "0;5") == 2
-    assert "expected percentages between commas, found '0;5'" in capsys.readouterr().err
+    assert "expected percentages separated by commas, found '0;5'" in capsys.readouterr().err
 
 
 def test_a_wrong_ending(example: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,4 +195,4 @@ def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
 def test_only_keep_and_drop_are_known(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
     example.target(example.is_typed)
     assert example.impute("x", "--typed-only", "maybe") == 2
-    assert "invalid choice: 'maybe'" in error_line(capsys)
+    assert "'maybe' is not one of keep, drop" in error_line(capsys)
