@@ -1,6 +1,6 @@
 """Make the example data of the README from the downloads in `org_data`: `python3 scripts/test_data_preparation.py`.
 
-Run it from the repository's root. It is `rnnimp prepare` with the example's files; options given here come on top.
+Run it from the repository's root. It is `rnnimp prepare` with the example's files. Options that you give are added.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnimp.cli import main
+from rnnimp.cli.published import PublishedScript
+
+SCRIPT = PublishedScript("scripts/test_data_preparation.py", "prepare", usage="%(prog)s [options]")
 
 DOWNLOADS = {
     "--vcf": "org_data/ALL.chr22.phase3_shapeit2_mvncall_integrated_v5b.20130502.genotypes.vcf.gz",
@@ -38,20 +41,18 @@ def run(arguments: list[str]) -> int:
         del files["--manifest"], files["--fasta"]
     if given & {"-h", "--help"}:
         preset = " ".join([*(word for pair in files.items() for word in pair), *OPTIONS])
-        print(
-            f"Runs 'rnnimp prepare' from the repository's root with these options, which need not be given:\n{preset}\n"
-        )
+        print(f"Runs 'rnnimp prepare' from the repository's root. You need not give these options:\n{preset}\n")
     else:
         for option, path in files.items():
             if option not in given and not Path(path).exists():
                 print(
-                    f"{path}: is absent; run from the repository's root, and download {Path(path).name} "
+                    f"{path}: file not found; run from the repository's root, and download {Path(path).name} "
                     f"from {SOURCES[option]}",
                     file=sys.stderr,
                 )
                 return 1
     defaults = [word for pair in files.items() for word in pair]
-    return main(["prepare", *defaults, *OPTIONS, *arguments])
+    return main(["prepare", *defaults, *OPTIONS, *arguments], SCRIPT)
 
 
 if __name__ == "__main__":

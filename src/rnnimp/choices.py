@@ -11,11 +11,11 @@ VCF_ENDINGS = (".vcf", ".vcf.gz", ".bcf")
 GEN_ENDINGS = (".gen", ".gen.gz")
 HAP_ENDINGS = (".hap", ".hap.gz", ".haps", ".haps.gz")
 GENOTYPE_ENDINGS = (*VCF_ENDINGS, *GEN_ENDINGS, *HAP_ENDINGS)
-"""What `rnnimp evaluate` reads."""
+"""The files that `rnnimp evaluate` reads."""
 OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
 DEFAULT_FORMAT = "gen"
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
-"""What `--format-fields` may name; `AP` stands for Beagle's two fields AP1 and AP2."""
+"""The values of `--format-fields`; `AP` stands for Beagle's two fields AP1 and AP2."""
 DEFAULT_FIELDS = ("GT", "DS", "GP")
 
 # regions of `rnnimp split`

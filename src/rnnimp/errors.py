@@ -1,6 +1,6 @@
-"""Errors that a user can act on: one line each, and the exit code that goes with it.
+"""Errors that a user can act on: one line each, with an exit code.
 
-Everything else that is raised is a defect of the program and keeps its traceback.
+Any other exception is a defect of the program and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 class RnnimpError(Exception):
-    """A problem that the user can mend; `rnnimp` prints it as one line and exits with `exit_code`."""
+    """A problem that the user can solve; `rnnimp` prints it as one line and exits with `exit_code`."""
 
     exit_code = 1
 
 
 class DataError(RnnimpError):
-    """A file or its content is not what is needed.
+    """A file is missing, or its content is wrong.
 
     Args:
         message: what was expected, what was found, and what to do.
@@ -31,7 +31,7 @@ class DataError(RnnimpError):
 
 
 class SettingsError(RnnimpError):
-    """An option, or a combination of options, that makes no sense."""
+    """An option, or a combination of options, is wrong."""
 
     exit_code = 2
 

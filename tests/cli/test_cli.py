@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -170,6 +171,18 @@ def test_starting_is_light() -> None:
     heavy = {"torch", "onnx", "onnxruntime", "cyvcf2", "numpy", "tqdm", "pyfaidx", "isal"}
     assert heavy.isdisjoint(loaded)
     assert "rnnimp.cli.evaluate" in loaded
+
+
+def test_starting_is_quick() -> None:
+    """`rnnimp --help` takes less than 0.3 s of a CPU."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        python("-m", "rnnimp", "--help", check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.3
 
 
 def test_the_module_runs_as_the_command_does() -> None:

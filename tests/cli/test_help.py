@@ -15,6 +15,7 @@ from rnnimp.cli.parser import HelpFormatter, main_name
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.pipeline.impute.run import ImputeSettings
 from rnnimp.pipeline.split import SplitSettings
+from rnnimp.pipeline.train.work import TrainOptions
 from rnnimp.sites.regions import RegionLimits
 from rnnimp.training.recipe import RECIPES
 
@@ -118,6 +119,10 @@ def test_the_parsers_have_the_defaults_of_the_stages() -> None:
     counts = split.body_marker_count_limit, split.flanking_marker_count_limit, split.imp_site_count_limit
     assert RegionLimits(*counts) == RegionLimits() == RegionLimits(200, 50, 1000)
     assert split.maf_threshold == SplitSettings().maf_threshold
+    train = PARSERS["train"].parse_args(["--data-list", "l", "--output", "o"])
+    options = TrainOptions()
+    assert (train.device, train.engine, train.resume) == (options.device, options.engine, options.resume)
+    assert train.threads == options.n_threads
     assert impute["memory_size"] == SlurmSettings("x").memory
     assert impute["python3_bin"] == SlurmSettings("x").python
 

@@ -13,6 +13,7 @@ from rnnimp.cli import build_parser, command_parsers
 from rnnimp.cli.published import PublishedScript
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PREPARE = "scripts/test_data_preparation.py"
 SPLIT, TRAIN, IMPUTE = (
     "scripts/train/train_data_splitter.py",
     "scripts/train/train.py",
@@ -35,7 +36,7 @@ def shown(path: str) -> str:
     return " ".join(command_parsers(build_parser(script(path)))[script(path).command].format_help().split())
 
 
-@pytest.mark.parametrize("path", [SPLIT, TRAIN, IMPUTE])
+@pytest.mark.parametrize("path", [PREPARE, SPLIT, TRAIN, IMPUTE])
 def test_a_script_has_its_own_name(path: str) -> None:
     assert script(path).path == path
     assert shown(path).startswith(f"usage: python3 {path} ")

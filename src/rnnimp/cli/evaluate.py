@@ -55,8 +55,8 @@ def _add_sites(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--typed",
         metavar="FILE",
-        help="legend, VCF or BCF of the target, whose sites are not scored (default: typed sites are detected from "
-        "flags in the imputed or true file; a GEN has none)",
+        help="legend, VCF or BCF of the target; its sites are not scored (default: the sites flagged as typed in the "
+        "imputed or true file; a GEN has no flags)",
     )
     group.add_argument("--all-sites", action="store_true", help="score typed sites as well")
     group.add_argument(

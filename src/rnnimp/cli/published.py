@@ -16,14 +16,17 @@ class PublishedScript:
         path: of the script in the repository.
         command: that it runs.
         defaults: of options, by their names in the parsed arguments, where they differ from the command's.
+        usage: of the script, if it differs from the command's.
     """
 
     path: str
     command: str
     defaults: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    usage: str | None = None
 
     def adapt(self, parser: argparse.ArgumentParser) -> None:
         """Give the command's parser the script's name and defaults, which its help then shows."""
         parser.prog = f"python3 {self.path}"
+        parser.usage = self.usage or parser.usage
         parser.set_defaults(**self.defaults)
         parser.epilog = (parser.epilog or "").replace(f"rnnimp {self.command} ", f"{parser.prog} ")
