@@ -269,7 +269,7 @@ def test_seed_script_names_the_missing_download(tmp_path: Path) -> None:
 def test_seed_script_says_what_is_preset(tmp_path: Path) -> None:
     result = run_script(tmp_path, "--help")
     assert result.returncode == 0
-    preset, usage = result.stdout.split("usage: rnnimp prepare", 1)
+    preset, usage = result.stdout.split("usage: python3 scripts/test_data_preparation.py", 1)
     assert "--output-dir example_data --name chr22" in preset
     assert "--output-dir" in usage
 
