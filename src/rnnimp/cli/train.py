@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import ENGINES, TRAINING_DEVICES
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
     from rnnimp.training.recipe import TrainingSettings
 
-logger = logging.getLogger(__name__)
 
 # option, field of TrainingSettings, type, help
 _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (

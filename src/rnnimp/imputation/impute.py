@@ -8,7 +8,6 @@ in the order of its source.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -29,8 +28,6 @@ EngineLoader = Callable[[BundleRegion], RegionEngine]
 """Loads the engine of a region when its turn comes."""
 
 _BLOCK_BYTES = 1 << 25
-
-_logger = logging.getLogger(__name__)
 
 
 def impute(
