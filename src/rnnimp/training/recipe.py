@@ -178,4 +178,4 @@ ACCURATE = TrainingSettings(
 """What the experiments of docs/experiments.md led to."""
 
 RECIPES = {"accurate": ACCURATE, "published": TrainingSettings()}
-"""The recipes by name."""
+"""The recipes by name; the first is the default of `rnnimp train`."""
