@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.site_rules import allele_key
 from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings
+from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
 MAX_BLOCK_SITES = 4096
@@ -36,11 +38,11 @@ _NO_ALLELE = -3  # of no genotype
 _log = logging.getLogger(__name__)
 
 Record = Any
-"""A cyvcf2.Variant or a `SiteRecord`."""
+"""A `VcfRecord` or a `SiteRecord`."""
 
 
 class SiteRecord(NamedTuple):
-    """A site of a format that is no VCF, under cyvcf2's names, and the row of the file that it stands in."""
+    """A site of a format that is no VCF, under the names of a VCF's columns, and its row in the file."""
 
     CHROM: str
     POS: int
@@ -78,7 +80,7 @@ def panel_of(
     path: str | Path,
     names: tuple[str, ...],
     records: Iterator[Record],
-    calls_of: Callable[[Record], NDArray[np.int16]],
+    calls_of: Callable[[Record], NDArray[np.integer]],
     rules: ReadingRules,
     block_sites: int | None = None,
     contig_length: Callable[[str], int | None] = lambda _: None,
@@ -92,7 +94,7 @@ def panel_of(
         path: the file, for messages.
         names: its samples.
         records: of one chromosome, in order of position.
-        calls_of: gives a record's allele numbers, int16 (n_samples, 2), below 0 for missing.
+        calls_of: gives a record's allele numbers, integers (n_samples, 2), below 0 for missing.
         rules: for records that are not plain.
         block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
         contig_length: gives the length of a chromosome, where the file says it.
@@ -126,11 +128,11 @@ def alleles_of(
     """
     left_out = Counter[str]() if left_out is None else left_out
     position, seen = 0, set[tuple[str, str]]()  # exchanged alleles make no other site
-    for record in records:
+    for record in placed(records, path):
         found = record.POS
         if found != position:
             position, seen = found, set()
-        alleles = split_record(record, rules.keep_monomorphic)
+        alleles = split_record(record, rules.keep_monomorphic, path)
         left_out[NO_SEQUENCE] += max(len(record.ALT), 1) - len(alleles)
         new = [allele for allele in alleles if allele_key(allele.ref, allele.alt) not in seen]
         if len(new) < len(alleles) and not rules.keep_first_duplicate:
@@ -148,10 +150,46 @@ def alleles_of(
             _log.info("%s: left out %s: %d", path, reason, count)
 
 
-def split_record(record: Record, keep_monomorphic: bool) -> list[Allele]:
-    """The alternative alleles of a record that become sites."""
+def placed(records: Iterator[Record], path: str | Path) -> Iterator[Record]:
+    """Records at a place of the chromosome; those at position 0, of telomeres or not placed, are left out.
+
+    A warning says how many, once all records are read.
+
+    Raises:
+        DataError: for a position beyond the last one that the formats can hold.
+    """
+    n_left_out = 0
+    for record in records:
+        if record.POS > LAST_POSITION:
+            raise DataError(
+                f"expected positions up to {LAST_POSITION}, found {record.CHROM}:{record.POS}; correct or remove it",
+                path,
+            )
+        if record.POS < 1:
+            n_left_out += 1
+        else:
+            yield record
+    if n_left_out:
+        _log.warning(
+            "warning: %s: left out %s at position 0, a telomere or a variant without a place",
+            *(path, counted(n_left_out, "record")),
+        )
+
+
+def split_record(record: Record, keep_monomorphic: bool, path: str | Path) -> list[Allele]:
+    """The alternative alleles of a record that become sites.
+
+    Raises:
+        DataError: if two of them are the same, or one is the reference allele.
+    """
     chromosome, position, ref, alts = record.CHROM, record.POS, record.REF.upper(), record.ALT
     found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
+    if len({ref, *(alt for _, alt in found)}) <= len(found):
+        raise DataError(
+            f"expected alternative alleles that differ from each other and from REF, found {record.REF} "
+            f"{','.join(alts)} at {chromosome}:{position}; correct or remove the record",
+            path,
+        )
     if not alts and keep_monomorphic:
         found = [(_NO_ALLELE, ".")]
     alleles = []
@@ -176,7 +214,7 @@ def sites_of(alleles: list[Allele], chromosome: str | None = None) -> Sites:
 
 
 def _panel_rows(
-    records: Iterator[tuple[Record, list[Allele]]], calls_of: Callable[[Record], NDArray[np.int16]]
+    records: Iterator[tuple[Record, list[Allele]]], calls_of: Callable[[Record], NDArray[np.integer]]
 ) -> Iterator[tuple[Allele, NDArray[np.int8]]]:
     for record, alleles in records:
         calls = calls_of(record).reshape(-1)

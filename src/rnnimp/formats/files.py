@@ -50,8 +50,12 @@ def kind_of(start: bytes) -> str:
 
 
 @contextmanager
-def open_input(path: str | Path) -> Iterator[IO[bytes]]:
+def open_input(path: str | Path, start_block: int = 0) -> Iterator[IO[bytes]]:
     """Open a plain or gzip-compressed file for reading bytes; its content tells which it is.
+
+    Args:
+        path: of the file.
+        start_block: where in a BGZF file the block lies that reading begins with; 0 for the file's start.
 
     Raises:
         DataError: if it cannot be opened, or its compressed data end early or are damaged.
@@ -59,11 +63,14 @@ def open_input(path: str | Path) -> Iterator[IO[bytes]]:
     try:
         with io.BufferedReader(_NamedFile(path, "rb", path)) as raw:
             start = raw.peek(18)[:18]  # not read and sought: pipes go one way
-            if start[:2] != _GZIP_MAGIC:
+            if start[:2] != _GZIP_MAGIC and not start_block:
                 yield raw
                 return
             if start[12:14] == _BGZF_SUBFIELD and raw.seekable():
                 _check_bgzf_end(raw, path)
+                raw.seek(start_block)
+            elif start_block:
+                raise DataError("expected a file packed by bgzip, as an index lies beside it, found another", path)
             with _GZIP.open(raw, "rb") as unpacked:
                 yield cast(IO[bytes], unpacked)
     except _BROKEN as error:

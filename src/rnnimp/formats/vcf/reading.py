@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.biallelic import Allele, ReadingRules, alleles_of, panel_of, sites_of, split_record
+from rnnimp.formats.biallelic import Allele, ReadingRules, alleles_of, panel_of, placed, sites_of, split_record
 from rnnimp.formats.site_rules import check_order
-from rnnimp.formats.vcf.records import Record, RecordReader
+from rnnimp.formats.vcf.phase_sets import PhaseSets
+from rnnimp.formats.vcf.record import END, VcfRecord
+from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.sites.interval import chosen_interval
 from rnnimp.sites.panel import GenotypeTable, PanelStream, Sites
 from rnnimp.sites.ploidy import PloidyRecorder
@@ -21,8 +23,6 @@ from rnnimp.sites.ploidy import PloidyRecorder
 QUALITY_SCORES = ("R2", "INFO", "DR2")
 """Estimates of a site's r2 in INFO: Minimac's and ours, IMPUTE's and ours, Beagle's."""
 
-_END = -2  # cyvcf2's code for "this sample has fewer alleles"
-_MISSING_INTEGER = -(2**31)
 _DOSAGE_TOLERANCE = 0.001  # of rounded numbers
 
 
@@ -60,11 +60,12 @@ def open_panel(
     names = reader.sample_names
     if not names:
         raise DataError("expected phased genotypes, found a VCF without samples", path)
+    phase_sets = PhaseSets(path, names)
     return panel_of(
         path,
         names,
-        reader.records(interval),
-        lambda record: _phased_calls(record, reader, ploidy),
+        phase_sets.watched(reader.records(interval)),
+        lambda record: _phased_calls(record, reader, ploidy, phase_sets),
         ReadingRules(keep_first_duplicate, keep_monomorphic),
         block_sites,
         contig_length=reader.contig_length,
@@ -81,73 +82,74 @@ def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
         DataError: as `open_panel`, but for the genotypes.
     """
     sites: list[Allele] = []
-    for record in RecordReader(path).records(chosen_interval(None, chromosome)):
-        sites += split_record(record, keep_monomorphic=True)
+    for record in placed(RecordReader(path).records(chosen_interval(None, chromosome)), path):
+        sites += split_record(record, keep_monomorphic=True, path=path)
     return sites_of(sites, chromosome)
 
 
-def _phased_calls(record: Record, reader: RecordReader, ploidy: PloidyRecorder | None) -> NDArray[np.int16]:
+def _phased_calls(
+    record: VcfRecord, reader: RecordReader, ploidy: PloidyRecorder | None, phase_sets: PhaseSets
+) -> NDArray[np.integer]:
     """Allele numbers, (n_samples, 2); below 0 for missing."""
     calls, phased = _diploid_calls(record, reader, ploidy)
     if not phased.all():
         doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
         if doubtful.size:
             sample = int(doubtful[0])
-            raise DataError(
+            raise record.error(
                 f"expected phased genotypes like 0|1, found an unphased one, {_genotype(calls[sample], '/')}, at "
-                f"{record.CHROM}:{record.POS} in sample {reader.sample_names[sample]}; phase the data first",
-                reader.path,
+                f"{record.place} in sample {reader.sample_names[sample]}; phase the data first"
             )
+    phase_sets.add(record, calls)
     return calls
 
 
 def _diploid_calls(
-    record: Record, reader: RecordReader, ploidy: PloidyRecorder | None = None, doubled: bool = False
-) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    record: VcfRecord, reader: RecordReader, ploidy: PloidyRecorder | None = None, doubled: bool = False
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Allele numbers, (n_samples, 2), below 0 for missing; and whether each sample's are phased.
 
     Haploid samples are refused unless `ploidy` is told of them, or they are to be `doubled` all the same.
     """
-    place = f"{record.CHROM}:{record.POS}"
-    if "GT" not in (record.FORMAT or ()):
-        raise DataError(f"expected genotypes, found no FORMAT field GT at {place}", reader.path)
-    array = record.genotype.array()
-    calls, phased = array[:, :-1], array[:, -1] != 0
+    if "GT" not in record.fields:
+        raise record.error(f"expected genotypes, found no FORMAT field GT at {record.place}")
+    calls, phased = record.genotypes()
+    has_ends = calls.shape[1] != 2 or (calls.size > 0 and calls.min() == END)
     if ploidy is not None:
-        ploidy.add(record.POS, np.count_nonzero(calls != _END, axis=1) == 1, calls.max(axis=1) >= 0)
-    if ploidy is not None or doubled:
+        is_haploid = _has_one_allele(calls) if has_ends else np.zeros(len(calls), np.bool_)
+        ploidy.add(record.POS, is_haploid, calls.max(axis=1) >= 0)
+    if has_ends and (ploidy is not None or doubled):
         calls = _doubled(calls, _has_one_allele(calls))
-    if calls.shape != (len(reader.sample_names), 2) or calls.min() == _END:
-        calls = _padded(calls, place, reader)
+    if has_ends and (calls.shape[1] != 2 or calls.min() == END):
+        calls = _padded(calls, record, reader)
     return calls, phased
 
 
-def _has_one_allele(calls: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Who is haploid, bool (n_samples,), of allele numbers with `_END` where a sample has no more."""
-    one: NDArray[np.bool_] = np.count_nonzero(calls != _END, axis=1) == 1
+def _has_one_allele(calls: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Who is haploid, bool (n_samples,), of allele numbers with `END` where a sample has no more."""
+    one: NDArray[np.bool_] = np.count_nonzero(calls != END, axis=1) == 1
     return one
 
 
-def _doubled(calls: NDArray[np.int16], is_haploid: NDArray[np.bool_]) -> NDArray[np.int16]:
+def _doubled(calls: NDArray[np.integer], is_haploid: NDArray[np.bool_]) -> NDArray[np.integer]:
     """Put the allele of haploid samples into both columns."""
     if not is_haploid.any():
         return calls
-    wide = np.full((len(calls), max(2, calls.shape[1])), _END, dtype=np.int16)
+    wide = np.full((len(calls), max(2, calls.shape[1])), END, dtype=np.int16)
     wide[:, : calls.shape[1]] = calls
     wide[is_haploid, 1] = wide[is_haploid, 0]
     return wide
 
 
-def _padded(calls: NDArray[np.int16], place: str, reader: RecordReader) -> NDArray[np.int16]:
+def _padded(calls: NDArray[np.integer], record: VcfRecord, reader: RecordReader) -> NDArray[np.integer]:
     """Bring rows of another number of alleles to two, if all they say is "missing"."""
-    n_alleles = np.count_nonzero(calls != _END, axis=1)
+    n_alleles = np.count_nonzero(calls != END, axis=1)
     wrong = np.flatnonzero((n_alleles != 2) & (calls.max(axis=1) >= 0))
     if wrong.size:
         sample = int(wrong[0])
-        raise DataError(
-            f"expected diploid genotypes, found {_genotype(calls[sample], '|')} at {place} in sample "
-            f"{reader.sample_names[sample]}; leave out such regions or samples",
-            reader.path,
+        raise record.error(
+            f"expected diploid genotypes, found {_genotype(calls[sample], '|')} at {record.place} in sample "
+            f"{reader.sample_names[sample]}; leave out such regions or samples"
         )
     two = np.full((len(calls), 2), -1, dtype=np.int16)
     width = min(calls.shape[1], 2)
@@ -155,8 +157,8 @@ def _padded(calls: NDArray[np.int16], place: str, reader: RecordReader) -> NDArr
     return two
 
 
-def _genotype(calls: NDArray[np.int16], separator: str) -> str:
-    return separator.join("." if call < 0 else str(call) for call in calls if call != _END)
+def _genotype(calls: NDArray[np.integer], separator: str) -> str:
+    return separator.join("." if call < 0 else str(call) for call in calls if call != END)
 
 
 def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
@@ -192,7 +194,7 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
             dosages.append(record_dosages[allele.number - 1])
             typed.append(bool(is_typed))
             for name, values in scores.items():
-                values.append(_of_allele(record.INFO.get(name), allele.number))
+                values.append(_of_allele(record.info_numbers(name), allele.number))
     if not alleles:
         raise DataError("expected sites, found none whose alternative allele is a sequence", path)
     sites = sites_of(alleles)
@@ -202,26 +204,26 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags, arrays)
 
 
-def _is_typed(record: Record, reader: RecordReader) -> bool | None:
+def _is_typed(record: VcfRecord, reader: RecordReader) -> bool | None:
     # Minimac4 sets IMPUTED at every site of the panel, typed or not, so TYPED goes first
     if reader.declares("INFO", "TYPED"):
-        return bool(record.INFO.get("TYPED") or record.INFO.get("TYPED_ONLY"))
+        return record.has_info("TYPED") or record.has_info("TYPED_ONLY")
     imputed_flags = [name for name in ("IMP", "IMPUTED") if reader.declares("INFO", name)]
     if not imputed_flags:
         return None
-    return not any(record.INFO.get(name) for name in imputed_flags)
+    return not any(record.has_info(name) for name in imputed_flags)
 
 
-def _of_allele(value: object, number: int) -> float:
-    """A number of INFO, or the one of an allele where there is one for each; NaN for anything else."""
-    if isinstance(value, tuple):
-        value = value[number - 1] if number <= len(value) else None
-    return float(value) if isinstance(value, int | float) else float("nan")
+def _of_allele(values: tuple[float, ...], number: int) -> float:
+    """The only number, or the one of an allele where there is one for each; NaN where there is none."""
+    if len(values) == 1:
+        return values[0]
+    return values[number - 1] if number <= len(values) else float("nan")
 
 
-def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _record_genotypes(record: VcfRecord, reader: RecordReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Probabilities (n_alts, n_samples, 3) and dosages (n_alts, n_samples); haploid samples as if homozygous."""
-    fields = set(record.FORMAT or ())
+    fields = set(record.fields)
     n_alts = len(record.ALT)
     probabilities, is_haploid = _record_probabilities(record, fields, n_alts, reader)
     expected = probabilities[..., 1] + 2 * probabilities[..., 2]
@@ -239,7 +241,7 @@ def _record_genotypes(record: Record, reader: RecordReader) -> tuple[NDArray[np.
 
 
 def _record_probabilities(
-    record: Record, fields: set[str], n_alts: int, reader: RecordReader
+    record: VcfRecord, fields: set[str], n_alts: int, reader: RecordReader
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """P(0, 1, 2 copies), (n_alts, n_samples, 3), NaN where only dosages tell; and who is haploid, (n_samples,)."""
     if "GP" in fields:
@@ -263,20 +265,20 @@ def _record_probabilities(
     return probabilities, is_haploid
 
 
-def _haploid_by_genotype(record: Record, fields: set[str], reader: RecordReader) -> NDArray[np.bool_]:
+def _haploid_by_genotype(record: VcfRecord, fields: set[str], reader: RecordReader) -> NDArray[np.bool_]:
     if "GT" not in fields:
         return np.zeros(len(reader.sample_names), np.bool_)
-    calls = record.genotype.array()[:, :-1]
+    calls, _ = record.genotypes()
     # a lone dot may stand for a diploid genotype too
     is_haploid: NDArray[np.bool_] = _has_one_allele(calls) & (calls.max(axis=1) >= 0)
     return is_haploid
 
 
-def _require_haploid(record: Record, fields: set[str], is_haploid: NDArray[np.bool_], reader: RecordReader) -> None:
+def _require_haploid(record: VcfRecord, fields: set[str], is_haploid: NDArray[np.bool_], reader: RecordReader) -> None:
     """Refuse diploid genotypes with as many values as a haploid one has."""
     if "GT" not in fields:
         return
-    wrong = np.flatnonzero(is_haploid & ~_has_one_allele(record.genotype.array()[:, :-1]))
+    wrong = np.flatnonzero(is_haploid & ~_has_one_allele(record.genotypes()[0]))
     if wrong.size:
         raise DataError(
             f"expected as many values as the genotype has, found those of one allele beside two at "
@@ -286,7 +288,7 @@ def _require_haploid(record: Record, fields: set[str], is_haploid: NDArray[np.bo
 
 
 def _haplotype_values(
-    record: Record, has_hds: bool, n_alts: int, reader: RecordReader
+    record: VcfRecord, has_hds: bool, n_alts: int, reader: RecordReader
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """P(alternative) on both haplotypes, each (n_samples, n_alts)."""
     if has_hds:
@@ -297,21 +299,18 @@ def _haplotype_values(
 
 
 def _values(
-    record: Record, field: str, n_values: int, reader: RecordReader, n_haploid: int | None = None
+    record: VcfRecord, field: str, n_values: int, reader: RecordReader, n_haploid: int | None = None
 ) -> NDArray[np.float32]:
     """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples."""
-    raw = record.format(field)
-    if raw is not None and raw.dtype.kind in "fi" and raw.shape[1:] == (n_haploid,):  # nobody has more
-        raw = np.pad(raw.astype(np.float32), ((0, 0), (0, n_values - raw.shape[1])), constant_values=np.nan)
-    if raw is None or raw.dtype.kind not in "fi" or raw.shape != (len(reader.sample_names), n_values):
-        raise DataError(
-            f"expected {n_values} numbers a sample in FORMAT field {field} at {record.CHROM}:{record.POS}, found "
-            f"{'none' if raw is None else 'text' if raw.dtype.kind not in 'fi' else raw.shape[-1]}",
-            reader.path,
+    values = record.numbers(field)
+    if values is not None and n_haploid is not None and values.shape[1] == n_haploid:  # nobody has more
+        values = np.pad(values, ((0, 0), (0, n_values - n_haploid)), constant_values=np.nan)
+    if values is None or values.shape[1] != n_values:
+        raise record.error(
+            f"expected {n_values} numbers a sample in FORMAT field {field} at {record.place}, found "
+            f"{'none' if values is None else values.shape[1]}"
         )
-    if raw.dtype.kind == "i":
-        return np.asarray(np.where(raw <= _MISSING_INTEGER + 1, np.nan, raw), dtype=np.float32)
-    return np.asarray(raw, dtype=np.float32)
+    return values
 
 
 def _copies_from_genotypes(genotypes: NDArray[np.float32], n_alts: int) -> NDArray[np.float32]:
@@ -337,7 +336,7 @@ def _copies_of_haploid(alleles: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([1 - alt, np.zeros_like(alt), alt], axis=-1)
 
 
-def _copies_from_calls(calls: NDArray[np.int16], n_alts: int) -> NDArray[np.float32]:
+def _copies_from_calls(calls: NDArray[np.integer], n_alts: int) -> NDArray[np.float32]:
     """One where the sample has that many copies; NaN where a call is missing."""
     numbers = np.arange(1, n_alts + 1)[:, np.newaxis, np.newaxis]
     copies = (calls[np.newaxis] == numbers).sum(axis=2)

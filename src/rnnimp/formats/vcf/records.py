@@ -1,79 +1,83 @@
 """Records of a VCF or BCF file, in order and without silent losses.
 
-Order of events: the end of a BGZF file is checked (a file cut at a block's end looks whole otherwise), the file is
-opened, and records are walked: by index where an interval asks for a part and an index lies beside the file, else
-from the first to the last. The decoder behind an index query stops without a word at damaged data, so a query is
-trusted only once it has seen a record behind the interval; where there is none, the whole file is unpacked as a check.
+Order of events: the end of a BGZF file is checked (a file cut at a block's end looks whole otherwise), its header is
+read, and records are walked: from the first to the last, or, where an interval asks for a part and an index lies beside
+the file, from a place before the interval to its end. An index is a hint: if the records found by it do not show that
+nothing of the interval lies before them, a warning names it and the whole file is read.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from rnnimp.errors import DataError, RnnimpError
-from rnnimp.formats.files import open_input
+from rnnimp.errors import DataError
+from rnnimp.formats.files import kind_of, open_input
+from rnnimp.formats.vcf.bcf_reading import bcf_records, is_bcf, read_bcf_header
+from rnnimp.formats.vcf.header_reading import FIRST_LINE, VcfHeader
+from rnnimp.formats.vcf.index_reading import SiteIndex, read_index
+from rnnimp.formats.vcf.record import VcfRecord
+from rnnimp.formats.vcf.text_reading import is_text, read_text_header, text_records
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.interval import Interval
 from rnnimp.wording import first_few
 
-Record = Any
-"""A cyvcf2.Variant."""
-
 STANDARD_INPUT = "-"
 
-_INDEX_ENDINGS = (".csi", ".tbi")
 _MOST_CHROMOSOMES = 25  # to name: all of a human genome
+
+_log = logging.getLogger(__name__)
 
 
 class RecordReader:
-    """One open VCF or BCF file.
+    """One VCF or BCF file.
 
     Attributes:
         path: the file.
+        header: what stands before the records.
         sample_names: the samples in its header.
-        is_indexed: whether an index lies beside it.
 
     Args:
         path: a `.vcf`, `.vcf.gz` or `.bcf` file; its content tells which. `-` is the standard input; it and other pipes
             are copied into a temporary file first, so that they are checked as files are.
-        threads: for unpacking.
 
     Raises:
         DataError: if it cannot be opened, is none of these, or is cut short.
     """
 
-    def __init__(self, path: str | Path, threads: int = 2) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = "standard input" if str(path) == STANDARD_INPUT else path
         self._copy = _copy_of_pipe(path)
         self._file: str | Path = path if self._copy is None else self._copy.name
-        with open_input(self._file):  # says what is wrong with a path, and looks at the end of BGZF data
-            pass
-        self._vcf = _open(self._file, self.path, threads)
-        self.sample_names: tuple[str, ...] = tuple(self._vcf.samples)
-        self.is_indexed = any(Path(f"{path}{ending}").exists() for ending in _INDEX_ENDINGS)
-        self._header: str = self._vcf.raw_header
+        with open_input(self._file) as stream:
+            start = stream.read(len(FIRST_LINE))
+        self._is_bcf = is_bcf(start)
+        if not self._is_bcf and not is_text(start):
+            raise DataError(
+                f"expected a VCF or BCF file, found {kind_of(start)}; a VCF begins with {FIRST_LINE.decode()}",
+                self.path,
+            )
+        with open_input(self._file) as stream:
+            self.header = self._read_header(stream)
+        self.sample_names = self.header.sample_names
+
+    def _read_header(self, stream: IO[bytes]) -> VcfHeader:
+        return read_bcf_header(stream, self.path) if self._is_bcf else read_text_header(stream, self.path)
 
     def declares(self, section: str, name: str) -> bool:
         """Whether the header has a line for, say, `INFO` `IMP`."""
-        return f"##{section}=<ID={name}," in self._header
+        return self.header.declares(section, name)
 
     def contig_length(self, chromosome: str) -> int | None:
         """The length of a chromosome in base pairs; None where the header does not tell."""
-        for line in self._header.splitlines():
-            if line.startswith("##contig=<"):
-                name, length = (re.search(rf"[<,]{key}=([^,>]+)", line) for key in ("ID", "length"))
-                if name and length and same_chromosome(name[1], chromosome) and length[1].isdigit():
-                    return int(length[1])
-        return None
+        return self.header.contig_length(chromosome)
 
-    def records(self, interval: Interval | None = None) -> Iterator[Record]:
+    def records(self, interval: Interval | None = None) -> Iterator[VcfRecord]:
         """Walk the records of one chromosome.
 
         Args:
@@ -83,64 +87,109 @@ class RecordReader:
             DataError: if the file has several chromosomes and no interval chooses, if it has no record on the
                 interval's chromosome, if positions go down, or if the data are malformed.
         """
-        present = self._chromosomes_by_index() if self.is_indexed else None
-        if present is not None:
-            if interval is None and len(present) > 1:
-                raise self._several(present)
-            if interval is not None and not any(same_chromosome(name, interval.chromosome) for name in present):
-                raise self._absent(interval, present)
+        index = self._index()
         if interval is None:
-            yield from self._in_order(self._only_chromosome(self._decoded(self._vcf)))
-        elif present is None or (interval.is_whole and len(present) == 1):
-            chosen = self._filtered(self._decoded(self._vcf), interval)
-            yield from (record for record in self._in_order(chosen) if interval.has(record.CHROM, record.POS))
-        else:
-            name = next(name for name in present if same_chromosome(name, interval.chromosome))
-            yield from self._by_index(name, interval)
-
-    def _by_index(self, name: str, interval: Interval) -> Iterator[Record]:
-        query = self._decoded(self._vcf(f"{name}:{interval.start}"))
-        for record in self._in_order(query):
-            position = record.POS
-            if position > interval.end:
+            if index is not None and len(index.chromosomes) > 1 and self._has_several(index):
+                raise self._several(index.chromosomes)
+            yield from self._in_order(self._only_chromosome(self._all()))
+            return
+        offset = None if index is None else index.before(interval.chromosome, interval.start)
+        if index is not None and offset is not None:
+            if self._is_before(offset, interval):
+                yield from self._from(offset, interval)
                 return
-            if position >= interval.start:  # an earlier one reaches into the interval
+            self._warn(index.path, "its places in the file are not those of the records")
+        chosen = self._in_order(self._filtered(self._all(), interval))
+        yield from (record for record in chosen if _is_in(record, interval))
+
+    def _index(self) -> SiteIndex | None:
+        if self._copy is not None:
+            return None
+        try:
+            return read_index(self.path, self.header)
+        except DataError as error:
+            self._warn("", str(error))
+            return None
+
+    def _warn(self, index: str, reason: str) -> None:
+        name = f"{index}: " if index else ""
+        _log.warning(
+            "warning: %s%s. The index is ignored and the whole file is read. Make it again, for instance with bcftools "
+            "index -f",
+            name,
+            reason.rstrip("."),
+        )
+
+    def _all(self) -> Iterator[VcfRecord]:
+        with open_input(self._file) as stream:
+            self._read_header(stream)
+            if self._is_bcf:
+                yield from bcf_records(stream, self.header, self.path)
+            else:
+                yield from text_records(stream, self.header, self.path, len(self.header.lines) + 2)
+
+    def _at(self, offset: int) -> Iterator[VcfRecord]:
+        """The records from a virtual offset on."""
+        block, within = divmod(offset, 1 << 16)
+        with open_input(self._file, block) as stream:
+            skipped = stream.read(within)
+            if len(skipped) < within or (within and not self._is_bcf and not skipped.endswith(b"\n")):
+                raise DataError("expected the start of a record, found another place", self.path)
+            if self._is_bcf:
+                yield from bcf_records(stream, self.header, self.path)
+            else:
+                yield from text_records(stream, self.header, self.path, None)
+
+    def _is_before(self, offset: int, interval: Interval) -> bool:
+        """Whether a record lies at an offset, before the interval on its chromosome or on another that leads to it."""
+        try:
+            records = self._at(offset)
+            first = next(records, None)
+            if first is None:
+                return False
+            if same_chromosome(first.CHROM, interval.chromosome):
+                return interval.start > first.POS
+            return any(same_chromosome(record.CHROM, interval.chromosome) for record in records)
+        except DataError:
+            return False
+
+    def _from(self, offset: int, interval: Interval) -> Iterator[VcfRecord]:
+        is_reached = False
+        for record in self._in_order(self._at(offset)):
+            if not same_chromosome(record.CHROM, interval.chromosome):
+                if is_reached:
+                    return
+                continue
+            is_reached = True
+            if interval.end < record.POS and not interval.is_whole:
+                return
+            if _is_in(record, interval):
                 yield record
-        with open_input(self._file) as unpacked:
-            while unpacked.read(1 << 20):
-                pass
 
-    def _decoded(self, source: Any) -> Iterator[Record]:
-        place = "its first record"
-        records = iter(source)
-        while True:
-            try:
-                record = next(records)
-            except StopIteration:
-                return
-            except RnnimpError:
-                raise
-            except Exception as error:  # cyvcf2 raises nothing more special
-                raise DataError(
-                    f"expected VCF records to the end, found truncated or malformed data after {place}; make it again",
-                    self.path,
-                ) from error
-            place = f"{record.CHROM}:{record.POS}"
-            yield record
+    def _has_several(self, index: SiteIndex) -> bool:
+        """Whether records of two chromosomes lie where an index has them."""
+        try:
+            firsts = [next(self._at(index.first(name)), None) for name in index.chromosomes[:2]]
+        except DataError:
+            firsts = []
+        n_found = len({record.CHROM for record in firsts if record is not None})
+        if n_found < 2:
+            self._warn(index.path, "it has chromosomes that the file has not")
+        return n_found == 2
 
-    def _filtered(self, records: Iterator[Record], interval: Interval) -> Iterator[Record]:
-        others: list[str] = []
+    def _filtered(self, records: Iterator[VcfRecord], interval: Interval) -> Iterator[VcfRecord]:
+        others: dict[str, None] = {}
         found = False
         for record in records:
             if same_chromosome(record.CHROM, interval.chromosome):
                 found = True
                 yield record
-            elif record.CHROM not in others:
-                others.append(record.CHROM)
+            else:
+                others[record.CHROM] = None
         if not found:
-            raise self._absent(interval, others)
+            raise self._absent(interval, list(others))
 
-    def _only_chromosome(self, records: Iterator[Record]) -> Iterator[Record]:
+    def _only_chromosome(self, records: Iterator[VcfRecord]) -> Iterator[VcfRecord]:
         chromosome: str | None = None
         for record in records:
             found = record.CHROM
@@ -155,27 +204,17 @@ class RecordReader:
                 "expected variant records under the header, found none; check that it is the right file", self.path
             )
 
-    def _in_order(self, records: Iterator[Record]) -> Iterator[Record]:
-        before = 0
+    def _in_order(self, records: Iterator[VcfRecord]) -> Iterator[VcfRecord]:
+        before, chromosome = 0, ""
         for record in records:
             position = record.POS
-            if position < before:
-                raise DataError(
+            if position < before and same_chromosome(record.CHROM, chromosome):
+                raise record.error(
                     f"expected positions in rising order, found {record.CHROM}:{position} after {before}; "
-                    "sort the file, for instance with bcftools sort",
-                    self.path,
+                    "sort the file, for instance with bcftools sort"
                 )
-            before = position
+            before, chromosome = position, record.CHROM
             yield record
-
-    def _chromosomes_by_index(self) -> list[str]:
-        vcf = _open(self._file, self.path, threads=1)  # its own: a query moves the place that reading goes on from
-        try:
-            return [name for name in vcf.seqnames if _has_record(vcf, name)]
-        except Exception as error:
-            raise DataError(
-                "its index cannot be read; make it again, for instance with bcftools index -f", self.path
-            ) from error
 
     def _several(self, names: list[str]) -> DataError:
         return DataError(
@@ -192,10 +231,9 @@ class RecordReader:
         )
 
 
-def _has_record(vcf: Any, name: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a contig of the header has no records
-        return next(iter(vcf(name)), None) is not None
+def _is_in(record: VcfRecord, interval: Interval) -> bool:
+    """Whether a record of the interval's chromosome lies in it; a whole chromosome has every position."""
+    return interval.is_whole or interval.start <= record.POS <= interval.end
 
 
 def _copy_of_pipe(path: str | Path) -> IO[bytes] | None:
@@ -203,6 +241,8 @@ def _copy_of_pipe(path: str | Path) -> IO[bytes] | None:
     is_standard_input = str(path) == STANDARD_INPUT
     if not is_standard_input and not Path(path).is_fifo():
         return None
+    if is_standard_input and sys.stdin is None:
+        raise DataError("expected data, found it closed; name a file, or give the data by a pipe", "standard input")
     copy: IO[bytes] = tempfile.NamedTemporaryFile(prefix="rnnimp-", suffix=".vcf")  # noqa: SIM115 (goes with the reader)
     try:
         if is_standard_input:
@@ -214,14 +254,3 @@ def _copy_of_pipe(path: str | Path) -> IO[bytes] | None:
     except OSError as error:
         raise DataError(f"cannot be copied to {copy.name} ({error.strerror or error})", path) from error
     return copy
-
-
-def _open(file: str | Path, path: str | Path, threads: int) -> Any:
-    from cyvcf2 import VCF
-
-    try:
-        return VCF(str(file), threads=threads)
-    except Exception as error:
-        raise DataError(
-            "expected a VCF or BCF file, found something else, or one truncated or damaged in its header", path
-        ) from error

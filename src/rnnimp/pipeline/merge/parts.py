@@ -17,6 +17,8 @@ from rnnimp.choices import VCF_ENDINGS
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.formats.sums import read_sums
+from rnnimp.formats.vcf.bcf_reading import BcfRecord
+from rnnimp.formats.vcf.bcf_text import line_of
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MERGE_COMMAND, MODEL_CHECKSUM
 from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.scoring.site_sums import SiteSums
@@ -151,8 +153,9 @@ def _vcf_lines(part: Part, stack: ExitStack) -> Iterator[bytes]:
 
 def _bcf_lines(part: Part) -> Iterator[bytes]:
     if len(part.sites) or _has_records(part):  # a file without any is refused by the reader
-        for record in RecordReader(part.path, threads=1).records():
-            yield str(record).encode()
+        for record in RecordReader(part.path).records():
+            assert isinstance(record, BcfRecord)
+            yield line_of(record)
 
 
 def _has_records(part: Part) -> bool:
