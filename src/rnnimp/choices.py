@@ -13,6 +13,13 @@ HAP_ENDINGS = (".hap", ".hap.gz", ".haps", ".haps.gz")
 GENOTYPE_ENDINGS = (*VCF_ENDINGS, *GEN_ENDINGS, *HAP_ENDINGS)
 """The files that `rnnimp evaluate` reads."""
 OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
+OTHER_ENDINGS = (
+    *("gz", "bgz", "bz2", "xz", "zst", "zip", "txt", "tsv", "csv", "json", "log", "csi", "tbi", "bgi", "fai"),
+    *("sav", "msav", "m3vcf", "bref", "bref3", "imp5", "zarr", "vcz", "h5", "hdf5", "parquet", "dose", "info"),
+    *("bed", "bim", "fam", "ped", "map", "pvar", "psam", "raw", "tped", "tfam", "hap", "haps", "legend", "sample"),
+    *("ort", "onnx", "fasta", "fa", "gds", "ds", "prob", "impute", "impute2"),
+)
+"""Endings of other formats: a name that ends in one of them asks for something that is not written."""
 DEFAULT_FORMAT = "gen"
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
 """The values of `--format-fields`; `AP` stands for Beagle's two fields AP1 and AP2."""

@@ -1,6 +1,7 @@
 """Errors that a user can act on: one line each, with an exit code.
 
-Any other exception is a defect of the program and keeps its traceback.
+Any other exception is a defect of the program. It is reported in one line too; `--verbose` and `--log-file` show its
+traceback.
 """
 
 from __future__ import annotations

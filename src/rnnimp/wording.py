@@ -26,6 +26,20 @@ def first_few(names: Sequence[str], most: int = MOST_NAMED) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def printable(text: str) -> str:
+    """A text without line breaks, other control characters, and what no encoding can write.
+
+    Paths and names come from files and users. In a message or a header they must not forge a line, nor change the
+    colours of a terminal.
+
+    >>> print(printable("two" + chr(10) + "lines"))
+    two\\nlines
+    """
+    return "".join(
+        character if character.isprintable() or character == " " else ascii(character)[1:-1] for character in text
+    )
+
+
 def shortened(text: str, width: int = 80) -> str:
     """A text for a message: white space as single spaces, cut where it is long.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -32,18 +33,34 @@ from rnnimp.cli import (
 from rnnimp.cli.general_options import add_general_options, close_log_file, set_up_logging
 from rnnimp.cli.parser import EXIT_BAD_ARGUMENTS, CommandParser
 from rnnimp.cli.published import PublishedScript
+from rnnimp.cli.streams import open_standard_streams
 from rnnimp.errors import RnnimpError
 
 _COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo, completion, help)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+EXIT_HUNG_UP = 129
+_REPORT_IT = "this is a defect of rnnimp: please report it, with what --verbose shows"
+_NO_MEMORY = re.compile(
+    "cannot allocate memory|failed to map segment|not enough memory|Could not find/load shared", re.I
+)
+
+_EXIT_CODES = {"SIGTERM": EXIT_TERMINATED, "SIGHUP": EXIT_HUNG_UP}
 
 logger = logging.getLogger(__name__)
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end, by SIGTERM; unfinished files are removed as after Ctrl-C."""
+    """The process was asked to end, by SIGTERM or SIGHUP; unfinished files are removed as after Ctrl-C.
+
+    Args:
+        exit_code: that goes with the signal.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
+        self.exit_code = exit_code
 
 
 def build_parser(script: PublishedScript | None = None) -> argparse.ArgumentParser:
@@ -90,14 +107,16 @@ def main(argv: Sequence[str] | None = None, script: PublishedScript | None = Non
         script: see `build_parser`.
 
     Returns:
-        The exit code: 0, 1 for bad data or a failure, 2 for bad arguments, 130 when interrupted, 143 when terminated.
+        The exit code: 0, 1 for bad data or a failure, 2 for bad arguments; 130 when interrupted, 143 when terminated,
+        129 when the terminal was closed.
     """
+    open_standard_streams()
     set_up_logging()
     try:
         return _code_of(argv, script)
-    except Exception:  # a defect: the log file gets its traceback too
-        logger.debug("unexpected error:", exc_info=True)
-        raise
+    except Exception as error:
+        logger.debug("where the error occurred:", exc_info=True)
+        return _report(f"internal error ({type(error).__name__}: {error}); {_REPORT_IT}", EXIT_FAILURE)
     finally:
         close_log_file()
 
@@ -111,20 +130,32 @@ def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
     except RnnimpError as error:
         logger.debug("where the error occurred:", exc_info=error)
         return _report(str(error), error.exit_code)
-    except Terminated:
-        return _report("terminated; no unfinished file was left", EXIT_TERMINATED, kind="")
+    except Terminated as end:
+        how = "the terminal was closed" if end.exit_code == EXIT_HUNG_UP else "terminated"
+        return _report(f"{how}; no unfinished file was left", end.exit_code, kind="")
     except KeyboardInterrupt:
         return _report("interrupted; no unfinished file was left", EXIT_INTERRUPTED, kind="")
     except BrokenPipeError:
         _drop_output()
         return EXIT_FAILURE
+    except MemoryError:
+        return _report_memory()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "rnnimp"):
             raise
         remedy = f"install it, for example with '{sys.executable} -m pip install {package}'"
         return _report(f"this Python has no package '{package}'; {remedy}", EXIT_FAILURE)
+    except (ImportError, OSError) as error:
+        if not _NO_MEMORY.search(str(error)):
+            raise
+        return _report_memory()
     return code
+
+
+def _report_memory() -> int:
+    logger.debug("where memory ended:", exc_info=True)
+    return _report("not enough memory; free some, or raise the limit of the job or of 'ulimit -v'", EXIT_FAILURE)
 
 
 def _report(message: str, code: int, kind: str = "error: ") -> int:
@@ -134,23 +165,29 @@ def _report(message: str, code: int, kind: str = "error: ") -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within, SIGTERM raises `Terminated`, so that unfinished files are removed."""
+    """Within, SIGTERM and SIGHUP raise `Terminated`, so that unfinished files are removed."""
     # only the main thread may set handlers; a caller of main() from another has its own way to end it
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     owner = os.getpid()
 
-    def terminate(*_: object) -> None:
+    def terminate(number: int, _: object) -> None:
+        code = _EXIT_CODES[signal.Signals(number).name]
         if os.getpid() != owner:  # a forked worker, which has nothing to remove
-            os._exit(EXIT_TERMINATED)
-        raise Terminated
+            os._exit(code)
+        raise Terminated(code)
 
-    signal.signal(signal.SIGTERM, terminate)
+    known = [getattr(signal, name) for name in _EXIT_CODES if hasattr(signal, name)]
+    # a signal that is ignored, as SIGHUP under nohup, stays ignored
+    handled = [number for number in known if signal.getsignal(number) == signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _flush_output() -> None:

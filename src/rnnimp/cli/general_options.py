@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,15 @@ from pathlib import Path
 from rnnimp import __version__
 from rnnimp.cli.colours import highlighted
 from rnnimp.errors import SettingsError
+from rnnimp.wording import printable
 
 QUIET, NORMAL, VERBOSE = logging.WARNING, logging.INFO, logging.DEBUG
 PROGRESS_LOGGER = "rnnimp.progress"
 """Progress bars are shown if this logger is enabled for INFO."""
+
+
+_LOG_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ ")
+_LOG_START_BYTES = 40
 
 
 def add_general_options(parser: argparse.ArgumentParser, is_program: bool = False) -> None:
@@ -79,15 +85,41 @@ def close_log_file() -> None:
 
 def _file_handler(path: str) -> logging.Handler:
     try:
+        _require_log(Path(path))
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+        handler = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise SettingsError(f"--log-file {path}: cannot be written ({error.strerror or error})") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(FileFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     return handler
 
 
-class ConsoleFormatter(logging.Formatter):
+def _require_log(path: Path) -> None:
+    """Refuse to append to a file that is something else, such as an input."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        start = file.read(_LOG_START_BYTES).decode("ascii", errors="replace")
+    if not _LOG_START.match(start):
+        raise SettingsError(
+            f"--log-file {path}: expected a log of rnnimp or no file, found another file; name a new one"
+        )
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Escapes control characters in messages, which may quote files; tracebacks keep their lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line of a message, always one."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class FileFormatter(_PrintableFormatter):
+    """For the log file: with times."""
+
+
+class ConsoleFormatter(_PrintableFormatter):
     """The message only; warnings and errors in colour on a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:

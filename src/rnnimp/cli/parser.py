@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from rnnimp.cli.colours import highlighted
 from rnnimp.cli.suggestions import did_you_mean
+from rnnimp.wording import printable
 
 EXIT_BAD_ARGUMENTS = 2
 _OPTION = re.compile(r"(--|-[A-Za-z])[A-Za-z][^\s=]*(=.*)?", re.DOTALL)
@@ -93,7 +94,7 @@ class CommandParser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"'{value}' is not one of {choices}" + (f"; {hint}" if hint else ""))
 
     def _error_line(self, message: str) -> str:
-        return highlighted(f"{self.prog}: error: {message}\n", "error", sys.stderr)
+        return highlighted(f"{self.prog}: error: {printable(message)}\n", "error", sys.stderr)
 
 
 def main_name(action: argparse.Action) -> str:

@@ -260,6 +260,16 @@ def read_model(region: BundleRegion) -> bytes:
     return content
 
 
+def bundle_files(prefix: str | Path) -> list[Path]:
+    """The files of a model that are there, whether they are sound or not."""
+    prefix = Path(prefix)
+    try:
+        names = [path for path in prefix.parent.iterdir() if path.name.startswith(f"{prefix.name}_")]
+    except OSError:  # which opening the model reports
+        names = []
+    return [*names, manifest_path(prefix)]
+
+
 def manifest_path(prefix: str | Path) -> Path:
     """`PREFIX.manifest.json`."""
     return Path(f"{prefix}.manifest.json")

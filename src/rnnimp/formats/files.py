@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import hashlib
 import io
+import logging
 import os
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from typing import IO, Any, TypeVar, cast
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bgzf import END_MARK, BgzfWriter
+from rnnimp.wording import counted, first_few
 
 try:  # several times faster; the standard library reads and writes the same files
     from isal import igzip
@@ -28,8 +31,11 @@ except ImportError:
     _GZIP = gzip
     _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
+_UNFINISHED = ".part"
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = b"BC"
+logger = logging.getLogger(__name__)
+
 UNKNOWN_KIND = "something else"
 _KINDS = {b"##fileformat=VCF": "a VCF", b"BCF": "a BCF", b"\x6c\x1b\x01": "a PLINK 1 BED", b"\x6c\x1b": "a PGEN"}
 
@@ -205,7 +211,7 @@ class AtomicGroup:
         """
         if self._within is not None:
             return self._within.open(path, packed)
-        target = Path(path)
+        target = _followed(path)
         try:
             file: Path | int = self._temporary(target) if self.is_regular(target) else target
             raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", target)))
@@ -222,12 +228,14 @@ class AtomicGroup:
         """
         if self._within is not None:
             return self._within.reserve(path)
-        target = Path(path)
+        target = _followed(path)
         if target.exists() and not target.is_file():
             raise DataError("expected a plain file to write, found another kind; name another file", path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+            _report_unfinished(target)
+            folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent))
+            self._stack.callback(os.close, _locked(os.open(folder, os.O_RDONLY)))
         except OSError as error:
             raise unwritable(target, error) from error
         self._folders.append(folder)
@@ -241,7 +249,9 @@ class AtomicGroup:
 
     def _temporary(self, target: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        _report_unfinished(target)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)
+        _locked(descriptor)
         self._renames.append((Path(name), target))
         os.fchmod(descriptor, 0o666 & ~_umask())
         return descriptor
@@ -273,6 +283,47 @@ class AtomicGroup:
                 temporary.unlink(missing_ok=True)
             for folder in self._folders:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _followed(path: str | Path) -> Path:
+    """The file that a symbolic link leads to, so that the link stays and its file is replaced."""
+    return Path(path).resolve() if Path(path).is_symlink() else Path(path)
+
+
+def _locked(descriptor: int) -> int:
+    """Mark an unfinished file as in use, as long as its process lives; where locks do not exist, it stays unmarked."""
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _report_unfinished(target: Path) -> None:
+    """Name what earlier runs that were killed left beside a file; runs that still write are left out."""
+    left = [path.name for path in target.parent.glob(f".{glob.escape(target.name)}.*{_UNFINISHED}") if _is_left(path)]
+    if left:
+        logger.warning(
+            "warning: %s: %s of an earlier run that was killed: %s; remove it if nothing writes there",
+            *(target, counted(len(left), "unfinished file"), first_few(sorted(left))),
+        )
+
+
+def _is_left(path: Path) -> bool:
+    """Whether no process holds the lock of an unfinished file."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY)
+    except (OSError, ImportError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def unwritable(path: str | Path, error: Exception) -> DataError:

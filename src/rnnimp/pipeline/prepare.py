@@ -25,6 +25,7 @@ from rnnimp.formats import hapslegend, marker_list
 from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.files import AtomicGroup, read_lines
 from rnnimp.formats.vcf import reading as vcf
+from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.interval import Interval, chosen_interval
@@ -88,6 +89,11 @@ class PrepareSettings:
         if self.name is not None and (not self.name or "/" in self.name):
             raise SettingsError(f"expected a file name without folders as --name, found '{self.name}'")
 
+    def input_files(self) -> list[Path | None]:
+        """All files that may be read."""
+        panel = [self.vcf, self.hap, self.legend, self.sample]
+        return [*panel, self.manifest, self.fasta, self.markers, self.test_samples]
+
 
 @dataclass(frozen=True)
 class PrepareSummary:
@@ -121,10 +127,11 @@ def prepare(settings: PrepareSettings) -> PrepareSummary:
         SettingsError: for options that contradict each other.
     """
     panel, chromosome = _open(settings)
+    name = settings.name or _default_name(chromosome)
+    check_outputs(_output_files(settings, name), settings.input_files())
     markers = _read_markers(settings, chromosome)
     with AtomicGroup() as group, ExitStack() as stack:
         test = _test_samples(settings, panel.sample_names, group)
-        name = settings.name or _default_name(chromosome)
         outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, group, stack)
         n_sites = n_flagged = 0
         for block in panel.blocks:
@@ -250,6 +257,14 @@ def _nothing_flagged(settings: PrepareSettings, n_sites: int, markers: ArrayMark
         "alleles; check that both are of one genome build",
         settings.markers or settings.manifest,
     )
+
+
+def _output_files(settings: PrepareSettings, name: str) -> list[Path]:
+    """All files that are written; those of test samples only if there are any."""
+    parts = [settings.output_dir / "train" / name]
+    if settings.test_samples is not None:
+        parts += [settings.output_dir / "test" / f"{name}{which}" for which in ("_true", "")]
+    return [Path(f"{part}.{ending}") for part in parts for ending in ("hap.gz", "legend.gz", "sample")]
 
 
 class _Part(NamedTuple):

@@ -7,6 +7,7 @@ rows. In between the regions are planned from the sites alone.
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from rnnimp.choices import MAF_THRESHOLD
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.files import atomic_output, read_lines
 from rnnimp.formats.hapslegend import HapsLegendWriter, open_panel
 from rnnimp.formats.partition import read_partition
+from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import NO_MARKER_FLAGS, PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome
 from rnnimp.sites.regions import Region, RegionLimits, plan_regions
-from rnnimp.wording import counted
+from rnnimp.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,8 @@ def split(
     Returns:
         The regions, over the rows of the kept sites.
     """
+    _check_outputs(str(output_prefix), [hap, legend, partition])
+    earlier = _listed_regions(str(output_prefix))
     stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome), legend)
     kept, kept_sites = select_sites(sites, settings)
     known, in_ids = known_chromosome(sites), chromosome_in_ids(sites)
@@ -97,7 +101,42 @@ def split(
     )
     _write_regions(open_panel(hap, legend, chromosome=chromosome), str(output_prefix), regions, kept, kept_sites)
     _write_tables(str(output_prefix), regions, kept_sites)
+    _remove_stale(str(output_prefix), earlier, len(regions))
     return regions
+
+
+_ENDINGS = ("hap.gz", "legend.gz")
+
+
+def _check_outputs(prefix: str, inputs: list[str | Path | None]) -> None:
+    """How many regions there will be is not known yet: no region's name may be that of an input."""
+    require_output_name(prefix, "--output")
+    number = re.compile(re.escape(Path(prefix).name) + r"_(\d+)\.(hap|legend)\.gz")
+    folder = Path(prefix).parent
+    taken = folder.iterdir() if folder.is_dir() else ()
+    regions = [path for path in sorted(taken) if number.fullmatch(path.name)]
+    check_outputs([*regions, f"{prefix}_region_info.txt", f"{prefix}.list"], inputs)
+
+
+def _listed_regions(prefix: str) -> set[str]:
+    """Prefixes of the regions that an earlier splitting left under the same prefix."""
+    path = Path(f"{prefix}.list")
+    return set(read_lines(path)) if path.is_file() else set()
+
+
+def _remove_stale(prefix: str, earlier: set[str], n_regions: int) -> None:
+    """Remove the regions of an earlier splitting that had more of them."""
+    stale = sorted(earlier - {f"{prefix}_{number}" for number in range(1, n_regions + 1)})
+    stale = [name for name in stale if re.fullmatch(re.escape(prefix) + r"_[1-9]\d*", name)]
+    for name in stale:
+        for ending in _ENDINGS:
+            Path(f"{name}.{ending}").unlink(missing_ok=True)
+    if stale:
+        logger.warning(
+            "warning: removed %s of an earlier splitting into more regions: %s",
+            counted(len(stale), "region"),
+            first_few(stale),
+        )
 
 
 def _with_frequencies(stream: PanelStream, legend: str | Path) -> tuple[PanelStream, Sites]:

@@ -93,6 +93,12 @@ def require_pgen(path: str | Path) -> str:
     return name
 
 
+def files_of(path: str | Path) -> list[str]:
+    """The files that a PGEN's path or prefix may stand for, whether they exist or not."""
+    prefix = str(path).removesuffix(".pgen")
+    return [f"{prefix}.pgen", *(f"{prefix}{ending}" for ending in (*_SITE_ENDINGS, *_SAMPLE_ENDINGS))]
+
+
 def _beside(prefix: str, endings: tuple[str, ...]) -> Path:
     for ending in endings:
         if Path(prefix + ending).exists():

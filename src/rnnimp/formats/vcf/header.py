@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rnnimp import __version__
 from rnnimp.choices import FORMAT_FIELDS
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.wording import printable
 
 IMPUTE_COMMAND, MERGE_COMMAND = "rnnimp_imputeCommand", "rnnimp_mergeCommand"
 MODEL_CHECKSUM = "rnnimp_modelManifestSHA256"
@@ -82,7 +83,7 @@ def header_text(content: VcfContent) -> str:
     """All lines before the first site."""
     length = "" if content.contig_length is None else f",length={content.contig_length}"
     lines = ["##fileformat=VCFv4.2", f"##source=rnnimp {__version__}"]
-    lines += [f"##{key}={value}" for key, value in content.records]
+    lines += [f"##{key}={printable(value)}" for key, value in content.records]
     lines.append('##FILTER=<ID=PASS,Description="All filters passed">')
     for name, number, kind, meaning in INFO_FIELDS:
         lines.append(f'##INFO=<ID={name},Number={number},Type={kind},Description="{meaning}">')

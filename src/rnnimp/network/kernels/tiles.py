@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,12 +12,41 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.network.kernels.simd import (
-    LANES,
-)
+from rnnimp.network.kernels.simd import LANES
 from rnnimp.network.region_coding import Floats
 
-kernel = numba.njit(error_model="numpy", nogil=True, cache=True)
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+_CACHE_METHODS = ("load_overload", "save_overload")
+
+logger = logging.getLogger(__name__)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function with Numba, and keep the machine code in Numba's cache folder where that works.
+
+    A folder that is full, cannot be written or has damaged files costs time, never the result.
+    """
+    try:
+        compiled = numba.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError as error:  # Numba finds no folder that it may write
+        logger.debug("%s: compiled without a cache: %s", function.__name__, error)
+        return numba.njit(**_OPTIONS)(function)
+    for name in _CACHE_METHODS:
+        setattr(compiled._cache, name, _tolerant(getattr(compiled._cache, name)))
+    return compiled
+
+
+def _tolerant(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of the cache that finds or stores nothing where it would fail."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except (OSError, EOFError, pickle.PickleError, ValueError, AttributeError, ImportError) as error:
+            logger.debug("the cache of compiled code cannot be used: %s", error)
+            return None
+
+    return call
 
 
 CACHE_LINE = 16  # float32

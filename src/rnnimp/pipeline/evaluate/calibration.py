@@ -103,12 +103,18 @@ def calibration_tables(calibration: Calibration) -> str:
     return "\n".join(aligned_text(table) for table in tables)
 
 
+def calibration_files(prefix: str | Path) -> list[str]:
+    """All files that `write_calibration` writes."""
+    return [f"{prefix}.{name}.tsv" for name in ("estimates", "filters", "genotypes", "reliability")]
+
+
 def write_calibration(calibration: Calibration, prefix: str | Path, group: AtomicGroup) -> None:
     """Write the tables as TSV into a group of files; reliability in every bin of allele frequency."""
-    write_table(group.open(f"{prefix}.estimates.tsv"), ESTIMATE_COLUMNS, _estimate_rows(calibration, 6))
-    write_table(group.open(f"{prefix}.filters.tsv"), FILTER_COLUMNS, _filter_rows(calibration, 6))
-    write_table(group.open(f"{prefix}.genotypes.tsv"), GENOTYPE_COLUMNS, _genotype_rows(calibration, 6))
-    write_table(group.open(f"{prefix}.reliability.tsv"), RELIABILITY_COLUMNS, _reliability_rows(calibration, 6))
+    estimates, filters, genotypes, reliability = map(group.open, calibration_files(prefix))
+    write_table(estimates, ESTIMATE_COLUMNS, _estimate_rows(calibration, 6))
+    write_table(filters, FILTER_COLUMNS, _filter_rows(calibration, 6))
+    write_table(genotypes, GENOTYPE_COLUMNS, _genotype_rows(calibration, 6))
+    write_table(reliability, RELIABILITY_COLUMNS, _reliability_rows(calibration, 6))
 
 
 def _estimate_rows(calibration: Calibration, n_decimals: int) -> Iterator[tuple[str, ...]]:

@@ -23,7 +23,8 @@ from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import open_panel, read_legend
 from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.formats.vcf.reading import read_genotypes, read_sites
-from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate, write_calibration
+from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate, calibration_files, write_calibration
+from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.scoring.accuracy import (
     Alignment,
     BinScores,
@@ -83,6 +84,11 @@ class GenotypeSource:
         """The first file that exists with the same name and one of these endings."""
         stem = str(self.path)[: -len(self.ending)]
         return next((Path(stem + ending) for ending in endings if Path(stem + ending).is_file()), None)
+
+    def files(self) -> list[str | Path]:
+        """All files that are read, as far as they are there."""
+        others = (self.legend, self.sample, self.beside(".legend", ".legend.gz"), self.beside(".sample", ".samples"))
+        return [self.path, *(path for path in others if path is not None)]
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,10 @@ def evaluate(
         DataError: for unreadable files, or no site or sample in common.
         SettingsError: for files of unknown endings.
     """
+    if output_prefix is not None:
+        require_output_name(output_prefix, "--output")
+        sources = [*imputed_source.files(), *truth_source.files(), frequencies, typed]
+        check_outputs(_table_files(output_prefix, settings.calibration), sources)
     panel_sites = None if frequencies is None else _read_frequencies(frequencies)
     typed_sites = None if typed is None else _read_typed(typed, settings.chromosome)
     imputed = read_imputed(imputed_source, settings.chromosome)
@@ -294,6 +304,12 @@ def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str,
         label = "all" if number == len(bins) else f"{scores.lower:g}-{scores.upper:g}"
         values = (scores.mean_r2, scores.aggregate_r2, scores.concordance, scores.discordance, scores.mean_iqs)
         yield label, str(scores.n_sites), str(scores.n_varying), *(number_text(value, n_decimals) for value in values)
+
+
+def _table_files(prefix: str | Path, with_calibration: bool) -> list[str]:
+    """All files that `_write_tables` writes."""
+    tables = calibration_files(prefix) if with_calibration else []
+    return [f"{prefix}.bins.tsv", f"{prefix}.sites.tsv.gz", *tables]
 
 
 def _write_tables(evaluation: Evaluation, prefix: str | Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rnnimp.choices import DEFAULT_FIELDS, DEFAULT_FORMAT, OUTPUT_FORMATS
+from rnnimp.choices import DEFAULT_FIELDS, DEFAULT_FORMAT, OTHER_ENDINGS, OUTPUT_FORMATS
 from rnnimp.errors import SettingsError
 from rnnimp.formats import bgen
 from rnnimp.formats.gen import GenWriter
@@ -16,11 +17,24 @@ from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent, parse_fields
 from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.pipeline.impute.report import report_path
+from rnnimp.pipeline.outputs import require_output_name
 from rnnimp.scoring.quality import minimac_r2
 from rnnimp.sites.panel import ImputedBlock
 
 _LIBRARIES = {"bgen": bgen.library, "pgen": pgen.library}
 _VCF_WRITERS = {"vcf": VcfWriter, "vcf.gz": VcfWriter, "bcf": BcfWriter}
+_BESIDE = {
+    "gen": ("sample",),
+    "vcf": ("sums.tsv.gz",),
+    "vcf.gz": ("vcf.gz.csi", "sums.tsv.gz"),
+    "bcf": ("bcf.csi", "sums.tsv.gz"),
+    "bgen": (),
+    "pgen": ("pvar", "psam"),
+}
+"""Endings of the files beside that with the genotypes."""
+
+logger = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
@@ -52,8 +66,9 @@ class OutputSettings:
         if self.format is not None and self.format not in OUTPUT_FORMATS:
             formats = " or ".join(OUTPUT_FORMATS)
             raise SettingsError(f"--output-format must be {formats}, found {self.format}")
-        if not self.bare_prefix or self.bare_prefix.endswith("/"):
-            raise SettingsError(f"--output must end in a name for the files, found '{self.prefix}'")
+        require_output_name(self.prefix, "--output")
+        require_output_name(self.bare_prefix, "--output")
+        self._require_known_ending()
         if not 0 <= self.min_r2 <= 1:
             raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
         if self.sites_only and not self.is_vcf:
@@ -67,6 +82,24 @@ class OutputSettings:
             raise SettingsError(f"--format-fields goes with VCF and BCF; {self.chosen_format} has no such fields")
         if self.sites_only:
             raise SettingsError("--format-fields does not go with --sites-only, which leaves out the samples")
+
+    @property
+    def _other_ending(self) -> str | None:
+        """What the prefix ends in, if that looks like another format than the one that is written."""
+        name = Path(self.prefix).name.lower()
+        others = [f".{other}" for other in (*OUTPUT_FORMATS, *OTHER_ENDINGS) if name.endswith(f".{other}")]
+        ending = max(others, key=len, default=None)
+        return None if self.prefix.endswith(f".{self.chosen_format}") else ending
+
+    def _require_known_ending(self) -> None:
+        """Refuse an ending that asks for a format that is not written, unless the format is given apart."""
+        ending = self._other_ending
+        if ending is not None and self.format is None:
+            formats = ", ".join(f".{known}" for known in OUTPUT_FORMATS)
+            raise SettingsError(
+                f"--output must end in one of {formats} or in none, found {ending}, which is not written; choose an "
+                "ending or give --output-format"
+            )
 
     @property
     def chosen_format(self) -> str:
@@ -85,6 +118,19 @@ class OutputSettings:
     def path(self) -> Path:
         """The file with the genotypes."""
         return Path(f"{self.bare_prefix}.{self.chosen_format}")
+
+    def report_ending(self) -> None:
+        """Say what is written where the prefix ends like another format."""
+        if self._other_ending is not None:
+            logger.warning(
+                "warning: --output ends in %s, but --output-format is %s: writing %s",
+                *(self._other_ending, self.chosen_format, self.path),
+            )
+
+    def files(self) -> list[Path]:
+        """All files that are written, first that with the genotypes."""
+        beside = [Path(f"{self.bare_prefix}.{ending}") for ending in _BESIDE[self.chosen_format]]
+        return [self.path, *beside, report_path(self.bare_prefix)]
 
     @property
     def is_vcf(self) -> bool:

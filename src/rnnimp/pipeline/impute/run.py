@@ -19,7 +19,7 @@ import numpy as np
 
 from rnnimp.choices import TYPED_ONLY
 from rnnimp.errors import SettingsError
-from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
+from rnnimp.formats.bundle import Bundle, bundle_files, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MODEL_CHECKSUM
 from rnnimp.imputation.engines.choice import load_engine, require_device
@@ -31,6 +31,7 @@ from rnnimp.pipeline.impute.empirical import EmpiricalR2
 from rnnimp.pipeline.impute.output import OutputSettings, accurate_sites, open_writer, require_library
 from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, save_report
 from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
+from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
 from rnnimp.wording import counted
@@ -85,6 +86,10 @@ class ImputeSettings(TargetFiles):
             raise SettingsError(f"--typed-only must be {' or '.join(TYPED_ONLY)}, found {self.typed_only}")
         _ = self.output  # checks its part
 
+    def input_files(self) -> list[str | Path]:
+        """All files that are read: the target's, and those of the model that are there."""
+        return [*self.files(), *([] if self.samples is None else [self.samples]), *bundle_files(self.model_prefix)]
+
     @property
     def output(self) -> OutputSettings:
         """What concerns the files to write."""
@@ -106,6 +111,8 @@ def run_impute(settings: ImputeSettings) -> Path:
         RnnimpError: if a format needs a library that is not installed.
     """
     start = time.perf_counter()
+    check_outputs(settings.output.files(), settings.input_files())
+    settings.output.report_ending()
     require_device(settings.device)
     require_kind(settings)
     require_library(settings.output)

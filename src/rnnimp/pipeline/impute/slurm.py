@@ -18,6 +18,7 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
 from rnnimp.pipeline.impute.run import ImputeSettings
+from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.pipeline.train.files import read_json, write_json
 from rnnimp.sites.interval import LAST_POSITION, Interval
 
@@ -48,6 +49,7 @@ def submit_imputation(
         DataError: as in imputing itself, or if parts of another command, target or model are there.
         RnnimpError: if Slurm does not answer or refuses the job.
     """
+    check_outputs(settings.output.files(), settings.input_files())
     if settings.region is not None:
         raise SettingsError("--region does not go with --slurm, which deals regions to tasks itself")
     output = settings.output.path

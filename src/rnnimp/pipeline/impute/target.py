@@ -13,6 +13,7 @@ from rnnimp.formats.files import read_lines
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.vcf import reading as vcf
+from rnnimp.pipeline.outputs import STANDARD_STREAM
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
 
@@ -55,6 +56,13 @@ class TargetFiles:
             raise SettingsError(
                 f"--sample goes with --hap, --haps or --bgen; a {given[0].upper()} names its samples itself"
             )
+
+    def files(self) -> list[str]:
+        """All files that the target is read from, whether they exist or not; not the standard input."""
+        names = [self.hap, self.legend, self.haps, self.vcf, self.bgen, self.sample]
+        if self.pgen is not None:
+            names += [self.pgen, *pgen_input.files_of(self.pgen)]
+        return [name for name in names if name is not None and name != STANDARD_STREAM]
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,6 +81,11 @@ def bare(path: str) -> str:
     return next((path.removesuffix(ending) for ending in VCF_ENDINGS if path.endswith(ending)), path)
 
 
+def sums_path(path: str) -> str:
+    """Where `impute` writes the sums of a VCF or BCF."""
+    return f"{bare(path)}.sums.tsv.gz"
+
+
 def open_part(path: str) -> Part:
     """Read what comes before the sites, and the sums.
 
@@ -95,7 +100,7 @@ def open_part(path: str) -> Part:
     if not last.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
         raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
     samples = tuple(name.decode() for name in last.rstrip(b"\n").split(b"\t")[FORMAT_COLUMN + 1 :])
-    beside = f"{bare(path)}.sums.tsv.gz"
+    beside = sums_path(path)
     if not Path(beside).exists():
         raise DataError(
             f"expected {beside} beside it, found no such file; 'rnnimp impute' wrote it beside the VCF or BCF, so copy "

@@ -21,10 +21,11 @@ from rnnimp.choices import MERGED_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.vcf.header import MERGE_COMMAND, VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter, information_texts
-from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, Part, bare, lines_of, open_part
+from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, Part, bare, lines_of, open_part, sums_path
+from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
-from rnnimp.wording import counted
+from rnnimp.wording import counted, printable
 
 _BATCH_BYTES = 1 << 22
 _AFTER_FORMAT = 1  # the line that a VCF begins with
@@ -50,6 +51,7 @@ class MergeSettings:
         for name in self.inputs:
             if not name.endswith(VCF_ENDINGS):
                 raise SettingsError(f"expected .vcf, .vcf.gz or .bcf to merge, found {name}")
+        require_output_name(self.output, "--output")
         if not self.output.endswith(MERGED_ENDINGS):
             raise SettingsError(
                 f"expected .vcf or .vcf.gz to write, found {self.output}; make a BCF of that with 'bcftools view -Ob'"
@@ -59,6 +61,11 @@ class MergeSettings:
             raise SettingsError(
                 "expected different files to read and to write, also without their endings, found one twice"
             )
+
+    def files(self) -> list[str]:
+        """All files that are written, first the VCF."""
+        index = [f"{self.output}.csi"] if self.output.endswith(".gz") else []
+        return [self.output, *index, sums_path(self.output)]
 
 
 def run_merge(settings: MergeSettings) -> Path:
@@ -73,6 +80,7 @@ def run_merge(settings: MergeSettings) -> Path:
     Raises:
         DataError: if the files do not fit together, or one is missing or damaged.
     """
+    check_outputs(settings.files(), [*settings.inputs, *(sums_path(name) for name in settings.inputs)])
     parts = [open_part(path) for path in settings.inputs]
     _require_one_kind(parts)
     if all(part.samples == parts[0].samples for part in parts):
@@ -102,7 +110,7 @@ class _MergedWriter(VcfWriter):
 
     def __init__(self, settings: MergeSettings, parts: Sequence[Part], samples: tuple[str, ...]) -> None:
         path, part = settings.output, parts[0]
-        super().__init__(path, VcfContent(samples, part.chromosome), f"{bare(path)}.sums.tsv.gz")
+        super().__init__(path, VcfContent(samples, part.chromosome), sums_path(path))
         columns = [b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
         columns += [b"FORMAT", *(name.encode() for name in samples)] if samples else []
         self._lines = [*_joined_header(settings, parts), b"\t".join(columns) + b"\n"]
@@ -115,7 +123,7 @@ def _joined_header(settings: MergeSettings, parts: Sequence[Part]) -> list[bytes
     """The first part's header; in place of its commands those of all parts, each once, and that of the merging."""
     commands = list(dict.fromkeys(line for part in parts for line in part.commands))
     own = shlex.join(["rnnimp", "merge", *settings.inputs, "--output", settings.output])
-    commands.append(f"##{MERGE_COMMAND}={own}\n".encode())
+    commands.append(f"##{MERGE_COMMAND}={printable(own)}\n".encode())
     header = parts[0].header
     place = next((row for row, line in enumerate(header) if line in parts[0].commands), _AFTER_FORMAT)
     rest = [line for line in header if line not in parts[0].commands]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rnnimp.training.recipe import TrainingSettings
 
 
+MODEL_ENDINGS = ("onnx", "ort", "legend.gz")
+
+
 class RegionFiles:
     """Where one region's files lie."""
 
@@ -39,7 +42,7 @@ class RegionFiles:
 
     def clear(self) -> None:
         """Delete all that was trained, the models first; a lock stays."""
-        for ending in ("onnx", "ort", "legend.gz"):
+        for ending in MODEL_ENDINGS:
             self.ending(ending).unlink(missing_ok=True)
         if self.folder.exists():
             for path in sorted(self.folder.iterdir()):

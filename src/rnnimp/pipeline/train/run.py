@@ -11,9 +11,10 @@ from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.genetic_map import read_genetic_map
+from rnnimp.pipeline.outputs import require_output_name, require_separate
 from rnnimp.pipeline.train.devices import train_on_devices
 from rnnimp.pipeline.train.engine_choice import obstacles, resolve_devices, resolve_engine
-from rnnimp.pipeline.train.files import check_settings, model_prefix, write_plan
+from rnnimp.pipeline.train.files import MODEL_ENDINGS, RegionFiles, check_settings, model_prefix, write_plan
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.one_device import train_regions
 from rnnimp.pipeline.train.work import Display, TrainOptions, Work
@@ -43,6 +44,7 @@ def train(
     if options.genetic_map is not None:
         read_genetic_map(options.genetic_map)
     numbers = chosen_regions(options, len(prefixes))
+    check_region_outputs(prefixes, data_list, options.genetic_map, output_prefix)
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)
     if options.engine == "auto" and engine == "reference":
@@ -113,6 +115,21 @@ def _appears(path: Path, end: float) -> bool:
         if path.parent.is_dir():
             next(path.parent.iterdir(), None)  # makes a client of a file server forget that the file was absent
     return True
+
+
+def check_region_outputs(
+    prefixes: Sequence[str], data_list: str | Path, genetic_map: str | None, output_prefix: str | Path
+) -> None:
+    """Refuse a training whose models would take the place of its own data.
+
+    Raises:
+        SettingsError: naming both files.
+    """
+    require_output_name(output_prefix, "--output")
+    inputs = [f"{prefix}.{ending}" for prefix in prefixes for ending in ("hap.gz", "legend.gz")]
+    models = [RegionFiles(output_prefix, number) for number in range(1, len(prefixes) + 1)]
+    outputs = [files.ending(ending) for files in models for ending in MODEL_ENDINGS]
+    require_separate(outputs, [*inputs, data_list, genetic_map])
 
 
 def prepare_folders(work: Work, numbers: Sequence[int]) -> None:
