@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import error_line
 from rnnimp import __version__, cli
 from rnnimp.errors import DataError, RnnimpError, SettingsError, TrainingError
 
@@ -139,10 +140,14 @@ def test_a_missing_package_is_one_line(
     assert log.count("\n") == 1
 
 
-def test_defects_keep_their_traceback(replace_command: Callable[[Callable[[], None]], None]) -> None:
+def test_defects_are_one_line_and_keep_their_traceback_with_verbose(
+    replace_command: Callable[[Callable[[], None]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     replace_command(raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["do"])
+    assert cli.main(["do"]) == 1
+    assert "internal error (ZeroDivisionError" in error_line(capsys)
+    assert cli.main(["--verbose", "do"]) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])

@@ -214,11 +214,11 @@ class AtomicGroup:
         target = _followed(path)
         try:
             file: Path | int = self._temporary(target) if self.is_regular(target) else target
-            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", target)))
-            is_packed = target.suffix == ".gz" if packed is None else packed
+            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", path)))
+            is_packed = Path(path).suffix == ".gz" if packed is None else packed
             return self._stack.enter_context(_compressed(raw)) if is_packed else raw
         except OSError as error:
-            raise unwritable(target, error) from error
+            raise unwritable(path, error) from error
 
     def reserve(self, path: str | Path) -> Path:
         """A place for a library that opens its file by name; what else it leaves there goes when the group ends.

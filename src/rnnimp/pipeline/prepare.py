@@ -127,9 +127,9 @@ def prepare(settings: PrepareSettings) -> PrepareSummary:
         SettingsError: for options that contradict each other.
     """
     panel, chromosome = _open(settings)
+    markers = _read_markers(settings, chromosome)
     name = settings.name or _default_name(chromosome)
     check_outputs(_output_files(settings, name), settings.input_files())
-    markers = _read_markers(settings, chromosome)
     with AtomicGroup() as group, ExitStack() as stack:
         test = _test_samples(settings, panel.sample_names, group)
         outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, group, stack)
