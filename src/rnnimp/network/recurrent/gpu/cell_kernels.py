@@ -23,6 +23,6 @@ class CellKernels(NamedTuple):
 
 
 CELL_KERNELS = {
-    "GRU": CellKernels(True, (wide_gru.gru_forward, wide_gru.gru_backward), (0, 1, 3)),
-    "LSTM": CellKernels(False, (wide_lstm.lstm_forward, wide_lstm.lstm_backward), (0, 1, 2, 3)),
+    "GRU": CellKernels(True, (wide_gru.gru_fwd_kernel, wide_gru.gru_bwd_kernel), (0, 1, 3)),
+    "LSTM": CellKernels(False, (wide_lstm.lstm_fwd_kernel, wide_lstm.lstm_bwd_kernel), (0, 1, 2, 3)),
 }

@@ -1,28 +1,34 @@
-"""From the gates' gradients to those of weights, of the first layer's table and of the layers below."""
+"""From the gradients of gates to those of weights, of the first layer's table and of the layers below."""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from rnnimp.network.recurrent.gpu.parts import table_factors
+from rnnimp.network.recurrent.gpu.parts import stack_of_program, table_factors
 
 
 @triton.jit
-def weight_gradients(
+def weight_bwd_kernel(
     dgates, h, y_in, partial_weight, partial_bias, lengths, T, N, n_chunks, CHUNK,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr,
     BLOCK: tl.constexpr, GATES: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Gradients of one layer's weights and biases, summed over CHUNK markers and all haplotypes.
 
-    A program owns BLOCK columns, units that are read, of the matrices of GATES gates: side by side, so that one product
-    sums what all of these make of what they read. The first layer has no input weights here, see `table_gradients`.
-    What flows to the layers below has a kernel of its own: products that are not only added up would make all of these
-    wait for each other.
+    A program owns BLOCK columns (units that are read) of the matrices of GATES gates. The gates lie side by side, so
+    that one product sums the gradients of all of them. The first layer has no input weights here, see
+    `table_bwd_kernel`. The gradient of the layers below has its own kernel: here all products are only added up, and a
+    product that is needed at once would make them wait for each other.
 
-    Writes float32 partial sums: weights (P, n_chunks, 2, n_gates, U, U), input and recurrent, out by in; sums of the
-    four gates' gradients (P, n_chunks, 4, U).
+    Args:
+        dgates: OPERAND (P, T, 4, N, W), gradients of the gates.
+        h: OPERAND (P, T, N, W), the layer's states.
+        y_in: OPERAND (P, T, N, W), sum of the layers below.
+        partial_weight: float32 (P, n_chunks, 2, n_gates, U, U), receives partial sums: of the input and the recurrent
+            weights, rows of what is computed by columns of what is read.
+        partial_bias: float32 (P, n_chunks, 4, U), receives partial sums of the four gates' gradients.
+        lengths: int32 (K,), markers of each network.
     """
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)
@@ -61,25 +67,27 @@ def weight_gradients(
     if not FIRST:
         to = (gate * U + unit) * U
         tl.store(matrices + to[None, :], below, mask=inside & (gate < N_GATES)[None, :])
-    if IS_GRU:  # the recurrent half of n has a gradient of its own, the fourth
+    if IS_GRU:  # the recurrent half of n has its own gradient, the fourth
         inside = inside & (gate != 2)[None, :]
     to = ((N_GATES + tl.minimum(gate, N_GATES - 1)) * U + unit) * U
     tl.store(matrices + to[None, :], recurrent, mask=inside)
-    if block == 0:  # each of the 16 columns holds the same sums
+    if block == 0:  # each of the 16 columns contains the same sums
         sums = partial_bias + (stack * n_chunks + chunk) * 4 * U
         tl.store(sums + gate * U + unit, tl.sum(bias, axis=1) / 16.0, mask=unit < U)
 
 
 @triton.jit
-def pass_down(
+def input_bwd_kernel(
     weights, dgates, dy, lengths, n_parameters, stack_offset, direction_stride, T, N, CHUNK,
     IS_GRU: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, BLOCK: tl.constexpr, TILE: tl.constexpr,
     OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Add to BLOCK units of `dy`, over CHUNK markers, what flows through the input weights to the layers below."""
-    stack = tl.program_id(0).to(tl.int64)
-    network = stack // 2
-    own = weights + network * n_parameters + stack_offset + stack % 2 * direction_stride
+    """Add to `dy`, OPERAND (P, T, N, U), the gradient that flows through the input weights to the layers below.
+
+    A program owns BLOCK units over CHUNK markers. Only layers of more than 48 units need this kernel.
+    """
+    stack, network, _, own = stack_of_program(n_parameters, stack_offset, direction_stride)
+    own = weights + own
     units = tl.arange(0, PADDED)
     columns = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
     down_0, down_1 = _load_columns(own, 0, columns, U, PADDED), _load_columns(own, 1, columns, U, PADDED)
@@ -106,19 +114,26 @@ def pass_down(
 
 @triton.jit
 def _load_columns(pointer, gate, columns, U: tl.constexpr, PADDED: tl.constexpr):
-    """Some columns of one gate's matrix, (out, in): (PADDED, n_columns), padded with 0."""
+    """Some columns of one gate's matrix: (PADDED, n_columns), padded with 0."""
     units = tl.arange(0, PADDED)
     mask = (units < U)[:, None] & (columns < U)[None, :]
     return tl.load(pointer + (gate * U + units[:, None]) * U + columns[None, :], mask=mask, other=0.0)
 
 
 @triton.jit
-def table_gradients(
+def table_bwd_kernel(
     dgates, alt, d_table, lengths, T, N,
     IS_GRU: tl.constexpr, U: tl.constexpr, W: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
     OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the first layer's table, float32 (P, T, 2, n_gates, U); 0 beyond a network's markers."""
+    """Gradient of the first layer's table. A program owns one marker of one stack.
+
+    Args:
+        dgates: OPERAND (P, T, 4, N, W), gradients of the gates.
+        alt: float32 (K, T, N), P(a1).
+        d_table: float32 (P, T, 2, n_gates, U), receives the gradients; 0 beyond a network's markers.
+        lengths: int32 (K,), markers of each network.
+    """
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)
     t = tl.program_id(1)

@@ -1,10 +1,10 @@
 """A layer of up to 48 units of every stack, GRU or LSTM: its states, and the gradients of its gates.
 
-What costs time here are waits: for the memory, and for one product after another. So a layer's units are taken in two
-parts, HEAD and TAIL of them, powers of two, as Triton wants them: 40 or 48 units as 32 and 16 in place of 64; up to 32
-are one part, and TAIL is 0. A part's four gates lie side by side, and so does what they read of a part, the sum of the
-layers below and the state before: one product for each pair of parts. The same products, the other way round, carry the
-gradients to both.
+Waiting takes most of the time here: for memory, and for one product after another. So there are few products. The
+units are taken in two parts, HEAD and TAIL of them. Their sizes are powers of two because Triton requires this: 40 or
+48 units are 32 and 16 instead of 64. Up to 32 units are one part, and TAIL is 0. The four gates of a part lie side by
+side. So do the two things that they read of a part: the sum of the layers below, and the state before. Then one product
+is enough for each pair of parts. In the backward pass, the same matrices carry the gradients to both.
 
 The four gates are r, z, n and the recurrent half of n (GRU), or i, f, g, o (LSTM).
 """
@@ -21,6 +21,7 @@ from rnnimp.network.recurrent.gpu.parts import (
     joined,
     load_table,
     sigmoid_of_twice,
+    stack_of_program,
     table_factors,
 )
 
@@ -30,16 +31,16 @@ def _load_block(
     weights, first_out, first_in, OUT: tl.constexpr, IN: tl.constexpr,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr,
 ):  # fmt: skip
-    """Weights of a part's gates, of what they read of a part: OPERAND (4 * OUT, 2 * IN), padded with 0.
+    """Weights from what the gates read of one part to the gates of a part: OPERAND (4 * OUT, 2 * IN), padded with 0.
 
-    The columns are those of the layers below, then the state's; the first layer, whose input is a table, has the
-    state's alone.
+    The columns are those of the layers below, then those of the state. The first layer reads a table instead of layers
+    below, so it has the state's columns only.
     """
     row, column = tl.arange(0, 4 * OUT)[:, None], tl.arange(0, IN if FIRST else 2 * IN)[None, :]
     gate, out, into = row // OUT, first_out + row % OUT, first_in + column % IN
     is_recurrent = column >= (0 if FIRST else IN)
     mask = (out < U) & (into < U)
-    if IS_GRU:  # the halves of n read one each
+    if IS_GRU:  # one half of n reads the layers below, the other half the state
         mask = mask & (gate != tl.where(is_recurrent, 2, 3))
         gate = tl.minimum(gate, 2)
     if not FIRST:
@@ -49,13 +50,13 @@ def _load_block(
 
 @triton.jit
 def _load_bias(biases, first_out, OUT: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr):
-    """What is added to a part's gates: float32 (1, 4 * OUT)."""
+    """Biases of a part's gates: float32 (1, 4 * OUT)."""
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     row = tl.arange(0, 4 * OUT)
     gate, out = row // OUT, first_out + row % OUT
     at = tl.minimum(gate, N_GATES - 1) * U + out
     bias = tl.load(biases + at, mask=(out < U) & (gate < N_GATES), other=0.0)
-    if IS_GRU:  # the halves of n have one each
+    if IS_GRU:  # each half of n has one bias
         bias += tl.load(biases + N_GATES * U + at, mask=(out < U) & (gate != 2), other=0.0)
     else:
         bias += tl.load(biases + N_GATES * U + at, mask=out < U, other=0.0)
@@ -67,9 +68,10 @@ def _load_layer(
     parameters, weights, own, HEAD: tl.constexpr, TAIL: tl.constexpr,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr,
 ):  # fmt: skip
-    """A layer's blocks, from head to head, tail to head, head to tail and tail to tail, and the biases of both parts.
+    """A layer's weights from head to head, tail to head, head to tail and tail to tail, and the biases of both parts.
 
-    Where there is no tail, what is its is the head's; the first layer's biases, which its table has, are 0.
+    Without a tail, the head's values stand for the tail's. The biases of the first layer are 0: its table contains
+    them.
     """
     from_head = _load_block(weights + own, 0, 0, HEAD, HEAD, FIRST, IS_GRU, U)
     from_tail, head_to_tail, tail_to_tail = from_head, from_head, from_head
@@ -89,7 +91,7 @@ def _load_layer(
 
 @triton.jit
 def _with_input(a, bias, factors, marker, first, PART: tl.constexpr, FIRST: tl.constexpr, U: tl.constexpr):
-    """A part's gates with the first layer's input, which has the biases, or with the biases."""
+    """Add to a part's gates what the states do not give: in the first layer the table's input, else the biases."""
     if FIRST:
         a = tl.dot(factors, tl.trans(load_table(marker, 0, 4, first, PART, U)), acc=a)
     else:
@@ -99,7 +101,7 @@ def _with_input(a, bias, factors, marker, first, PART: tl.constexpr, FIRST: tl.c
 
 @triton.jit
 def _places(rows, first, PART: tl.constexpr, W: tl.constexpr):
-    """Where a part's units lie among a marker's: (TILE, PART)."""
+    """Offsets of a part's units among those of a marker: (TILE, PART)."""
     return rows[:, None] * W + (first + tl.arange(0, PART))[None, :]
 
 
@@ -124,7 +126,7 @@ def _step(
     a, h, c, x, y_out, h_out, c_out, place, rows, is_row, first, PART: tl.constexpr,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, W: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """A part's states and cells after a marker, stored at `place` as well; `x` is the sum below."""
+    """States and cell states of a part after a marker, which are stored at `place` too; `x` is the sum below."""
     if IS_GRU:
         _, z, n, _ = _gru_gates(a, OPERAND)
         h = n + z * (h - n)
@@ -143,25 +145,37 @@ def _step(
 
 
 @triton.jit
-def forward(
+def _read_below_and_state(y_in, h, is_row, FIRST: tl.constexpr, OPERAND: tl.constexpr):
+    """What the gates read of a part: the sum of the layers below, and that beside the state.
+
+    In the first layer, both are the state: OPERAND (TILE, PART). Else OPERAND (TILE, PART) and (TILE, 2 * PART).
+    """
+    read = h.to(OPERAND)
+    x = read
+    if not FIRST:
+        x = tl.load(y_in, mask=is_row, other=0.0)
+        read = joined(x, read)
+    return x, read
+
+
+@triton.jit
+def narrow_layer_fwd_kernel(
     parameters, weights, y_in, table, alt, y_out, h_out, c_out, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, HEAD: tl.constexpr, TAIL: tl.constexpr,
     TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """States, and cells of an LSTM, of one layer.
+    """States of one layer, and the cell states of an LSTM.
 
     Args:
-        parameters, weights, y_in, table, alt, lengths, stack_offset: as of `gru.gru_forward`.
-        y_out: receives the sum with this layer.
-        h_out, c_out: receive states and cells; None where nobody reads them: of the first layer, whose states are its
-            sum, of a GRU, which has no cells, and without a backward pass.
-        HEAD, TAIL: how the units are taken, and what lies in memory: behind the last of them, zeros.
+        y_out: OPERAND (P, T, N, W), receives the sum with this layer.
+        h_out, c_out: OPERAND (P, T, N, W), receive states and cell states. None where nothing reads them: the states of
+            the first layer, which are its sum; the cell states of a GRU; and both without a backward pass.
+        HEAD, TAIL: how the units are divided; W is their sum, and zeros lie behind the U units. The other arguments are
+            those of `wide_gru.gru_fwd_kernel`.
     """
     W: tl.constexpr = HEAD + TAIL
-    stack = tl.program_id(0).to(tl.int64)
-    network, direction = stack // 2, stack % 2
-    own = network * n_parameters + stack_offset + direction * direction_stride
+    stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
     is_row = (rows < N)[:, None]
     from_head, from_tail, head_to_tail, tail_to_tail, bias, bias_tail = _load_layer(
@@ -176,18 +190,10 @@ def forward(
     for turn in range(length):
         t = tl.where(direction == 0, turn, length - 1 - turn)
         place = (stack * T + t) * N * W
-        read = h.to(OPERAND)
-        x = read
-        if not FIRST:
-            x = tl.load(y_in + place + at, mask=is_row, other=0.0)
-            read = joined(x, read)
+        x, read = _read_below_and_state(y_in + place + at, h, is_row, FIRST, OPERAND)
         a = tl.dot(read, tl.trans(from_head))
         if TAIL:
-            read_tail = h_tail.to(OPERAND)
-            x_tail = read_tail
-            if not FIRST:
-                x_tail = tl.load(y_in + place + at_tail, mask=is_row, other=0.0)
-                read_tail = joined(x_tail, read_tail)
+            x_tail, read_tail = _read_below_and_state(y_in + place + at_tail, h_tail, is_row, FIRST, OPERAND)
             a = tl.dot(read_tail, tl.trans(from_tail), acc=a)
             a_tail = tl.dot(read, tl.trans(head_to_tail))
             a_tail = tl.dot(read_tail, tl.trans(tail_to_tail), acc=a_tail)
@@ -206,7 +212,7 @@ def forward(
 
 @triton.jit
 def _load_read(y_in, h, has_before, rows, is_row, first, PART: tl.constexpr, FIRST: tl.constexpr, W: tl.constexpr):
-    """What the gates read of a part: OPERAND (TILE, 2 * PART), of the first layer (TILE, PART)."""
+    """What the gates read of a part, from memory: OPERAND (TILE, 2 * PART), in the first layer (TILE, PART)."""
     column = tl.arange(0, PART if FIRST else 2 * PART)[None, :]
     is_state = column >= (0 if FIRST else PART)
     start = h if FIRST else tl.where(is_state, h, y_in)
@@ -219,11 +225,12 @@ def _slopes(
     a, read, dh, dc, c, earlier, dy, gates, has_before, rows, is_row, first, PART: tl.constexpr, N,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, W: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of a part's gates, stored as well, and the gradients that go past them.
+    """Gradients of a part's gates, which are stored too, and the gradients that do not pass through the gates.
 
     Returns:
-        OPERAND (TILE, 4 * PART), the gates'; float32 (TILE, 2 * PART), those of what they read, as far as these do not
-        come through them (of the first layer the state's alone); float32 (TILE, PART), of the cells before.
+        OPERAND (TILE, 4 * PART), of the gates; float32 (TILE, 2 * PART), of the sum of the layers below and of the
+        state before, without the part that comes through the gates (in the first layer, of the state only); float32
+        (TILE, PART), of the cell states before.
     """
     at = _places(rows, first, PART, W)
     from_above = tl.load(dy + at, mask=is_row, other=0.0).to(tl.float32)
@@ -260,7 +267,7 @@ def _slopes(
 def _pass_down(
     dread, dy, rows, is_row, first, PART: tl.constexpr, FIRST: tl.constexpr, W: tl.constexpr, OPERAND: tl.constexpr
 ):
-    """Store what flows to the layers below; the gradient of the states before: float32 (TILE, PART)."""
+    """Store the gradient of the layers below; return that of the states before: float32 (TILE, PART)."""
     dh = dread
     if not FIRST:
         below, dh = halves(dread)
@@ -269,21 +276,25 @@ def _pass_down(
 
 
 @triton.jit
-def backward(
+def narrow_layer_bwd_kernel(
     parameters, weights, y_in, table, alt, h, c, dy, dgates, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, IS_GRU: tl.constexpr, U: tl.constexpr, HEAD: tl.constexpr, TAIL: tl.constexpr,
     TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one layer's gates, recomputed from states and cells; `dy` becomes that of the layers below.
+    """Gradients of one layer's gates, which are recomputed from the states and cell states.
 
-    The first layer, below which there is none, leaves `dy` alone. The tail's gates are computed only when the head's
-    are done with, for there are registers for one part.
+    The tail's gates are computed after the head's, because the registers have room for the gates of one part.
+
+    Args:
+        h, c: OPERAND (P, T, N, W), states, and cell states of an LSTM.
+        dy: OPERAND (P, T, N, W), gradient of the sum with this layer; becomes that of the sum below it. The first layer
+            does not change it.
+        dgates: OPERAND (P, T, 4, N, W), receives the gradients. The other arguments are those of
+            `narrow_layer_fwd_kernel`.
     """
     W: tl.constexpr = HEAD + TAIL
-    stack = tl.program_id(0).to(tl.int64)
-    network, direction = stack // 2, stack % 2
-    own = network * n_parameters + stack_offset + direction * direction_stride
+    stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
     is_row = (rows < N)[:, None]
     from_head, from_tail, head_to_tail, tail_to_tail, bias, bias_tail = _load_layer(

@@ -1,7 +1,7 @@
-"""Many networks of one shape, trained together: the parameters in one array, a row a network (`row_layout.py`).
+"""Many networks of one shape, trained together: their parameters lie in one array, one row per network.
 
-Networks may differ in markers and sites; rows and arrays are padded to the largest. What is computed for a network does
-not depend on the others.
+`row_layout.py` says what a row contains. Networks may differ in markers and sites; rows and arrays are padded to the
+largest. The result of a network does not depend on the others.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ CHUNKS = 16
 
 
 class NetworkBatch(NetworkBatchBase):
-    """Room for networks of one shape, and their forward and backward passes.
+    """Networks of one shape, and their forward and backward passes.
 
     Args:
         settings: the shape of every network.
-        n_networks: how many there is room for.
-        n_markers: most markers of any of them.
-        n_sites: most sites of any of them.
+        n_networks: number of slots.
+        n_markers: largest number of markers of a network.
+        n_sites: largest number of sites of a network.
         n_haplotypes: of a batch.
-        device: where; kernels run on the CPU in Triton's interpreter only.
+        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
         tuning: sizes of tiles.
-        room: haplotypes that `logits` may be asked for at once, if more than a batch.
+        room: largest number of haplotypes in a call of `logits`, if larger than a batch.
     """
 
     def __init__(
@@ -67,25 +67,29 @@ class NetworkBatch(NetworkBatchBase):
         # columns and gates of the weight gradients that a program's registers have room for
         self._block, self._gates_at_once = min(padded, 64), min(4, 256 // padded)
         self._cell = CELL_KERNELS[settings.cell]
-        of_layers = (narrow.forward, narrow.backward) if self._is_narrow else self._cell.wide_layer
-        self._forward_kernel, self._backward_kernel = of_layers
-        zeros, operand = self._zeros, self._operand
-        stacks, units, gates = 2 * n_networks, settings.n_units, self.layout.n_gates
-        self.features = zeros(n_networks, n_markers, 2, settings.feature_size)
-        states = (stacks, n_markers, max(n_haplotypes, room), self._width)
+        narrow_layer = narrow.narrow_layer_fwd_kernel, narrow.narrow_layer_bwd_kernel
+        self._fwd_kernel, self._bwd_kernel = narrow_layer if self._is_narrow else self._cell.wide_layer
+        self._allocate(max(n_haplotypes, room))
+
+    def _allocate(self, most: int) -> None:
+        """Make the arrays of `gpu/__init__.py`, with room for so many haplotypes."""
+        settings, zeros, operand, n_markers = self.settings, self._zeros, self._operand, self.n_markers
+        stacks, units, n_gates = 2 * self.n_networks, settings.n_units, self.layout.n_gates
+        self.features = zeros(self.n_networks, n_markers, 2, settings.feature_size)
+        states = (stacks, n_markers, most, self._width)
         depths = range(settings.n_layers)
         self._h = [zeros(*states, dtype=operand) for _ in depths]
         self._y = [self._h[0]] + [zeros(*states, dtype=operand) for _ in depths[1:]]
         has_cell_state = CELLS[settings.cell].has_cell_state
         self._c = [zeros(*states, dtype=operand) if has_cell_state else None for _ in depths]
         self._dy = zeros(*states, dtype=operand)
-        self._dgates = zeros(stacks, n_markers, 4, n_haplotypes, self._width, dtype=operand)
-        self._partial_weight = zeros(stacks, CHUNKS, 2, gates, units, units)
+        self._dgates = zeros(stacks, n_markers, 4, self.n_haplotypes, self._width, dtype=operand)
+        self._partial_weight = zeros(stacks, CHUNKS, 2, n_gates, units, units)
         self._partial_bias = zeros(stacks, CHUNKS, 4, units)
-        self._mixed = zeros(n_networks, n_markers + 1, max(n_haplotypes, room), settings.n_mixed, dtype=operand)
-        self._d_mixed = zeros(n_networks, n_markers + 1, n_haplotypes, settings.n_mixed, dtype=operand)
-        self._d_table = zeros(stacks, n_markers, 2, gates, units)
-        self._clear_for = 0  # size of the batches for which states behind the networks are 0
+        self._mixed = zeros(self.n_networks, n_markers + 1, most, settings.n_mixed, dtype=operand)
+        self._d_mixed = zeros(self.n_networks, n_markers + 1, self.n_haplotypes, settings.n_mixed, dtype=operand)
+        self._d_table = zeros(stacks, n_markers, 2, n_gates, units)
+        self._clear_for = 0  # size of the batches for which the states behind each network's last marker are 0
 
     def place(self, slot: int, network: ImputationNetwork, site_weights: Tensor) -> None:
         """Put a network into a slot.
@@ -106,15 +110,15 @@ class NetworkBatch(NetworkBatchBase):
         """Loss and gradients of the batch in `alt` and `truth`.
 
         Returns:
-            float32 (n_networks,), the losses; `gradients` then holds the rows' gradients.
+            float32 (n_networks,), the losses; `gradients` then contains the rows' gradients.
         """
         table, weights = self._table(), self._weights()
         self._forward(table, weights, self.alt, has_backward=True)
         mixed = self._mix(weights, self.n_haplotypes)
-        heads.heads[self.n_markers + 1, self.n_networks](
-            self.parameters, self.gradients, self._y[-1], self._dy, mixed, self._d_mixed, self.truth, self.site_weights,
-            self.first_site, self.gap_loss, self.lengths, self.site_counts, *self._head_shape(self.n_haplotypes),
-            **self._head_sizes,
+        heads.site_heads_fwd_bwd_kernel[self.n_markers + 1, self.n_networks](
+            parameters=self.parameters, gradients=self.gradients, y=self._y[-1], dy=self._dy, mixed=mixed,
+            d_mixed=self._d_mixed, truth=self.truth, weights=self.site_weights, first_site=self.first_site,
+            loss=self.gap_loss, lengths=self.lengths, n_sites=self.site_counts, **self._head_sizes(self.n_haplotypes),
         )  # fmt: skip
         if self.settings.n_mixed:
             self._unmix(weights, mixed)
@@ -125,7 +129,7 @@ class NetworkBatch(NetworkBatchBase):
         """Both logits of every site.
 
         Args:
-            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most as many haplotypes as there is room for.
+            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most `room` haplotypes.
 
         Returns:
             float32 (n_networks, n_sites, n_haplotypes, 2).
@@ -134,31 +138,29 @@ class NetworkBatch(NetworkBatchBase):
         weights = self._weights()
         self._forward(self._table(), weights, alt, has_backward=False)
         logits = torch.zeros(2, self.n_networks, self.n_sites, n_haplotypes, device=alt.device)
-        heads.head_logits[self.n_markers + 1, self.n_networks](
-            self.parameters, self._y[-1], self._mix(weights, n_haplotypes), logits, self.first_site, self.lengths,
-            self.site_counts, *self._head_shape(n_haplotypes), **self._head_sizes,
+        heads.site_logits_fwd_kernel[self.n_markers + 1, self.n_networks](
+            parameters=self.parameters, y=self._y[-1], mixed=self._mix(weights, n_haplotypes), logits=logits,
+            first_site=self.first_site, lengths=self.lengths, n_sites=self.site_counts,
+            **self._head_sizes(n_haplotypes),
         )  # fmt: skip
         return logits.permute(1, 2, 3, 0)
 
-    @property
-    def _head_sizes(self) -> dict[str, Any]:
-        n_mixed = self.settings.n_mixed
-        sizes = {"M": n_mixed, "M_PADDED": max(16, 1 << max(n_mixed - 1, 0).bit_length())}
+    def _head_sizes(self, n_haplotypes: int) -> dict[str, Any]:
+        layout, n_mixed = self.layout, self.settings.n_mixed
+        sizes = {"n_parameters": layout.size, "head_offset": layout.head_offset}
+        sizes |= {"T": self.n_markers, "S": self.n_sites, "N": n_haplotypes}
+        sizes |= {"M": n_mixed, "M_PADDED": max(16, 1 << max(n_mixed - 1, 0).bit_length())}
         sizes |= {"U": self.settings.n_units, "W": self._width, "TILE": self.tuning.head_tile, "SITES": SITES_AT_ONCE}
-        sizes["num_warps"] = self.tuning.head_warps
-        return sizes | self._kernel_types
-
-    def _head_shape(self, n_haplotypes: int) -> tuple[int, ...]:
-        return self.layout.size, self.layout.head_offset, self.n_markers, self.n_sites, n_haplotypes
+        return {**sizes, **self._kernel_types, "num_warps": self.tuning.head_warps}
 
     def _input_weights(self, rows: Tensor) -> Tensor:
-        """(n_networks, 2, n_gates * n_units, feature_size), a view of the first layers' input weights."""
+        """View of the first layers' input weights: (n_networks, 2, n_gates * n_units, feature_size)."""
         gates = self.layout.n_gates * self.settings.n_units
         first = self._stacks(rows)[:, :, : self.layout.layer_sizes(0)[0]]
         return first.view(self.n_networks, 2, gates, self.settings.feature_size)
 
     def _stacks(self, rows: Tensor) -> Tensor:
-        """(n_networks, 2, stack_size), a view of both stacks' part of the rows."""
+        """View of both stacks' part of the rows: (n_networks, 2, stack_size)."""
         return rows[:, : self.layout.mixing_offset].view(self.n_networks, 2, self.layout.stack_size)
 
     def _feature_pair(self) -> Tensor:
@@ -168,14 +170,14 @@ class NetworkBatch(NetworkBatchBase):
         return pair.flatten(1, 2).unsqueeze(1)
 
     def _table(self) -> Tensor:
-        """What the first layer reads of a marker, as its kernel does: OPERAND (stacks, n_markers, 4, n_units, 8)."""
+        """The table that the first layer reads for each marker: OPERAND (stacks, n_markers, 4, n_units, 8)."""
         sizes, n_gates, units = self.layout.layer_sizes(0), self.layout.n_gates, self.settings.n_units
         product = self._feature_pair() @ self._input_weights(self.parameters).transpose(2, 3)
         product = product.view(-1, self.n_markers, 2, n_gates, units)
         start = sizes[0] + sizes[1]
         biases = self._stacks(self.parameters)[:, :, start : start + 2 * n_gates * units]
         of_input, of_state = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
-        # of P(a1) = 0, and what P(a1) = 1 adds; rounded in two parts, for the factors of `gpu/parts.py: table_factors`
+        # for P(a1) = 0, and what P(a1) = 1 adds; each rounded in two parts, for `parts.table_factors`
         whole = self._zeros(2, len(product), self.n_markers, 4, units)
         whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
         whole[0, :, :, :n_gates] += of_input
@@ -190,62 +192,67 @@ class NetworkBatch(NetworkBatchBase):
         return self.parameters.to(self._operand)
 
     def _kernel_offset(self, depth: int) -> int:
-        """The kernels' first layer reads no input weight, so that it begins behind it."""
+        """Where a layer begins for its kernel, which reads no input weight of the first layer."""
         return self.layout.layer_offset(depth) + (self.layout.layer_sizes(0)[0] if depth == 0 else 0)
 
-    def _shape(self, depth: int, n_haplotypes: int) -> tuple[int, ...]:
-        sizes = self.layout.size, self._kernel_offset(depth), self.layout.stack_size
-        return (*sizes, self.n_markers, n_haplotypes)
+    def _layer_sizes(self, depth: int, n_haplotypes: int) -> dict[str, Any]:
+        """Sizes that the kernels of a layer have in common."""
+        offsets = {"stack_offset": self._kernel_offset(depth), "direction_stride": self.layout.stack_size}
+        return {"n_parameters": self.layout.size, **offsets, "T": self.n_markers, "N": n_haplotypes}
+
+    def _cell_sizes(self, depth: int) -> dict[str, Any]:
+        """Sizes of the sequential kernels of a layer."""
+        units = self.settings.n_units
+        sizes: dict[str, Any] = {"FIRST": depth == 0, "U": units}
+        if self._is_narrow:
+            head, tail = (32, 16) if units > 32 else (self._width, 0)
+            return {**sizes, "IS_GRU": self._cell.is_gru, "HEAD": head, "TAIL": tail, "OPERAND": self._kernel_operand}
+        return {**sizes, "KEPT": units <= MOST_UNITS_KEPT, **self._kernel_types}
 
     def _forward(self, table: Tensor, weights: Tensor, alt: Tensor, has_backward: bool) -> None:
+        """States of all layers at all markers, into `_y`, `_h` and `_c`."""
         tile, n_haplotypes = self.tuning.forward_tile, alt.shape[2]
         grid = (2 * self.n_networks, -(-n_haplotypes // tile))
         for depth in range(self.settings.n_layers):
             states: Tensor | None = self._h[depth]
             cells = self._c[depth]
-            if self._is_narrow:  # what nobody reads is not stored
+            if self._is_narrow:  # states that nothing reads are not stored
                 states, cells = (states if depth else None, cells) if has_backward else (None, None)
-            self._forward_kernel[grid](
-                self.parameters, weights, self._y[max(depth - 1, 0)], table, alt, self._y[depth], states, cells,
-                self.lengths, *self._shape(depth, n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+            self._fwd_kernel[grid](
+                parameters=self.parameters, weights=weights, y_in=self._y[max(depth - 1, 0)], table=table, alt=alt,
+                y_out=self._y[depth], h_out=states, c_out=cells, lengths=self.lengths,
+                **self._layer_sizes(depth, n_haplotypes), **self._cell_sizes(depth), TILE=tile,
                 num_warps=self.tuning.forward_warps, num_stages=self.tuning.forward_stages,
             )  # fmt: skip
 
     def _backward(self, table: Tensor, weights: Tensor) -> None:
+        """Gradients of all layers, from `_dy`, into `gradients`."""
         tile = self.tuning.backward_tile
         grid = (2 * self.n_networks, -(-self.n_haplotypes // tile))
         for depth in reversed(range(self.settings.n_layers)):
             y_in = self._y[max(depth - 1, 0)]
-            self._backward_kernel[grid](
-                self.parameters, weights, y_in, table, self.alt, self._h[depth], self._c[depth], self._dy, self._dgates,
-                self.lengths, *self._shape(depth, self.n_haplotypes), **self._layer_sizes(depth), TILE=tile,
+            self._bwd_kernel[grid](
+                parameters=self.parameters, weights=weights, y_in=y_in, table=table, alt=self.alt, h=self._h[depth],
+                c=self._c[depth], dy=self._dy, dgates=self._dgates, lengths=self.lengths,
+                **self._layer_sizes(depth, self.n_haplotypes), **self._cell_sizes(depth), TILE=tile,
                 num_warps=self.tuning.backward_warps, num_stages=self.tuning.backward_stages,
             )  # fmt: skip
             self._sum_gradients(depth, y_in)
             if depth and not self._is_narrow:
                 self._pass_down(depth, weights)
 
-    def _layer_sizes(self, depth: int) -> dict[str, Any]:
-        units = self.settings.n_units
-        if self._is_narrow:
-            head, tail = (32, 16) if units > 32 else (self._width, 0)
-            sizes = {"IS_GRU": self._cell.is_gru, "HEAD": head, "TAIL": tail}
-            return sizes | {"FIRST": depth == 0, "U": units, "OPERAND": self._kernel_operand}
-        return {"FIRST": depth == 0, "KEPT": units <= MOST_UNITS_KEPT, "U": units} | self._kernel_types
-
     def _sum_gradients(self, depth: int, y_in: Tensor) -> None:
         """Weight gradients of a layer, into its part of the rows."""
-        n_gates = self.layout.n_gates
         parts = self._n_blocks * (4 // self._gates_at_once)
-        sums.weight_gradients[2 * self.n_networks, CHUNKS, parts](
-            self._dgates, self._h[depth], y_in, self._partial_weight, self._partial_bias, self.lengths,
-            self.n_markers, self.n_haplotypes, CHUNKS, self._chunk, FIRST=depth == 0, IS_GRU=self._cell.is_gru,
-            W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile, num_warps=self.tuning.sum_warps,
-            num_stages=self.tuning.sum_stages, **self._sum_sizes,
+        sums.weight_bwd_kernel[2 * self.n_networks, CHUNKS, parts](
+            dgates=self._dgates, h=self._h[depth], y_in=y_in, partial_weight=self._partial_weight,
+            partial_bias=self._partial_bias, lengths=self.lengths, T=self.n_markers, N=self.n_haplotypes,
+            n_chunks=CHUNKS, FIRST=depth == 0, W=self._width, GATES=self._gates_at_once, TILE=self.tuning.sum_tile,
+            num_warps=self.tuning.sum_warps, num_stages=self.tuning.sum_stages, **self._sum_sizes,
         )  # fmt: skip
         input_weight, recurrent = self._partial_weight.sum(1).unbind(1)
         bias = self._partial_bias.sum(1)
-        input_bias = bias[:, :n_gates]
+        input_bias = bias[:, : self.layout.n_gates]
         recurrent_bias = bias[:, list(self._cell.recurrent_rows)]
         if depth == 0:
             table, input_weight = self._first_layer_gradients()
@@ -258,7 +265,7 @@ class NetworkBatch(NetworkBatchBase):
             start += size
 
     def _mixing_parts(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Views of both weights, each (n_networks, n_units, n_mixed), and of the bias (n_networks, 1, n_mixed)."""
+        """Views of the joining layer: two weights (n_networks, n_units, n_mixed), and bias (n_networks, 1, n_mixed)."""
         units, mixed = self.settings.n_units, self.settings.n_mixed
         part = rows[:, self.layout.mixing_offset : self.layout.head_offset].view(self.n_networks, 2 * units + 1, mixed)
         left, right, bias = torch.split(part, [units, units, 1], dim=1)
@@ -266,13 +273,17 @@ class NetworkBatch(NetworkBatchBase):
 
     def _sides(self, states: Tensor, n_haplotypes: int) -> tuple[Tensor, Tensor]:
         """Views of the left and the right stacks' states, each (n_networks, n_markers * n_haplotypes, n_units)."""
-        # the kernels number haplotypes by the batch at hand, whatever there is room for
+        # the kernels lay haplotypes out for the size of this batch, not for all the room
         used = states.flatten()[: states[:, :, :n_haplotypes].numel()]
         by_side = used.view(self.n_networks, 2, -1, self._width)[..., : self.settings.n_units]
         return by_side[:, 0], by_side[:, 1]
 
     def _mix(self, weights: Tensor, n_haplotypes: int) -> Tensor:
-        """What joins both sides of each gap: (n_networks, n_markers + 1, n_haplotypes, n_mixed)."""
+        """States of the layer that joins both sides of each gap.
+
+        Returns:
+            OPERAND (n_networks, (n_markers + 1) * n_haplotypes, n_mixed).
+        """
         shape = self.n_networks, (self.n_markers + 1) * n_haplotypes, self.settings.n_mixed
         mixed = self._mixed.flatten()[: shape[0] * shape[1] * shape[2]].view(shape)
         if self.settings.n_mixed:
@@ -286,9 +297,9 @@ class NetworkBatch(NetworkBatchBase):
         return mixed
 
     def _clear_behind(self, n_haplotypes: int) -> None:
-        """Zero states behind each network's last marker, where a batch of another size may have left something.
+        """Set the states behind each network's last marker to 0, where a batch of another size may have left numbers.
 
-        The kernels do not touch them, but the mixing's products do, with factors of 0, which not even 0 * NaN survives.
+        The kernels do not read them. But the products of `_mix` multiply them by 0, and 0 times NaN is NaN.
         """
         if self._clear_for == n_haplotypes:
             return
@@ -299,7 +310,7 @@ class NetworkBatch(NetworkBatchBase):
         self._clear_for = n_haplotypes
 
     def _unmix(self, weights: Tensor, mixed: Tensor) -> None:
-        """Gradients of the layer that joins both sides, and what flows through it to the states."""
+        """Gradients of the joining layer's weights, and those of the states, which are added to `_dy`."""
         n_haplotypes = self.n_haplotypes
         slope = self._d_mixed.view(self.n_networks, -1, self.settings.n_mixed)
         slope.mul_(1 - mixed.square())
@@ -315,16 +326,12 @@ class NetworkBatch(NetworkBatchBase):
         d_right.baddbmm_(before_right, right.transpose(1, 2))
 
     def _pass_down(self, depth: int, weights: Tensor) -> None:
-        """From a layer's gates to the gradient of the layers below."""
-        sums.pass_down[2 * self.n_networks, CHUNKS, self._n_blocks](
-            weights, self._dgates, self._dy, self.lengths, *self._shape(depth, self.n_haplotypes), self._chunk,
-            IS_GRU=self._cell.is_gru, TILE=self.tuning.pass_tile, num_warps=self.tuning.pass_warps,
-            num_stages=self.tuning.pass_stages, **self._sum_sizes,
+        """Add the gradient of the layers below, which flows through a layer's gates, to `_dy`."""
+        sums.input_bwd_kernel[2 * self.n_networks, CHUNKS, self._n_blocks](
+            weights=weights, dgates=self._dgates, dy=self._dy, lengths=self.lengths,
+            **self._layer_sizes(depth, self.n_haplotypes), TILE=self.tuning.pass_tile,
+            num_warps=self.tuning.pass_warps, num_stages=self.tuning.pass_stages, **self._sum_sizes,
         )  # fmt: skip
-
-    @property
-    def _chunk(self) -> int:
-        return -(-self.n_markers // CHUNKS)
 
     @property
     def _n_blocks(self) -> int:
@@ -332,14 +339,16 @@ class NetworkBatch(NetworkBatchBase):
 
     @property
     def _sum_sizes(self) -> dict[str, Any]:
-        return {"U": self.settings.n_units, "BLOCK": self._block} | self._kernel_types
+        chunk = -(-self.n_markers // CHUNKS)
+        sizes = {"U": self.settings.n_units, "BLOCK": self._block, "CHUNK": chunk, "IS_GRU": self._cell.is_gru}
+        return sizes | self._kernel_types
 
     def _first_layer_gradients(self) -> tuple[Tensor, Tensor]:
         """Gradients of the table, (stacks, n_markers, 2, n_gates, n_units), and of the input weights behind it."""
-        sums.table_gradients[2 * self.n_networks, self.n_markers](
-            self._dgates, self.alt, self._d_table, self.lengths, self.n_markers, self.n_haplotypes,
-            IS_GRU=self._cell.is_gru, U=self.settings.n_units, W=self._width, TILE=self.tuning.table_tile,
-            num_warps=self.tuning.table_warps, **self._kernel_types,
+        sums.table_bwd_kernel[2 * self.n_networks, self.n_markers](
+            dgates=self._dgates, alt=self.alt, d_table=self._d_table, lengths=self.lengths, T=self.n_markers,
+            N=self.n_haplotypes, IS_GRU=self._cell.is_gru, U=self.settings.n_units, W=self._width,
+            TILE=self.tuning.table_tile, num_warps=self.tuning.table_warps, **self._kernel_types,
         )  # fmt: skip
         gates = self.layout.n_gates * self.settings.n_units
         by_network = self._d_table.reshape(self.n_networks, 2, 2 * self.n_markers, gates)

@@ -1,4 +1,4 @@
-"""What the kernels share: nonlinearities, and a layer's weights brought on chip."""
+"""Parts of all kernels: nonlinearities, loads of a layer's weights, and offsets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CERTAIN = tl.constexpr(region_coding.CERTAIN)
 
 @triton.jit
 def fast_tanh(x, OPERAND: tl.constexpr):
-    if tl.bfloat16 == OPERAND:  # one instruction, to 2 ** -11: finer than the operands
+    if tl.bfloat16 == OPERAND:  # one instruction, exact to 2 ** -11, which is finer than bfloat16
         return tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
     return 2.0 / (1.0 + tl.exp(-2.0 * x)) - 1.0
 
@@ -25,6 +25,14 @@ def fast_sigmoid(x, OPERAND: tl.constexpr):
 @triton.jit
 def sigmoid_of_twice(x, OPERAND: tl.constexpr):
     return 0.5 * fast_tanh(x, OPERAND) + 0.5
+
+
+@triton.jit
+def stack_of_program(n_parameters, stack_offset, direction_stride):
+    """A program's stack, its network and direction, and where its layer begins among the parameters."""
+    stack = tl.program_id(0).to(tl.int64)
+    network, direction = stack // 2, stack % 2
+    return stack, network, direction, network * n_parameters + stack_offset + direction * direction_stride
 
 
 @triton.jit
@@ -67,10 +75,10 @@ def load_table(marker, first_gate, GATES: tl.constexpr, first_unit, UNITS: tl.co
 
 @triton.jit
 def table_factors(alt, rows, N, OPERAND: tl.constexpr):
-    """What the table's columns are multiplied with: OPERAND (TILE, 16).
+    """Factors of the table's columns: OPERAND (TILE, 16).
 
-    The table holds what a marker with P(a1) = 0 adds to the gates, and what P(a1) = 1 adds to that, each as the sum of
-    two rounded numbers: together as exact as 16 bits.
+    The table contains what a marker with P(a1) = 0 adds to the gates, and what P(a1) = 1 adds to that. Each is the sum
+    of two rounded numbers, which together are as exact as 16 bits.
     """
     p = tl.load(alt + rows, mask=rows < N, other=0.0)[:, None]
     high = p.to(OPERAND).to(tl.float32)
@@ -80,8 +88,17 @@ def table_factors(alt, rows, N, OPERAND: tl.constexpr):
 
 
 @triton.jit
+def store_gates(place, first, second, third, fourth, mask, size):
+    """Store the gradients of the four gates, `size` numbers from each to the next."""
+    tl.store(place, first, mask=mask)
+    tl.store(place + size, second, mask=mask)
+    tl.store(place + 2 * size, third, mask=mask)
+    tl.store(place + 3 * size, fourth, mask=mask)
+
+
+@triton.jit
 def halves(pair):
-    """The two sides of (TILE, 2 * PADDED), as of a product with what `load_pair` loads, transposed."""
+    """The two halves of (TILE, 2 * PADDED), for example of a product with the transpose of a `load_pair`."""
     TILE: tl.constexpr = pair.shape[0]
     PADDED: tl.constexpr = pair.shape[1] // 2
     return tl.split(tl.permute(tl.reshape(pair, (TILE, 2, PADDED)), (0, 2, 1)))

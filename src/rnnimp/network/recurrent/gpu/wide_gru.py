@@ -1,4 +1,7 @@
-"""A GRU layer of more than 48 units of every stack: its states, and the gradients of its gates."""
+"""A GRU layer of more than 48 units of every stack: its states, and the gradients of its gates.
+
+The weights stay on chip where they fit (KEPT); else they are read again at every marker.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,26 @@ from rnnimp.network.recurrent.gpu.parts import (
     load_table,
     load_weight,
     sigmoid_of_twice,
+    stack_of_program,
+    store_gates,
     table_factors,
 )
 
 
 @triton.jit
-def gru_forward(
+def _load_rz_and_n(weights, U: tl.constexpr, PADDED: tl.constexpr):
+    """Matrices of r and z, one above the other, and of n."""
+    return load_pair(weights, 0, U, PADDED), load_weight(weights, 2, U, PADDED)
+
+
+@triton.jit
+def _load_r_z_n(weights, U: tl.constexpr, PADDED: tl.constexpr):
+    """Matrices of r, z and n."""
+    return load_weight(weights, 0, U, PADDED), load_weight(weights, 1, U, PADDED), load_weight(weights, 2, U, PADDED)
+
+
+@triton.jit
+def gru_fwd_kernel(
     parameters, weights, y_in, table, alt, y_out, h_out, c_out, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, KEPT: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
@@ -28,33 +45,34 @@ def gru_forward(
     """States of one GRU layer. Gates r and z are computed side by side.
 
     Args:
-        weights: the parameters as OPERAND.
-        y_in: sum of the layers below; not read by the first layer.
-        table: OPERAND (P, T, 4, U, 8), see `table_factors`; read by the first layer alone.
+        parameters: float32 (K, n_parameters), for the biases.
+        weights: OPERAND (K, n_parameters), the parameters rounded.
+        y_in: sum of the layers below; the first layer does not read it.
+        table: OPERAND (P, T, 4, U, 8), see `table_factors`; only the first layer reads it.
         alt: float32 (K, T, N), P(a1).
-        c_out: not written: the cells, of an LSTM.
-        stack_offset: of the layer's weights in a left stack's row of parameters.
-        KEPT: whether the weights stay on chip; where they do not fit, they are read at every marker.
+        y_out: receives the sum with this layer; the first layer does not write it.
+        h_out: receives the states.
+        c_out: not written; only an LSTM has cell states.
+        lengths: int32 (K,), markers of each network.
+        stack_offset: where the layer's weights begin in a left stack's row of parameters.
+        direction_stride: from there to the right stack's weights.
     """
-    stack = tl.program_id(0).to(tl.int64)
-    network, direction = stack // 2, stack % 2
-    own = network * n_parameters + stack_offset + direction * direction_stride
+    stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own
     recurrent = below + (0 if FIRST else 3 * U * U)
     biases = parameters + own + (3 if FIRST else 6) * U * U
     units = tl.arange(0, PADDED)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    is_row = rows < N
-    mask = is_row[:, None] & (units < U)[None, :]
+    mask = (rows < N)[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
     half_bias_rz, bias_hn = tl.zeros((1, 2 * PADDED), tl.float32), load_bias(biases, 5, U, PADDED)
     if not FIRST:
         half_bias_rz = 0.5 * (load_bias_pair(biases, 0, U, PADDED) + load_bias_pair(biases, 3, U, PADDED))
         bias_n = load_bias(biases, 2, U, PADDED)
     if KEPT:
-        recurrent_rz, recurrent_n = load_pair(recurrent, 0, U, PADDED), load_weight(recurrent, 2, U, PADDED)
+        recurrent_rz, recurrent_n = _load_rz_and_n(recurrent, U, PADDED)
         if not FIRST:
-            input_rz, input_n = load_pair(below, 0, U, PADDED), load_weight(below, 2, U, PADDED)
+            input_rz, input_n = _load_rz_and_n(below, U, PADDED)
     length = tl.load(lengths + network)
     h = tl.zeros((TILE, PADDED), tl.float32)
     for step in range(length):
@@ -68,10 +86,10 @@ def gru_forward(
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:
-                input_rz, input_n = load_pair(below, 0, U, PADDED), load_weight(below, 2, U, PADDED)
+                input_rz, input_n = _load_rz_and_n(below, U, PADDED)
             rz, n = tl.dot(x, tl.trans(input_rz)), tl.dot(x, tl.trans(input_n)) + bias_n
         if not KEPT:
-            recurrent_rz, recurrent_n = load_pair(recurrent, 0, U, PADDED), load_weight(recurrent, 2, U, PADDED)
+            recurrent_rz, recurrent_n = _load_rz_and_n(recurrent, U, PADDED)
         state = h.to(OPERAND)
         rz = tl.dot(state, tl.trans(recurrent_rz), acc=rz)
         r, z = halves(sigmoid_of_twice(0.5 * rz + half_bias_rz, OPERAND))
@@ -83,36 +101,70 @@ def gru_forward(
 
 
 @triton.jit
-def gru_backward(
+def _half_biases_and_n(biases, FIRST: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr):
+    """Half of the biases of r and of z, and the input bias of n; 0 in the first layer, whose table contains them."""
+    half_bias_r, half_bias_z = tl.zeros((1, PADDED), tl.float32), tl.zeros((1, PADDED), tl.float32)
+    bias_n = half_bias_r
+    if not FIRST:
+        half_bias_r = 0.5 * (load_bias(biases, 0, U, PADDED) + load_bias(biases, 3, U, PADDED))
+        half_bias_z = 0.5 * (load_bias(biases, 1, U, PADDED) + load_bias(biases, 4, U, PADDED))
+        bias_n = load_bias(biases, 2, U, PADDED)
+    return half_bias_r, half_bias_z, bias_n
+
+
+@triton.jit
+def _table_sums(table, alt, rows, N, U: tl.constexpr, PADDED: tl.constexpr, OPERAND: tl.constexpr):
+    """The first layer's input sums of r, z and n at a marker: float32 (TILE, PADDED) each."""
+    factors = table_factors(alt, rows, N, OPERAND)
+    r = tl.dot(factors, tl.trans(load_table(table, 0, 1, 0, PADDED, U)))
+    z = tl.dot(factors, tl.trans(load_table(table, 1, 1, 0, PADDED, U)))
+    n = tl.dot(factors, tl.trans(load_table(table, 2, 1, 0, PADDED, U)))
+    return r, z, n
+
+
+@triton.jit
+def _gru_slopes(dh, r, z, n, hn, state, OPERAND: tl.constexpr):
+    """Gradients of the gates from that of the state, OPERAND (TILE, PADDED): r, z, n and the recurrent half of n.
+
+    Also returns the part of the state's gradient that goes to n, float32. It takes few elementwise operations on
+    purpose: they take most of the time, not the matrix products.
+    """
+    to_n = dh * (1.0 - z)
+    dz = (to_n * z * (state.to(tl.float32) - n)).to(OPERAND)
+    dn = to_n * (1.0 - n * n)
+    dhn = dn * r
+    dr = (dhn * hn * (1.0 - r)).to(OPERAND)
+    return dr, dz, dn.to(OPERAND), dhn.to(OPERAND), to_n
+
+
+@triton.jit
+def gru_bwd_kernel(
     parameters, weights, y_in, table, alt, h, c, dy, dgates, lengths,
     n_parameters, stack_offset, direction_stride, T, N,
     FIRST: tl.constexpr, KEPT: tl.constexpr, U: tl.constexpr, PADDED: tl.constexpr, TILE: tl.constexpr,
     OPERAND: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one GRU layer's gates, recomputed from the states."""
-    stack = tl.program_id(0).to(tl.int64)
-    network, direction = stack // 2, stack % 2
-    own = network * n_parameters + stack_offset + direction * direction_stride
+    """Gradients of one GRU layer's gates, which are recomputed from the states.
+
+    Args:
+        h: OPERAND (P, T, N, U), the states; `c` is not read.
+        dy: OPERAND (P, T, N, U), gradient of the sum with this layer.
+        dgates: OPERAND (P, T, 4, N, U), receives the gradients. The other arguments are those of `gru_fwd_kernel`.
+    """
+    stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own
     recurrent = below + (0 if FIRST else 3 * U * U)
     biases = parameters + own + (3 if FIRST else 6) * U * U
     units = tl.arange(0, PADDED)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    is_row = rows < N
-    mask = is_row[:, None] & (units < U)[None, :]
+    mask = (rows < N)[:, None] & (units < U)[None, :]
     at = rows[:, None] * U + units[None, :]
-    half_bias_r, half_bias_z = tl.zeros((1, PADDED), tl.float32), tl.zeros((1, PADDED), tl.float32)
+    half_bias_r, half_bias_z, bias_n = _half_biases_and_n(biases, FIRST, U, PADDED)
     bias_hn = load_bias(biases, 5, U, PADDED)
-    if not FIRST:
-        half_bias_r = 0.5 * (load_bias(biases, 0, U, PADDED) + load_bias(biases, 3, U, PADDED))
-        half_bias_z = 0.5 * (load_bias(biases, 1, U, PADDED) + load_bias(biases, 4, U, PADDED))
-        bias_n = load_bias(biases, 2, U, PADDED)
     if KEPT:
-        recurrent_r, recurrent_z = load_weight(recurrent, 0, U, PADDED), load_weight(recurrent, 1, U, PADDED)
-        recurrent_n = load_weight(recurrent, 2, U, PADDED)
+        recurrent_r, recurrent_z, recurrent_n = _load_r_z_n(recurrent, U, PADDED)
         if not FIRST:
-            input_r, input_z = load_weight(below, 0, U, PADDED), load_weight(below, 1, U, PADDED)
-            input_n = load_weight(below, 2, U, PADDED)
+            input_r, input_z, input_n = _load_r_z_n(below, U, PADDED)
     length = tl.load(lengths + network)
     carried = tl.zeros((TILE, PADDED), tl.float32)
     for back in range(length):
@@ -122,39 +174,24 @@ def gru_backward(
         place = (stack * T + t) * N * U
         state = tl.load(h + (stack * T + before) * N * U + at, mask=mask & (step > 0), other=0.0)
         if FIRST:
-            factors = table_factors(alt + (network * T + t) * N, rows, N, OPERAND)
             marker = table + (stack * T + t) * 4 * U * 8
-            r = tl.dot(factors, tl.trans(load_table(marker, 0, 1, 0, PADDED, U)))
-            z = tl.dot(factors, tl.trans(load_table(marker, 1, 1, 0, PADDED, U)))
-            n = tl.dot(factors, tl.trans(load_table(marker, 2, 1, 0, PADDED, U)))
+            r, z, n = _table_sums(marker, alt + (network * T + t) * N, rows, N, U, PADDED, OPERAND)
         else:
             x = tl.load(y_in + place + at, mask=mask, other=0.0)
             if not KEPT:
-                input_r, input_z = load_weight(below, 0, U, PADDED), load_weight(below, 1, U, PADDED)
-                input_n = load_weight(below, 2, U, PADDED)
+                input_r, input_z, input_n = _load_r_z_n(below, U, PADDED)
             r, z = tl.dot(x, tl.trans(input_r)), tl.dot(x, tl.trans(input_z))
             n = tl.dot(x, tl.trans(input_n)) + bias_n
         if not KEPT:
-            recurrent_r, recurrent_z = load_weight(recurrent, 0, U, PADDED), load_weight(recurrent, 1, U, PADDED)
-            recurrent_n = load_weight(recurrent, 2, U, PADDED)
+            recurrent_r, recurrent_z, recurrent_n = _load_r_z_n(recurrent, U, PADDED)
         r, z = tl.dot(state, tl.trans(recurrent_r), acc=r), tl.dot(state, tl.trans(recurrent_z), acc=z)
         r = sigmoid_of_twice(0.5 * r + half_bias_r, OPERAND)
         z = sigmoid_of_twice(0.5 * z + half_bias_z, OPERAND)
         hn = tl.dot(state, tl.trans(recurrent_n)) + bias_hn
         n = fast_tanh(n + r * hn, OPERAND)
         dh = carried + tl.load(dy + place + at, mask=mask, other=0.0).to(tl.float32)
-        # in few products, since these, not the matrix products, take most of the time
-        to_n = dh * (1.0 - z)
-        dz = (to_n * z * (state.to(tl.float32) - n)).to(OPERAND)
-        dn = to_n * (1.0 - n * n)
-        dhn = dn * r
-        dr = (dhn * hn * (1.0 - r)).to(OPERAND)
-        dn, dhn = dn.to(OPERAND), dhn.to(OPERAND)
+        dr, dz, dn, dhn, to_n = _gru_slopes(dh, r, z, n, hn, state, OPERAND)
         carried = tl.dot(dr, recurrent_r, acc=dh - to_n)
         carried = tl.dot(dz, recurrent_z, acc=carried)
         carried = tl.dot(dhn, recurrent_n, acc=carried)
-        gate = dgates + (stack * T + t) * 4 * N * U + at
-        tl.store(gate, dr, mask=mask)
-        tl.store(gate + N * U, dz, mask=mask)
-        tl.store(gate + 2 * N * U, dn, mask=mask)
-        tl.store(gate + 3 * N * U, dhn, mask=mask)
+        store_gates(dgates + (stack * T + t) * 4 * N * U + at, dr, dz, dn, dhn, mask, N * U)
