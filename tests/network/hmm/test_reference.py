@@ -150,22 +150,20 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
 def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
-    stacked_copying = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")
+    gpu_batch = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")
     cases = [Case(flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
-    tuning = stacked_copying.HmmTuning(pass_values=64, head_tile=16, chunk=16)
+    tuning = gpu_batch.HmmTuning(pass_values=64, head_tile=16, chunk=16)
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
-    stacked = stacked_copying.HmmBatch(16, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
+    batch = gpu_batch.HmmBatch(16, len(cases), markers, sites, n_haplotypes, DEVICE, tuning)
     for slot, case in enumerate(cases):
-        stacked.place(slot, case.network, case.weights)
-        stacked.alt[slot, : case.n_markers] = case.alt.T
-        stacked.truth[slot, : case.n_sites] = torch.where(case.truth < 0, 100, 200 * case.truth).to(torch.uint8)
-    losses, odds = stacked.train(), stacked.log_odds(stacked.alt)
+        batch.place(slot, case.network, case.weights)
+        batch.alt[slot, : case.n_markers] = case.alt.T
+        batch.truth[slot, : case.n_sites] = torch.where(case.truth < 0, 100, 200 * case.truth).to(torch.uint8)
+    losses, odds = batch.train(), batch.log_odds(batch.alt)
     for slot, case in enumerate(cases):
         loss, gradients, expected_odds = case.expected()
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        for (name, expected), part in zip(
-            gradients.items(), stacked.transitions(stacked.gradients)[:, slot], strict=True
-        ):
+        for (name, expected), part in zip(gradients.items(), batch.transitions(batch.gradients)[:, slot], strict=True):
             found = part[: len(expected)].cpu().double()
             assert float((found - expected).norm()) <= TOLERANCE * float(expected.norm()) + 1e-9, name
             assert not part[len(expected) :].any()

@@ -7,7 +7,7 @@ import triton.language as tl
 
 
 @triton.jit
-def assemble(
+def assemble_batch_kernel(
     panel, dest, crossings, frequency, alt, truth, seeds, iterations, n_rows, n_columns, lengths,
     L, H, T, S, N, REDRAW, CROSSING, HIDDEN,
     CROSSOVERS: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr,

@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import cumulative_share
-from rnnimp.training.batched.batch_kernel import assemble
+from rnnimp.training.batched.batch_kernel import assemble_batch_kernel
 from rnnimp.training.data import RegionData
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
@@ -48,14 +48,14 @@ class Batches:
         jobs: the region of each slot.
         names: the network of each slot.
         settings: the recipe.
-        stacked: whose `alt` and `truth` receive the batches.
+        network_batch: its `alt` and `truth` receive the batches.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, stacked: NetworkBatchBase
+        self, jobs: Sequence[Job], names: Sequence[str], settings: TrainingSettings, network_batch: NetworkBatchBase
     ) -> None:
-        self._settings, self._stacked = settings, stacked
-        device = stacked.alt.device
+        self._settings, self._network_batch = settings, network_batch
+        device = network_batch.alt.device
         training = [haplotype_columns(job.data.training) for job in jobs]
         validation = [haplotype_columns(job.data.validation) for job in jobs]
         n, n_rows = len(jobs), max(len(job.data.panel.sites) for job in jobs)
@@ -63,9 +63,10 @@ class Batches:
         panel = np.zeros((n, n_rows, n_columns), dtype=np.uint8)
         dest = np.zeros((n, n_rows), dtype=np.int32)
         crossings = np.zeros((n, n_rows), dtype=np.float32)
-        frequency = np.full((n, stacked.n_markers), 0.5, dtype=np.float32)
-        self.validation_alt = torch.zeros(n, stacked.n_markers, len(validation[0]), device=device)
-        self.validation_truth = torch.zeros(n, stacked.n_sites, len(validation[0]), dtype=torch.int8, device=device)
+        frequency = np.full((n, network_batch.n_markers), 0.5, dtype=np.float32)
+        n_markers, n_sites, n_held_out = network_batch.n_markers, network_batch.n_sites, len(validation[0])
+        self.validation_alt = torch.zeros(n, n_markers, n_held_out, device=device)
+        self.validation_truth = torch.zeros(n, n_sites, n_held_out, dtype=torch.int8, device=device)
         for slot, job in enumerate(jobs):
             data = job.data
             own, is_marker = len(data.panel.sites), data.is_marker
@@ -91,13 +92,15 @@ class Batches:
 
     def draw(self, iterations: Tensor) -> None:
         """Draw the batches of these iterations, int32 (n_slots,)."""
-        stacked = self._stacked
+        network_batch = self._network_batch
         n, n_rows, n_columns = self._panel.shape
-        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-stacked.n_haplotypes // COLUMNS_AT_ONCE))
-        assemble[grid](
-            self._panel, self._dest, self._crossings, self._frequency, stacked.alt, stacked.truth, self._seeds,
-            iterations, self._n_rows, self._n_columns, stacked.lengths, n_rows, n_columns, stacked.n_markers,
-            stacked.n_sites, stacked.n_haplotypes, self._settings.redraw_every,
-            self._settings.crossing_probability, self._settings.hidden_markers,
-            CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
+        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-network_batch.n_haplotypes // COLUMNS_AT_ONCE))
+        assemble_batch_kernel[grid](
+            panel=self._panel, dest=self._dest, crossings=self._crossings, frequency=self._frequency,
+            alt=network_batch.alt, truth=network_batch.truth, seeds=self._seeds, iterations=iterations,
+            n_rows=self._n_rows, n_columns=self._n_columns, lengths=network_batch.lengths, L=n_rows, H=n_columns,
+            T=network_batch.n_markers, S=network_batch.n_sites, N=network_batch.n_haplotypes,
+            REDRAW=self._settings.redraw_every, CROSSING=self._settings.crossing_probability,
+            HIDDEN=self._settings.hidden_markers, CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE,
+            TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip

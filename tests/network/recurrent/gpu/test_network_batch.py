@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rnnimp.network.recurrent.gpu import network_batch as stacked_networks
+from rnnimp.network.recurrent.gpu import network_batch as network_batch
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout, parameters_in_order
 from rnnimp.network.recurrent.gpu.tuning import Tuning
@@ -43,10 +43,10 @@ class Case:
         self.truth = torch.randint(-1, 2, (self.n_sites, n_haplotypes), generator=rng).to(torch.int8)
         self.weights = torch.rand(self.n_sites, generator=rng)
 
-    def put(self, stacked: NetworkBatch, slot: int) -> None:
-        stacked.place(slot, self.network, self.weights)
-        stacked.alt[slot, : self.n_markers] = self.alt.T
-        stacked.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 100, 200 * self.truth).to(torch.uint8)
+    def put(self, batch: NetworkBatch, slot: int) -> None:
+        batch.place(slot, self.network, self.weights)
+        batch.alt[slot, : self.n_markers] = self.alt.T
+        batch.truth[slot, : self.n_sites] = torch.where(self.truth < 0, 100, 200 * self.truth).to(torch.uint8)
 
     def expected(self) -> tuple[float, torch.Tensor, torch.Tensor]:
         """Loss, gradients as a row, and logits."""
@@ -72,10 +72,10 @@ def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, r
     markers, sites = max(case.n_markers for case in cases), max(case.n_sites for case in cases)
     settings = cases[0].network.settings
     tuning = replace(Tuning.of(settings), **tiles)
-    stacked = NetworkBatch(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning, room)
+    batch = NetworkBatch(settings, len(cases), markers, sites, n_haplotypes, DEVICE, tuning, room)
     for slot, case in enumerate(cases):
-        case.put(stacked, slot)
-    return stacked
+        case.put(batch, slot)
+    return batch
 
 
 @pytest.mark.slow
@@ -83,13 +83,13 @@ def stack(cases: list[Case], n_haplotypes: int, tiles: dict[str, int] = TILES, r
 @pytest.mark.parametrize("n_haplotypes", [1, 19])
 def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_haplotypes: int) -> None:
     cases = [Case(cell, flags, seed, n_haplotypes) for seed, flags in enumerate(REGIONS)]
-    stacked = stack(cases, n_haplotypes)
-    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    batch = stack(cases, n_haplotypes)
+    losses, logits = batch.train(), batch.logits(batch.alt)
     for slot, case in enumerate(cases):
         loss, gradients, expected_logits = case.expected()
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
-        assert not stacked.gradients[slot, len(gradients) :].any()
+        assert relative(batch.gradients[slot, : len(gradients)], gradients) < TOLERANCE
+        assert not batch.gradients[slot, len(gradients) :].any()
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
@@ -97,13 +97,13 @@ def test_ragged_networks_at_once_equal_the_reference_one_by_one(cell: str, n_hap
 @pytest.mark.parametrize("n_units", [6, 40])
 def test_states_of_both_sides_joined_at_gaps(n_units: int) -> None:
     cases = [Case("GRU", flags, seed, 5, n_units, n_mixed=7) for seed, flags in enumerate([*REGIONS[:2], "mm.m.mm"])]
-    stacked = stack(cases, 5)
-    stacked.logits(torch.rand(3, stacked.n_markers, 3, device=DEVICE))  # what another batch leaves must not be read
-    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    batch = stack(cases, 5)
+    batch.logits(torch.rand(3, batch.n_markers, 3, device=DEVICE))  # what another batch leaves must not be read
+    losses, logits = batch.train(), batch.logits(batch.alt)
     for slot, case in enumerate(cases):
         loss, gradients, expected_logits = case.expected()
         assert losses[slot].item() == pytest.approx(loss, rel=TOLERANCE)
-        assert relative(stacked.gradients[slot, : len(gradients)], gradients) < TOLERANCE
+        assert relative(batch.gradients[slot, : len(gradients)], gradients) < TOLERANCE
         assert relative(logits[slot, : case.n_sites], expected_logits) < TOLERANCE
 
 
@@ -114,14 +114,14 @@ UNITS = [("GRU", 17), ("GRU", 40), ("GRU", 48), ("LSTM", 33), ("GRU", 64), ("LST
 @pytest.mark.parametrize(("cell", "n_units"), UNITS)
 def test_any_number_of_units_in_tiles_as_trained(cell: str, n_units: int) -> None:
     case = Case(cell, ".m.m.", 3, 70, n_units)
-    stacked = stack([case], 70, {})
-    losses, logits = stacked.train(), stacked.logits(stacked.alt)
+    batch = stack([case], 70, {})
+    losses, logits = batch.train(), batch.logits(batch.alt)
     loss, gradients, expected_logits = case.expected()
     assert losses[0].item() == pytest.approx(loss, rel=TOLERANCE)
     assert relative(logits[0], expected_logits) < TOLERANCE
     # a part that is small because large terms cancel is only as exact as those
     least = 0.1 * float(gradients.norm())
-    for found, expected in zip(stacked.gradients[0, : len(gradients)].split(97), gradients.split(97), strict=True):
+    for found, expected in zip(batch.gradients[0, : len(gradients)].split(97), gradients.split(97), strict=True):
         assert float((found.cpu() - expected).norm()) < TOLERANCE * (float(expected.norm()) + least)
 
 
@@ -133,15 +133,15 @@ def test_a_network_that_broke_down_and_was_mended_leaves_nothing(cell: str, n_un
     cases = [Case(cell, these, seed, 5, n_units, n_mixed) for seed, these in enumerate(flags)]
     untouched = stack(cases, 5, room=9)
     expected = untouched.train()
-    stacked = stack(cases, 5, room=9)
-    good = stacked.parameters[0].clone()
-    stacked.parameters[0] = torch.nan
-    stacked.logits(torch.rand(3, stacked.n_markers, 9, device=DEVICE))  # whose states lie elsewhere than a batch's
-    stacked.train()
-    assert stacked.gradients[0].isnan().any()
-    stacked.parameters[0] = good
-    assert torch.equal(stacked.train(), expected)
-    assert torch.equal(stacked.gradients, untouched.gradients)
+    batch = stack(cases, 5, room=9)
+    good = batch.parameters[0].clone()
+    batch.parameters[0] = torch.nan
+    batch.logits(torch.rand(3, batch.n_markers, 9, device=DEVICE))  # whose states lie elsewhere than a batch's
+    batch.train()
+    assert batch.gradients[0].isnan().any()
+    batch.parameters[0] = good
+    assert torch.equal(batch.train(), expected)
+    assert torch.equal(batch.gradients, untouched.gradients)
     assert untouched.gradients.isfinite().all()
 
 
@@ -160,14 +160,14 @@ def test_a_network_does_not_depend_on_its_neighbours() -> None:
 @pytest.mark.slow
 def test_a_slot_can_be_used_again() -> None:
     first, second = Case("GRU", REGIONS[2], 0, 9), Case("GRU", REGIONS[0], 1, 9)
-    stacked = NetworkBatch(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
-    first.put(stacked, 0)
-    stacked.train()
-    second.put(stacked, 0)
+    batch = NetworkBatch(first.network.settings, 1, 3, 17, 9, DEVICE, TUNING)
+    first.put(batch, 0)
+    batch.train()
+    second.put(batch, 0)
     loss, gradients, _ = second.expected()
-    assert stacked.train()[0].item() == pytest.approx(loss, rel=TOLERANCE)
-    assert relative(stacked.gradients[0, : len(gradients)], gradients) < TOLERANCE
-    assert not stacked.gradients[0, len(gradients) :].any()
+    assert batch.train()[0].item() == pytest.approx(loss, rel=TOLERANCE)
+    assert relative(batch.gradients[0, : len(gradients)], gradients) < TOLERANCE
+    assert not batch.gradients[0, len(gradients) :].any()
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_more_chunks_than_markers_change_nothing(monkeypatch: pytest.MonkeyPatch
     few = stack([case], 5)
     few.train()
     monkeypatch.undo()
-    assert few.n_markers < stacked_networks.CHUNKS
+    assert few.n_markers < network_batch.CHUNKS
     many = stack([case], 5)
     many.train()
     torch.testing.assert_close(many.gradients, few.gradients)
