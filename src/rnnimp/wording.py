@@ -41,10 +41,10 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, width: int = 80) -> str:
-    """A text for a message: white space as single spaces, cut where it is long.
+    """A text for a message: white space as single spaces, control characters escaped, cut where it is long.
 
     >>> shortened("chr22\\t5\\n"), shortened("x" * 100, width=8)
     ('chr22 5', 'xxxxxxxx ...')
     """
-    words = " ".join(text.split())
+    words = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(text[: 20 * width].split()))
     return words if len(words) <= width else f"{words[:width]} ..."

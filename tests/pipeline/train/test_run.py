@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 
-from helpers import REPOSITORY, random_panel
+from helpers import REPOSITORY, error_line, random_panel
 from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.train import one_device as stage
@@ -376,3 +376,22 @@ def test_slurm_that_is_not_there_or_does_not_answer(
     assert main(command) == 1
     assert "Slurm does not answer: slurm_load_partitions: Unable to contact" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0 1 " * 5000, "found '0 1 0 1 "),
+        ("chr22_1\x1b[31m\n", r"found 'chr22_1\x1b[31m'"),
+        ("chr22_1\n", "chr22_1.hap.gz is not there; give the list that 'rnnimp split' wrote"),
+        ("\n", "found none"),
+    ],
+)
+def test_what_is_no_data_list_is_refused_in_a_short_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    (tmp_path / "x.list").write_text(content)
+    assert main(train_arguments(tmp_path / "x.list", tmp_path / "out/chr22")) == 1
+    line = error_line(capsys)
+    assert message in line
+    assert len(line) < 400

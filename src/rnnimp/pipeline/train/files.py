@@ -8,14 +8,22 @@ the region was begun with, and `summary.json` that it is finished.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import atomic_output, sha256_of
+from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
+from rnnimp.formats.hapslegend import read_legend
+from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.panel import known_chromosome
 
 if TYPE_CHECKING:
     from rnnimp.training.recipe import TrainingSettings
+
+logger = logging.getLogger(__name__)
 
 
 MODEL_ENDINGS = ("onnx", "ort", "legend.gz")
@@ -154,6 +162,49 @@ def read_plan(output_prefix: str | Path) -> tuple[int, str | None]:
         )
     plan = read_json(path)
     return plan["n_regions"], plan["chromosome"]
+
+
+def training_chromosome(prefixes: Sequence[str], chromosome: str | None) -> str | None:
+    """The chromosome of the training files, by the first region's legend; None if nothing names it.
+
+    Args:
+        prefixes: of the regions' training files.
+        chromosome: as the user gave it.
+
+    Raises:
+        DataError: if the legend names another one.
+    """
+    legend = f"{prefixes[0]}.legend.gz"
+    try:
+        known = known_chromosome(read_legend(legend))
+    except DataError:  # that region fails when its turn comes; the others are trained
+        return chromosome
+    if chromosome is not None and known is not None and not same_chromosome(chromosome, known):
+        raise DataError(f"expected chromosome {chromosome}, found {known}; check the list and --chromosome", legend)
+    return chromosome or known
+
+
+def read_map_of(prefixes: Sequence[str], chromosome: str | None, genetic_map: str) -> GeneticMap:
+    """The part of a genetic map that is of the training files' chromosome; see `read_genetic_map`."""
+    return read_genetic_map(genetic_map, training_chromosome(prefixes, chromosome))
+
+
+def check_genetic_map(prefixes: Sequence[str], chromosome: str | None, genetic_map: str | None) -> None:
+    """Refuse a genetic map that cannot be right, and warn of one that may be wrong, before any region is trained.
+
+    Args:
+        prefixes: of the regions' training files.
+        chromosome: as the user gave it.
+        genetic_map: its file; None if there is none.
+
+    Raises:
+        DataError: as in `read_genetic_map`, or if the training files are of another chromosome than the user gave.
+    """
+    if genetic_map is None:
+        training_chromosome(prefixes, chromosome)
+        return
+    for doubt in read_map_of(prefixes, chromosome, genetic_map).doubts():
+        logger.warning("warning: %s: %s", genetic_map, doubt)
 
 
 def plan_path(output_prefix: str | Path) -> Path:

@@ -19,12 +19,12 @@ import torch
 from rnnimp.cluster.locks import HEARTBEAT_SECONDS, STALE_SECONDS, FileLock, Holder, read_lock
 from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
-from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
+from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.formats.hapslegend import open_panel
 from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.pipeline.train.export import export_region
-from rnnimp.pipeline.train.files import fingerprint, is_finished, write_json
+from rnnimp.pipeline.train.files import fingerprint, is_finished, read_map_of, write_json
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.region_state import ProgressWriter, write_failure
 from rnnimp.pipeline.train.work import Display, Work
@@ -208,8 +208,10 @@ class _Training:
 
     @cached_property
     def _genetic_map(self) -> GeneticMap | None:
-        path = self._work.options.genetic_map
-        return None if path is None else read_genetic_map(path)
+        options = self._work.options
+        if options.genetic_map is None:
+            return None
+        return read_map_of(self._work.prefixes, options.chromosome, options.genetic_map)
 
     def _acquire(self, number: int) -> bool:
         """Lock a region; False, and a note to come back, if another process is at it."""

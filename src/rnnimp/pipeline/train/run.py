@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +11,30 @@ from pathlib import Path
 from rnnimp.cluster.locks import FileLock, read_lock
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
-from rnnimp.formats.genetic_map import read_genetic_map
 from rnnimp.pipeline.outputs import require_output_name, require_separate
 from rnnimp.pipeline.train.devices import train_on_devices
 from rnnimp.pipeline.train.engine_choice import obstacles, resolve_devices, resolve_engine
-from rnnimp.pipeline.train.files import MODEL_ENDINGS, RegionFiles, check_settings, model_prefix, write_plan
+from rnnimp.pipeline.train.files import (
+    MODEL_ENDINGS,
+    RegionFiles,
+    check_genetic_map,
+    check_settings,
+    model_prefix,
+    write_plan,
+)
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.one_device import train_regions
 from rnnimp.pipeline.train.work import Display, TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
+from rnnimp.wording import shortened
 
 logger = logging.getLogger(__name__)
 
 SECONDS_FOR_LATE_FILES = 60.0
 """How long a task waits for training files that a shared file system may show late."""
+
+LONGEST_PATH = 4000
+"""Bytes of a path; a longer line is no prefix of files."""
 
 
 def train(
@@ -41,8 +52,7 @@ def train(
         TrainingError: at the end, naming the regions that failed.
     """
     prefixes = read_data_list(data_list, 0 if options.task is None else SECONDS_FOR_LATE_FILES)
-    if options.genetic_map is not None:
-        read_genetic_map(options.genetic_map)
+    check_genetic_map(prefixes, options.chromosome, options.genetic_map)
     numbers = chosen_regions(options, len(prefixes))
     check_region_outputs(prefixes, data_list, options.genetic_map, output_prefix)
     devices = resolve_devices(options.device)
@@ -98,23 +108,40 @@ def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
     if not prefixes:
         raise DataError("expected a prefix of training files a line, found none; make it with 'rnnimp split'", path)
     for number, prefix in enumerate(prefixes, start=1):
+        if len(os.fsencode(prefix)) > LONGEST_PATH or not prefix.isprintable():
+            raise DataError(
+                f"expected a prefix of training files a line, found '{shortened(prefix)}'; give the list that 'rnnimp "
+                "split' wrote, PREFIX.list",
+                path,
+                number,
+            )
         for ending in ("hap.gz", "legend.gz"):
             if not _appears(Path(f"{prefix}.{ending}"), end):
                 raise DataError(
-                    f"{prefix}.{ending} is not there; run from the folder that the list was made in", path, number
+                    f"{shortened(prefix)}.{ending} is not there; give the list that 'rnnimp split' wrote, and run from "
+                    "the folder that it was made in",
+                    path,
+                    number,
                 )
     return prefixes
 
 
 def _appears(path: Path, end: float) -> bool:
     """Whether a file is there, or comes until then."""
-    while not path.exists():
+    while not _exists(path):
         if time.monotonic() >= end:
             return False
         time.sleep(1)
         if path.parent.is_dir():
             next(path.parent.iterdir(), None)  # makes a client of a file server forget that the file was absent
     return True
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no file can have such a name
+        return False
 
 
 def check_region_outputs(

@@ -25,7 +25,7 @@ from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.pipeline.train.engine_choice import resolve_engine
-from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_json
+from rnnimp.pipeline.train.files import RegionFiles, check_genetic_map, plan_path, read_json
 from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
 from rnnimp.pipeline.train.status import duration
 from rnnimp.pipeline.train.work import TrainOptions, Work
@@ -73,6 +73,7 @@ def submit_training(
     if not assume_shared:
         slurm.check_shared(logs, partitions)
     prefixes = read_data_list(data_list)
+    check_genetic_map(prefixes, options.chromosome, options.genetic_map)
     numbers = chosen_regions(options, len(prefixes))
     work = Work(prefixes, output_prefix, settings, options, _engine(settings, options, jobs))
     seconds = estimated_seconds(work, numbers, jobs)
