@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -31,6 +30,7 @@ from rnnimp.cli import (
     train,
 )
 from rnnimp.cli.general_options import add_general_options, close_log_file, set_up_logging
+from rnnimp.cli.memory import NO_MEMORY, is_lack_of_memory
 from rnnimp.cli.parser import EXIT_BAD_ARGUMENTS, CommandParser
 from rnnimp.cli.published import PublishedScript
 from rnnimp.cli.streams import open_standard_streams
@@ -42,9 +42,6 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 EXIT_HUNG_UP = 129
 _REPORT_IT = "this is a defect of rnnimp: please report it, with what --verbose shows"
-_NO_MEMORY = re.compile(
-    "cannot allocate memory|failed to map segment|not enough memory|Could not find/load shared", re.I
-)
 
 _EXIT_CODES = {"SIGTERM": EXIT_TERMINATED, "SIGHUP": EXIT_HUNG_UP}
 
@@ -138,24 +135,18 @@ def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
     except BrokenPipeError:
         _drop_output()
         return EXIT_FAILURE
-    except MemoryError:
-        return _report_memory()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "rnnimp"):
             raise
         remedy = f"install it, for example with '{sys.executable} -m pip install {package}'"
         return _report(f"this Python has no package '{package}'; {remedy}", EXIT_FAILURE)
-    except (ImportError, OSError) as error:
-        if not _NO_MEMORY.search(str(error)):
+    except (MemoryError, ImportError, OSError) as error:
+        if not is_lack_of_memory(error):
             raise
-        return _report_memory()
+        logger.debug("where memory ended:", exc_info=True)
+        return _report(NO_MEMORY, EXIT_FAILURE)
     return code
-
-
-def _report_memory() -> int:
-    logger.debug("where memory ended:", exc_info=True)
-    return _report("not enough memory; free some, or raise the limit of the job or of 'ulimit -v'", EXIT_FAILURE)
 
 
 def _report(message: str, code: int, kind: str = "error: ") -> int:

@@ -12,7 +12,10 @@ import sys
 
 
 def open_standard_streams() -> None:
-    """Connect standard streams that are closed with the null device: reads are empty, what is printed is dropped."""
+    """Connect standard streams that are closed with the null device: reads are empty, what is printed is dropped.
+
+    Characters that standard output cannot encode are escaped.
+    """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)
@@ -22,6 +25,8 @@ def open_standard_streams() -> None:
             stream = io.FileIO(descriptor, mode, closefd=False)
             buffer = io.BufferedReader(stream) if mode == "r" else io.BufferedWriter(stream)
             setattr(sys, name, io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace"))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _connect(descriptor: int) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import ENGINES, TRAINING_DEVICES
+from rnnimp.cli.memory import TRAINING_BYTES, require_address_space
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
@@ -165,6 +166,7 @@ def run(args: argparse.Namespace) -> None:
         )
     if args.slurm and task is not None:
         raise SettingsError("--slurm assigns the regions to tasks itself; give --slurm or --task, not both")
+    require_address_space(TRAINING_BYTES, "training")
     try:
         from rnnimp.pipeline.train.run import train
         from rnnimp.pipeline.train.work import TrainOptions
