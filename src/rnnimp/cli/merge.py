@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
         help="join imputed files of several sample batches or regions",
         usage="%(prog)s FILE... --output FILE [options]",
         description="Join VCFs and BCFs that 'rnnimp impute' wrote with the same model. Files with the same samples "
-        "are joined one after the other, files with the same sites side by side. R2 and INFO of all samples come from "
+        "are joined one after the other, files with the same sites side by side. R2 of all samples comes from "
         "exact sums: 'rnnimp impute' writes them to PREFIX.sums.tsv.gz. Keep that file beside each input.",
         epilog="Example:\n  rnnimp merge batch1.vcf.gz batch2.vcf.gz --output all.vcf.gz",
     )

@@ -9,7 +9,7 @@ import math
 
 from rnnimp.sites.interval import LAST_POSITION
 
-_MOST_DIGITS = 18
+_MOST_DIGITS = 19
 _DIGITS_AND_SIGNS = frozenset("0123456789+-.eE")
 
 

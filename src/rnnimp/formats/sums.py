@@ -1,25 +1,25 @@
-"""The sums of each site beside a VCF or BCF, so that `rnnimp merge` can pool R2 and INFO without rounding.
+"""The sums of each site beside a VCF or BCF, so that `rnnimp merge` can pool frequencies and R2 without rounding.
 
-A table, tab-separated, with a header line: position, alleles, and the columns of `SiteSums`. Numbers are written so
-that reading gives the very same ones.
+A table, tab-separated, with a header line: position, alleles, and the columns of `SiteSums`, which are whole numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
-from rnnimp.scoring.site_sums import SiteSums
+from rnnimp.formats.numbers import whole_number
+from rnnimp.scoring.site_sums import MOST_HAPLOTYPES, UNIT_BITS, SiteSums
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import shortened
 
 _SUMS = [item.name for item in fields(SiteSums)]
-_COLUMNS = ["position", "a0", "a1", *_SUMS]
-_IS_WHOLE = [name.startswith("n_") for name in _SUMS]
+_UNITS = {name: f"{name}_2^-{UNIT_BITS}" for name in ("dose", "square")}
+_COLUMNS = ["position", "a0", "a1", *(_UNITS.get(name, name) for name in _SUMS)]
 
 
 def sums_header() -> bytes:
@@ -38,24 +38,55 @@ def read_sums(path: str | Path) -> tuple[Sites, SiteSums]:
     """Read such a file.
 
     Raises:
-        DataError: naming the line that is malformed.
+        DataError: naming the line that is malformed or whose sums cannot be.
     """
-    rows: list[list[str]] = []
+    positions, alleles, rows = [0], [], []
     with open_input(path) as file:
         if file.readline() != sums_header():
-            raise DataError(f"expected the columns {' '.join(_COLUMNS)}; is it a file that impute wrote?", path, 1)
+            raise DataError(
+                f"expected the columns {' '.join(_COLUMNS)}, as this version of 'rnnimp impute' writes them, found "
+                "others; impute that part again",
+                path,
+                1,
+            )
         for line, text in enumerate(file, start=2):
-            row = text.decode().split()
-            if len(row) != len(_COLUMNS):
-                raise DataError(f"expected {len(_COLUMNS)} columns, found {len(row)}; make the file again", path, line)
+            words = text.decode(errors="replace").rstrip("\n").split("\t")
+            try:
+                position, row = _parsed(words)
+            except ValueError as error:
+                raise DataError(
+                    f"expected a position, two alleles and sums of one site ({error}), found "
+                    f"'{shortened(' '.join(words))}'; impute that part again",
+                    path,
+                    line,
+                ) from None
+            if position < positions[-1]:
+                raise DataError(
+                    f"expected positions in rising order, found {position} after {positions[-1]}; impute that part "
+                    "again",
+                    path,
+                    line,
+                )
+            positions.append(position)
+            alleles.append(words[1:3])
             rows.append(row)
-    columns = list(zip(*rows, strict=True)) or [()] * len(_COLUMNS)
-    try:
-        sites = Sites.build(map(int, columns[0]), columns[1], columns[2])
-        values: list[Any] = [
-            np.array(column, dtype=np.int64 if is_whole else np.float64)
-            for column, is_whole in zip(columns[3:], _IS_WHOLE, strict=True)
-        ]
-    except ValueError as error:
-        raise DataError(f"expected numbers ({error}); make the file again", path) from error
-    return sites, SiteSums(*values)
+    a0, a1 = zip(*alleles, strict=True) if alleles else ((), ())
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(_SUMS))
+    return Sites.build(positions[1:], a0, a1), SiteSums(*table.T.copy())
+
+
+def _parsed(words: list[str]) -> tuple[int, list[int]]:
+    """The position and the sums of a line.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    if len(words) != len(_COLUMNS):
+        raise ValueError(f"{len(words)} columns in place of {len(_COLUMNS)}")
+    n_carried, n_alleles, dose, square = (whole_number(word, most=2**62) for word in words[3:])
+    rounding = n_alleles << (UNIT_BITS - 10)  # probabilities may be a little above 1
+    if n_carried > n_alleles or n_alleles > MOST_HAPLOTYPES or square > dose + rounding:
+        raise ValueError("sums that do not fit together")
+    if dose > (n_alleles << UNIT_BITS) + rounding:
+        raise ValueError("sums that do not fit together")
+    return whole_number(words[0], 1), [n_carried, n_alleles, dose, square]

@@ -1,1 +1,1 @@
-"""How good imputed genotypes are: without the truth (R2, INFO), and against it (r2, calibration)."""
+"""How good imputed genotypes are: without the truth (R2), and against it (r2, calibration)."""

@@ -67,8 +67,7 @@ def test_sums_count_a_haploid_sample_once(tmp_path: Path) -> None:
     write(tmp_path, "vcf")
     _, sums = read_sums(tmp_path / "x.sums.tsv.gz")
     assert sums.n_alleles.tolist() == [6, 5, 5, 3]
-    assert sums.n_complete.tolist() == [6, 5, 5, 2]
-    np.testing.assert_allclose(sums.dose, [2.5, 1.9, 1.6, 2], rtol=1e-6)
+    np.testing.assert_allclose(sums.dose / 2**40, [2.5, 1.9, 1.6, 2], rtol=1e-6)
 
 
 @pytest.mark.parametrize("ending", ["vcf.gz", "bcf"])

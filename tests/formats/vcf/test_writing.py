@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
-from reference_scores import impute_info
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.header import VcfContent, header_text
 from rnnimp.formats.vcf.writing import VcfWriter
@@ -43,7 +42,7 @@ def one_site(probabilities: list[float], is_typed: bool, missing: tuple[int, ...
 def test_typed_genotypes_are_certain() -> None:
     line = one_site([0, 0, 0, 1, 1, 1, 1, 0], is_typed=True)
     assert line[:7] == ["22", "5", "rs5", "A", "G", ".", "PASS"]
-    assert line[7] == "AC=4;AN=8;AF=0.5;MAF=0.5;R2=1;INFO=1"
+    assert line[7] == "AC=4;AN=8;AF=0.5;MAF=0.5;R2=1"
     assert line[8:] == ["GT:DS:GP", "0|0:0:1,0,0", "0|1:1:0,1,0", "1|1:2:0,0,1", "1|0:1:0,1,0"]
 
 
@@ -58,13 +57,13 @@ def test_imputed_genotypes_are_probabilities() -> None:
 def test_missing_alleles() -> None:
     line = one_site([0, 1, 0.5, 0.5, 0, 0.5, 0.5, 1], is_typed=True, missing=(2, 3, 5, 6))
     assert line[9:] == ["0|1:1:0,1,0", ".|.:.:.", "0|.:.:.", ".|1:.:."]
-    assert line[7] == "AC=2;AN=4;AF=0.5;MAF=0.5;R2=1;INFO=1"
+    assert line[7] == "AC=2;AN=4;AF=0.5;MAF=0.5;R2=1"
     empty = one_site([0.5, 0.5], is_typed=True, missing=(0, 1))
-    assert empty[7:] == ["AC=0;AN=0;AF=.;MAF=.;R2=.;INFO=.", "GT:DS:GP", ".|.:.:."]
+    assert empty[7:] == ["AC=0;AN=0;AF=.;MAF=.;R2=.", "GT:DS:GP", ".|.:.:."]
 
 
 def test_undefined_r2_is_a_dot() -> None:
-    assert one_site([0, 0, 0, 0], is_typed=True)[7] == "AC=0;AN=4;AF=0;MAF=0;R2=.;INFO=1"
+    assert one_site([0, 0, 0, 0], is_typed=True)[7] == "AC=0;AN=4;AF=0;MAF=0;R2=."
 
 
 @pytest.mark.parametrize("a1", ["0", "."])
@@ -84,7 +83,7 @@ def test_every_number_comes_back() -> None:
     block = random_block()
     lines = lines_of(block)
     assert [(int(line[1]), line[3], line[4]) for line in lines] == block.sites.keys()
-    r2, info = minimac_r2(block.alt_probabilities), impute_info(block.alt_probabilities)
+    r2 = minimac_r2(block.alt_probabilities)
     for row, line in enumerate(lines):
         probabilities = block.alt_probabilities[row].tolist()
         fields = dict(field.split("=") for field in line[7].split(";")[:-1])
@@ -92,7 +91,6 @@ def test_every_number_comes_back() -> None:
         assert float(fields["AF"]) == pytest.approx(frequency, abs=1e-6)
         assert float(fields["MAF"]) == pytest.approx(min(frequency, 1 - frequency), abs=1e-6)
         assert float(fields["R2"]) == pytest.approx(r2[row], abs=1e-5)
-        assert float(fields["INFO"]) == pytest.approx(info[row], abs=1e-5)
         assert int(fields["AC"]) == sum(cell[:3].count("1") for cell in line[9:])
         assert int(fields["AN"]) == 14
         for a, b, cell in zip(probabilities[::2], probabilities[1::2], line[9:], strict=True):
@@ -117,7 +115,7 @@ def test_header_declares_what_the_lines_use() -> None:
     assert "##contig=<ID=chr7>" in header
     assert any(line.startswith("##source=rnnimp ") for line in header)
     declared = {line.split(",")[0] for line in header}
-    for kind, names in {"INFO": "AC AN AF MAF R2 INFO IMP", "FORMAT": "GT DS GP"}.items():
+    for kind, names in {"INFO": "AC AN AF MAF R2 IMP", "FORMAT": "GT DS GP"}.items():
         assert {f"##{kind}=<ID={name}" for name in names.split()} <= declared
     assert header[-1].split("\t")[8:] == ["FORMAT", "a", "b c"]
 

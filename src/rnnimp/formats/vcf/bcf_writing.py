@@ -88,7 +88,7 @@ def _text(value: str) -> bytes:
 def _informations(sums: SiteSums, block: ImputedBlock, has_alt: NDArray[np.bool_]) -> list[tuple[bytes, int]]:
     """The INFO fields of each site, and how many there are."""
     frequency = sums.frequency()
-    columns = {"AF": frequency, "MAF": np.minimum(frequency, 1 - frequency), "R2": sums.r2(), "INFO": sums.info()}
+    columns = {"AF": frequency, "MAF": np.minimum(frequency, 1 - frequency), "R2": sums.r2()}
     floats = {key: _float_bits(values) for key, values in columns.items()}
     filled = block.filled_alleles().tolist()
     empirical = np.full(len(block), np.nan) if block.empirical_r2 is None else block.empirical_r2

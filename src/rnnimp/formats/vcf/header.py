@@ -18,7 +18,6 @@ INFO_FIELDS = (
     ("AF", "A", "Float", "Alternate allele frequency: half the mean dosage"),
     ("MAF", "1", "Float", "Frequency of the rarer allele, by dosage"),
     ("R2", "1", "Float", "Estimated imputation accuracy: Minimac R2"),
-    ("INFO", "1", "Float", "Estimated imputation accuracy: IMPUTE INFO"),
     ("IMP", "0", "Flag", "Imputed site"),
     ("ER2", "1", "Float", "Empirical R2 of a typed site: squared correlation with what is imputed there"),
     ("FILLED", "1", "Integer", "Missing alleles of a typed site that are imputed"),

@@ -2,7 +2,7 @@
 
 What a genotype column holds is in `calls.py`. DS, HDS, GP, AP1 and AP2 are expected doses and probabilities; for typed
 genotypes they are certain, `.` where an allele is missing. AC and AN count GT, AF and MAF the expected alleles; R2 is
-Minimac's, INFO is IMPUTE's, `.` where undefined.
+Minimac's, `.` where undefined. IMPUTE's INFO is not written: with independent haplotypes it is the same number.
 """
 
 from __future__ import annotations
@@ -260,14 +260,12 @@ def information_texts(sums: SiteSums, is_typed: NDArray[np.bool_]) -> list[str]:
         frequency.tolist(),
         np.minimum(frequency, 1 - frequency).tolist(),
         sums.r2().tolist(),
-        sums.info().tolist(),
         is_typed.tolist(),
         strict=True,
     )
     return [
-        f"AC={count};AN={total};AF={_number(af)};MAF={_number(maf)};R2={_number(r2)};INFO={_number(info)}"
-        + ("" if typed else ";IMP")
-        for count, total, af, maf, r2, info, typed in columns
+        f"AC={count};AN={total};AF={_number(af)};MAF={_number(maf)};R2={_number(r2)}" + ("" if typed else ";IMP")
+        for count, total, af, maf, r2, typed in columns
     ]
 
 

@@ -16,6 +16,7 @@ from typing import IO
 from rnnimp.choices import VCF_ENDINGS
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
+from rnnimp.formats.names import sample_names
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_reading import BcfRecord
 from rnnimp.formats.vcf.bcf_text import line_of
@@ -23,6 +24,7 @@ from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MERGE_COMMAND, MODEL_CHECK
 from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import counted
 
 INFO_COLUMN, FORMAT_COLUMN = 7, 8
 _CONTIG, _FIELD, _MODEL = b"##contig=<ID=", b"##FORMAT=<ID=", f"##{MODEL_CHECKSUM}=".encode()
@@ -56,18 +58,22 @@ class Part:
     def chromosome(self) -> str:
         """The name of the only contig in the header."""
         line = next(line for line in self.header if line.startswith(_CONTIG))
-        return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode()
+        return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode(errors="replace")
 
     @property
     def fields(self) -> str:
         """The names of the FORMAT fields, between commas."""
         lines = [line.removeprefix(_FIELD) for line in self.header if line.startswith(_FIELD)]
-        return b",".join(line.split(b",")[0] for line in lines).decode()
+        return b",".join(line.split(b",")[0] for line in lines).decode(errors="replace")
 
     @property
     def model(self) -> str | None:
         """The checksum of the model's manifest; None where the model had none."""
-        lines = [line.removeprefix(_MODEL).strip().decode() for line in self.header if line.startswith(_MODEL)]
+        lines = [
+            line.removeprefix(_MODEL).strip().decode(errors="replace")
+            for line in self.header
+            if line.startswith(_MODEL)
+        ]
         return lines[0] if lines else None
 
     @property
@@ -99,7 +105,7 @@ def open_part(path: str) -> Part:
     last = header.pop() if header else b""
     if not last.startswith(b"#CHROM") or not any(text.startswith(_CONTIG) for text in header):
         raise DataError("expected the header of a VCF that impute wrote, found another", path, len(header) + 1)
-    samples = tuple(name.decode() for name in last.rstrip(b"\n").split(b"\t")[FORMAT_COLUMN + 1 :])
+    samples = sample_names(last.rstrip(b"\n").split(b"\t")[FORMAT_COLUMN + 1 :], path, len(header) + 1)
     beside = sums_path(path)
     if not Path(beside).exists():
         raise DataError(
@@ -130,7 +136,7 @@ def _bcf_header(path: str) -> list[bytes]:
 
 
 def lines_of(part: Part, stack: ExitStack) -> Iterator[bytes]:
-    """The lines of the sites, which must be those of the sums.
+    """The lines of the sites, which must be whole, of the part's chromosome and samples, and those of the sums.
 
     Args:
         part: the file.
@@ -140,9 +146,20 @@ def lines_of(part: Part, stack: ExitStack) -> Iterator[bytes]:
         DataError: if they are not, or the file is damaged.
     """
     lines = _bcf_lines(part) if part.is_bcf else _vcf_lines(part, stack)
+    n_columns = INFO_COLUMN + 1 + (1 + len(part.samples) if part.samples else 0)
+    chromosome = part.chromosome.encode()
     count = 0
     for count, line in enumerate(lines, start=1):
-        if count > len(part.sites) or not _is_of(line, part, count - 1):
+        found = line.count(b"\t") + 1
+        if found != n_columns or not line.endswith(b"\n"):
+            raise DataError(
+                f"expected lines of {counted(n_columns, 'column')} as in the header, found {found}"
+                f"{'' if found != n_columns else ' and no end of the line'}; the file is damaged or was edited, so "
+                "impute that part again",
+                part.path,
+                None if part.is_bcf else len(part.header) + 1 + count,
+            )
+        if count > len(part.sites) or not _is_of(line, chromosome, part, count - 1):
             raise _other_sites(part, count)
         yield line
     if count < len(part.sites):
@@ -170,14 +187,16 @@ def _has_records(part: Part) -> bool:
         return bool(file.read(1))
 
 
-def _is_of(line: bytes, part: Part, row: int) -> bool:
-    """Whether a line has the position and the counted alleles of a row of the sums."""
-    columns = line.split(b"\t", FORMAT_COLUMN)
-    total = b"AN=%d" % part.sums.n_alleles[row]
-    if columns[4] != b".":
+def _is_of(line: bytes, chromosome: bytes, part: Part, row: int) -> bool:
+    """Whether a line has the chromosome, and the position, alleles and counted alleles of a row of the sums."""
+    found, position, _, ref, alt, *_, information = line.split(b"\t", FORMAT_COLUMN)[: INFO_COLUMN + 1]
+    sites, total = part.sites, b"AN=%d" % part.sums.n_alleles[row]
+    if alt != b".":
         total = b"AC=%d;%s" % (part.sums.n_carried[row], total)
-    is_counted = (columns[INFO_COLUMN].rstrip(b"\n") + b";").startswith(total + b";")
-    return is_counted and columns[1] == b"%d" % part.sites.positions[row]
+    is_counted = (information.rstrip(b"\n") + b";").startswith(total + b";")
+    is_placed = found == chromosome and position == b"%d" % sites.positions[row]
+    has_alleles = ref == sites.a0[row].encode() and (alt == b"." or alt == sites.a1[row].encode())
+    return is_counted and is_placed and has_alleles
 
 
 def _other_sites(part: Part, count: int) -> DataError:

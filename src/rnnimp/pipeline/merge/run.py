@@ -1,8 +1,8 @@
 """Merge: imputed VCFs and BCFs of parts of a cohort or of a chromosome in, one VCF out.
 
 Files with the same samples are stretches of a chromosome, which follow each other in the result. Files with different
-samples must have the same sites; their genotypes stand side by side, and AC, AN, AF, MAF, R2 and INFO are those of
-all samples, from the sums beside the files and not from their rounded values. Lines are read one by one
+samples must have the same sites; their genotypes stand side by side, and AC, AN, AF, MAF and R2 are those of all
+samples, from the sums beside the files and not from their rounded values. Lines are read one by one
 (`merge_parts.py`).
 """
 
@@ -23,7 +23,7 @@ from rnnimp.formats.vcf.header import MERGE_COMMAND, VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter, information_texts
 from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, Part, bare, lines_of, open_part, sums_path
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
-from rnnimp.scoring.site_sums import SiteSums
+from rnnimp.scoring.site_sums import MOST_HAPLOTYPES, SiteSums
 from rnnimp.sites.panel import Sites
 from rnnimp.wording import counted, printable
 
@@ -195,6 +195,10 @@ def _joined_samples(parts: Sequence[Part]) -> tuple[str, ...]:
             owner[name] = part.path
         if not part.samples:
             raise DataError("expected samples, found none; without them only regions can be merged", part.path)
+    if 2 * len(owner) > MOST_HAPLOTYPES:
+        raise DataError(
+            f"expected at most {MOST_HAPLOTYPES // 2} samples in all, found {len(owner)}; merge fewer files"
+        )
     return tuple(owner)
 
 
