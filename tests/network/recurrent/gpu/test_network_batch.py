@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rnnimp.network.recurrent.gpu import network_batch as network_batch
+from rnnimp.network.recurrent.gpu import network_batch
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.row_layout import RowLayout, parameters_in_order
 from rnnimp.network.recurrent.gpu.tuning import Tuning
