@@ -57,6 +57,20 @@ def _clear(rows_of, N, WIDTH: tl.constexpr, PADDED: tl.constexpr, TILE: tl.const
 
 
 @triton.jit
+def _clear_gap(
+    left, right, between, has_left, has_right, N, W: tl.constexpr, PADDED: tl.constexpr,
+    M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
+):  # fmt: skip
+    """Write zeros for a gap without sites: as gradients of the states on both sides, and of those that join them."""
+    if has_left:
+        _clear(left, N, W, PADDED, TILE, OPERAND)
+    if has_right:
+        _clear(right, N, W, PADDED, TILE, OPERAND)
+    if M:
+        _clear(between, N, M, M_PADDED, TILE, OPERAND)
+
+
+@triton.jit
 def _loss_and_slope(odds, true, weight, here, OPERAND: tl.constexpr):
     """Weighted cross-entropy, summed, and its gradient by the log odds: float32 (TILE, SITES).
 
@@ -105,6 +119,20 @@ def _store_head(pointer, sums, sites, is_site, U: tl.constexpr, PADDED: tl.const
 
 
 @triton.jit
+def _store_heads(
+    gradients, left_head, right_head, bias, mixed_head, sum_left, sum_right, sum_bias, sum_mixed, sites, is_site,
+    U: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr, M_PADDED: tl.constexpr,
+):  # fmt: skip
+    """Store the gradients of all heads and of the bias."""
+    _store_head(gradients + left_head, sum_left, sites, is_site, U, PADDED)
+    _store_head(gradients + right_head, sum_right, sites, is_site, U, PADDED)
+    tl.store(gradients + bias + sites * 2 + 1, sum_bias, mask=is_site)
+    tl.store(gradients + bias + sites * 2, -sum_bias, mask=is_site)
+    if M:
+        _store_head(gradients + mixed_head, sum_mixed, sites, is_site, M, M_PADDED)
+
+
+@triton.jit
 def site_heads_fwd_bwd_kernel(
     parameters, gradients, y, dy, mixed, d_mixed, truth, weights, first_site, loss, lengths, n_sites,
     n_parameters, head_offset, T, S, N,
@@ -143,12 +171,9 @@ def site_heads_fwd_bwd_kernel(
         scale = 1.0 / (own_sites * N).to(tl.float32)
         total = 0.0
         if begin == end:
-            if has_left:
-                _clear(dy + left, N, W, PADDED, TILE, OPERAND)
-            if has_right:
-                _clear(dy + right, N, W, PADDED, TILE, OPERAND)
-            if M:
-                _clear(d_mixed + between, N, M, M_PADDED, TILE, OPERAND)
+            _clear_gap(
+                dy + left, dy + right, d_mixed + between, has_left, has_right, N, W, PADDED, M, M_PADDED, TILE, OPERAND
+            )  # fmt: skip
         for block in range(begin, end, SITES):
             sites = block + tl.arange(0, SITES)
             is_site = sites < end
@@ -159,6 +184,7 @@ def site_heads_fwd_bwd_kernel(
             weight = tl.load(weights + network * S + sites, mask=is_site, other=0.0) * scale
             sum_left, sum_right = tl.zeros((PADDED, SITES), tl.float32), tl.zeros((PADDED, SITES), tl.float32)
             sum_bias = tl.zeros((SITES,), tl.float32)
+            from_mixed, sum_mixed = from_left, sum_left  # not used unless M
             if M:
                 from_mixed = _odds_head(parameters + mixed_head, sites, is_site, M, M_PADDED)
                 sum_mixed = tl.zeros((M_PADDED, SITES), tl.float32)
@@ -191,12 +217,10 @@ def site_heads_fwd_bwd_kernel(
                 if M:
                     sum_mixed = tl.dot(tl.trans(joint), slope, acc=sum_mixed)
                     _store_joint_flow(d_mixed + at_mixed, slope, from_mixed, is_mixed, block > begin, OPERAND)
-            _store_head(gradients + left_head, sum_left, sites, is_site, U, PADDED)
-            _store_head(gradients + right_head, sum_right, sites, is_site, U, PADDED)
-            tl.store(gradients + bias + sites * 2 + 1, sum_bias, mask=is_site)
-            tl.store(gradients + bias + sites * 2, -sum_bias, mask=is_site)
-            if M:
-                _store_head(gradients + mixed_head, sum_mixed, sites, is_site, M, M_PADDED)
+            _store_heads(
+                gradients, left_head, right_head, bias, mixed_head, sum_left, sum_right, sum_bias, sum_mixed,
+                sites, is_site, U, PADDED, M, M_PADDED,
+            )  # fmt: skip
         tl.store(loss + network * (T + 1) + gap, total)
     elif M:  # the products after this kernel read whole arrays, where a network that broke down may have left NaN
         _clear(d_mixed + between, N, M, M_PADDED, TILE, OPERAND)
