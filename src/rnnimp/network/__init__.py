@@ -1,1 +1,1 @@
-"""What is trained: marker features, recurrent networks, and their export to one ONNX graph a region."""
+"""Networks: marker features, recurrent networks, haplotype HMMs, and their export to one ONNX graph per region."""

@@ -15,14 +15,14 @@ _OPSET, _IR_VERSION = 17, 8  # read by ONNX Runtime from 1.12 on
 
 
 class GraphWriter:
-    """Nodes and constants under names that depend on their order alone.
+    """Nodes and constants, with names that depend on their order only.
 
     Attributes:
-        nodes: in the order in which they run.
+        nodes: in the order of execution.
         constants: by name.
 
     Args:
-        prefix: of all names, so that a part of a graph can be written by itself.
+        prefix: of all names. With a prefix, a part of a graph can be written on its own.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -31,18 +31,18 @@ class GraphWriter:
         self.constants: dict[str, NDArray[Any]] = {}
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Keep an array; returns its name in the graph."""
+        """Store an array. Returns its name in the graph."""
         self.constants[self._prefix + name] = np.asarray(value, order="C")
         return self._prefix + name
 
     def add(self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
-        """Add a node of one output; returns the output's name."""
+        """Add a node with one output. Returns the output's name."""
         name = self._prefix + (output or f"{operator.lower()}_{len(self.nodes)}")
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
     def scan(self, body: onnx.GraphProto, states: list[str], sequences: list[str]) -> list[str]:
-        """Add a loop over the first axis of sequences; returns its final states and what it made of each row."""
+        """Add a loop over the first axis of some sequences. Returns its last states and its outputs for each row."""
         name = f"{self._prefix}scan_{len(self.nodes)}"
         outputs = [f"{name}_{number}" for number in range(len(body.output))]
         attributes = {"body": body, "num_scan_inputs": len(sequences)}
@@ -50,7 +50,7 @@ class GraphWriter:
         return outputs
 
     def body(self, name: str, inputs: list[str], outputs: list[str], whole: str) -> onnx.GraphProto:
-        """What was written as the body of a loop: of all inputs and outputs `whole` is int64, the rest float32."""
+        """Turn what was written into the body of a loop. The input `whole` is int64; all others are float32."""
         kinds = {whole: TensorProto.INT64}
         ends = (
             [helper.make_tensor_value_info(end, kinds.get(end, TensorProto.FLOAT), None) for end in part]
@@ -59,12 +59,12 @@ class GraphWriter:
         return helper.make_graph(self.nodes, name, *ends)
 
     def append(self, part: GraphWriter) -> None:
-        """Take over all that was written by itself."""
+        """Add the nodes and constants of another writer."""
         self.nodes += part.nodes
         self.constants |= part.constants
 
     def model(self, n_markers: int, n_sites: int) -> onnx.ModelProto:
-        """The graph of a region, checked."""
+        """The graph of a region, after the checks of ONNX."""
         graph = helper.make_graph(
             self.nodes,
             "rnnimp region",

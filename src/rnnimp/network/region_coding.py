@@ -1,4 +1,4 @@
-"""How a region's sites and alleles are coded for networks: gaps between markers, bytes of training targets.
+"""Codes of a region's sites and alleles: gaps between markers, bytes of training targets.
 
 Needs numpy only.
 """
@@ -12,11 +12,11 @@ Floats = NDArray[np.float32]
 
 
 CERTAIN = 200
-"""The byte of a training target that says P(a1) = 1; half of it, 0.5, stands for a missing allele."""
+"""The byte of a training target for P(a1) = 1. Half of it, for P(a1) = 0.5, is a missing allele."""
 
 
 def gaps_of_sites(is_marker: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The number of markers before each imputed site, which names the gap that it lies in.
+    """Number of the gap between markers that contains each imputed site: the count of markers before the site.
 
     Args:
         is_marker: bool (n_rows,), the region's rows in order.

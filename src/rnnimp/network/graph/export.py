@@ -1,12 +1,15 @@
-"""A region's networks as one ONNX graph, with ONNX's own recurrent operators.
+"""A region's networks as one ONNX graph, with the recurrent operators of ONNX.
 
-The hybrid is linear in the two networks' logits, and these are linear in their states; so the three are folded
-into one weight vector a site over the states of all stacks, and only the difference of the two logits is kept:
-`P(a1) = sigmoid(states . weight + bias)`.
+The hybrid is a linear function of the two networks' logits, and these are linear functions of the networks' states. So
+all heads are folded into one weight vector per site, over the states of all stacks. Only the difference of the two
+logits matters: `P(a1) = sigmoid(states . weight + bias)`.
 
-    inputs (n_haplotypes, n_markers, 2) -> features -> two stacks from the left, two from the right
-    -> states at each site's gap, and the layers that join both directions -> log odds, with those of the copying
-    network (`copying_graph.py`) -> predictions (n_sites, n_haplotypes, 2)
+    inputs (n_haplotypes, n_markers, 2)
+    -> features
+    -> two stacks from the left, two from the right
+    -> states at each site's gap, and the layers that join both directions
+    -> log odds, and their weighted mean with those of the haplotype HMM (`hmm/onnx_part.py`)
+    -> predictions (n_sites, n_haplotypes, 2)
 """
 
 from __future__ import annotations
@@ -41,15 +44,15 @@ def build_graph(
     Args:
         higher: the higher-MAF network, on the CPU.
         lower: the lower-MAF network of the same region.
-        hybrid: what joins them.
-        copying: the region's copying network, if it has one; on the CPU, after `copying.round_weights`.
+        hybrid: the layer that joins their logits.
+        hmm: the region's haplotype HMM, if it has one; on the CPU, after `round_weights`.
 
     Returns:
         A model with the input `inputs`, float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], and the output
         `predictions`, float32 (n_sites, n_haplotypes, 2), probabilities.
 
     Raises:
-        ValueError: if a weight of the copying network is not rounded.
+        ValueError: if a weight of the HMM is not rounded. Call `round_weights` first.
     """
     graph = GraphWriter()
     n_markers, n_sites = len(higher.features), len(higher.gap)
@@ -115,7 +118,7 @@ def _constant(graph: GraphWriter, name: str, value: Tensor) -> str:
 
 
 def _marker(network: ImputationNetwork, side: str) -> Tensor:
-    """The marker that each site reads on one side; outside the region where there is none."""
+    """Number of the marker that each site reads on one side; -1 or n_markers where there is none."""
     return network.gap - 1 if side == "left" else network.gap
 
 
@@ -202,15 +205,15 @@ def check_graph(
 ) -> float:
     """Compare the graph with PyTorch.
 
-    Runs on ONNX Runtime where it is installed, else on ONNX's own slow evaluator.
+    Uses ONNX Runtime where it is installed, else the slow evaluator of the onnx package.
 
     Args:
         model: from `build_graph`.
-        higher: and the next two: the networks.
-        lower: see above.
-        hybrid: see above.
-        inputs: float32 (n_haplotypes, n_markers, 2); of a copying network some with missing markers.
-        copying: as in `build_graph`.
+        higher: as in `build_graph`, like `lower`, `hybrid` and `hmm`.
+        lower: see there.
+        hybrid: see there.
+        inputs: float32 (n_haplotypes, n_markers, 2); with an HMM, some should have missing markers.
+        hmm: see there.
 
     Returns:
         The largest absolute difference of a probability.
@@ -221,7 +224,7 @@ def check_graph(
     with torch.no_grad():
         logits = hybrid(higher(inputs), lower(inputs))
         if hmm is not None:
-            # in float64, for the difference of 1 and P(a1) loses digits where the graph does not
+            # in float64, because 1 - P(a1) loses digits that the graph does not lose
             hmm_logits = deepcopy(hmm).double()(inputs.double())
             logits = combined(logits.double(), hmm_logits, inputs.double())
         expected = torch.softmax(logits, dim=2).numpy()
@@ -243,7 +246,7 @@ def _run(model: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def slow_session(model: onnx.ModelProto) -> Any:
-    """ONNX's own evaluator, with the one operator that it lacks in our version of the operators."""
+    """The evaluator of the onnx package, with an operator that it lacks in our version of the operators."""
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.op_run import OpRun
 
@@ -257,7 +260,7 @@ def slow_session(model: onnx.ModelProto) -> Any:
 
 
 def as_ort(model: onnx.ModelProto) -> bytes | None:
-    """The same model in ONNX Runtime's own format, which loads faster; None where ONNX Runtime is not installed."""
+    """The model in ONNX Runtime's format, which loads faster; None where ONNX Runtime is not installed."""
     try:
         import onnxruntime
     except ImportError:
@@ -266,7 +269,7 @@ def as_ort(model: onnx.ModelProto) -> bytes | None:
     from pathlib import Path
 
     options = onnxruntime.SessionOptions()
-    # the highest level that does not depend on the processor at hand
+    # the highest level whose result does not depend on the processor
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.save_model_format", "ORT")
     with tempfile.TemporaryDirectory() as folder:

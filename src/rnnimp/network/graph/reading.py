@@ -1,11 +1,14 @@
 """From an exported ONNX graph back to its weights, so that the CPU kernels can run it.
 
-The graph is walked from its output to its input, and every node must be what `export.py` writes: the sigmoid of a sum
-of a bias and, for each direction, products of a weight vector a site with the states that the site reads, and perhaps
-with those of layers that join both directions at each gap. There may be any number of stacks, each of GRU or LSTM
-layers, of any width and depth and with features of its own. A copying network's part must be what `copying_graph.py`
-writes of its weights. Whatever differs in the least is another program's graph,
-and is left to ONNX Runtime. Needs numpy and onnx.
+The graph is walked from its output to its input. Every node must be one that `export.py` writes:
+
+- the sigmoid of a sum of a bias and of products, one per direction: a weight vector per site times the states that the
+  site reads;
+- perhaps the same for the layers that join both directions at each gap;
+- any number of stacks of GRU or LSTM layers, of any width and depth, each with its own features;
+- perhaps a haplotype HMM, with exactly the nodes that `hmm/onnx_part.py` writes for its weights.
+
+A graph that differs in any way comes from another program, and ONNX Runtime runs it. Needs numpy and onnx.
 """
 
 from __future__ import annotations
@@ -48,11 +51,11 @@ class FoldedNetwork:
 
     Attributes:
         stacks: any number, from the left and from the right.
-        gaps: int64 (n_sites,), markers before each site; they do not go down.
+        gaps: int64 (n_sites,), markers before each site, in ascending order.
         head: float32 (n_sites, units of all stacks, and n_mixed), 0 where a site has no marker on the stack's side.
         bias: float32 (n_sites,).
-        joining: layers over the stacks' states at a gap, whose own are states too.
-        copying: of the region's copying network, if it has one.
+        joining: layers over the stacks' states at a gap. Their states follow those of the stacks in `head`.
+        hmm: weights of the region's haplotype HMM, if it has one.
     """
 
     stacks: tuple[FoldedStack, ...]
@@ -64,7 +67,7 @@ class FoldedNetwork:
 
 
 class ForeignGraphError(Exception):
-    """The graph is not of the kind that `export.py` writes."""
+    """The graph is not one that `export.py` writes; run it in ONNX Runtime."""
 
 
 def read_folded_network(model: bytes) -> FoldedNetwork:
@@ -74,7 +77,7 @@ def read_folded_network(model: bytes) -> FoldedNetwork:
         model: an ONNX file's content.
 
     Raises:
-        ForeignGraphError: if it is any other graph, or none.
+        ForeignGraphError: if `export.py` does not write such a graph, or if the bytes are no graph.
     """
     try:
         return _Walk(onnx.load_model_from_string(model).graph).network()
@@ -91,7 +94,7 @@ def _require(condition: bool, what: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """One product of the sum: stacks of one direction, the marker that each site reads, and its weights."""
+    """One product of the sum: stacks of one direction, the marker that each site reads, and the weights."""
 
     stacks: list[FoldedStack]
     markers: NDArray[np.int64]
@@ -100,7 +103,7 @@ class _Reading:
 
 @dataclass(frozen=True, eq=False)
 class _Mixed:
-    """The product with the layers that join a stack of each direction: of each layer its stacks, weights and bias."""
+    """The product with the joining layers: for each layer, its stack of each direction, its weights and its bias."""
 
     layers: list[tuple[tuple[FoldedStack, FoldedStack], tuple[Floats, Floats], Floats]]
     gaps: NDArray[np.int64]
@@ -108,7 +111,7 @@ class _Mixed:
 
 
 class _Walk:
-    """Finds what made a tensor, and checks it."""
+    """Finds the node that made a tensor, and checks it."""
 
     def __init__(self, graph: Any) -> None:
         self._makers = {name: node for node in graph.node for name in node.output}
@@ -127,8 +130,8 @@ class _Walk:
         biases: list[Floats] = []
         readings: list[_Reading | _Mixed] = []
         logits = self._made_by("Sigmoid", alt).input[0]
-        has_copying = logits == onnx_part.LOGITS
-        for term in self._terms(self._recurrent_logits() if has_copying else logits):
+        has_hmm = logits == onnx_part.LOGITS
+        for term in self._terms(self._recurrent_logits() if has_hmm else logits):
             if term in self._constants:
                 biases.append(self._constants[term])
             else:
@@ -137,10 +140,10 @@ class _Walk:
         mixed = [reading for reading in readings if isinstance(reading, _Mixed)]
         _require(len(mixed) <= 1, "one product with joining layers")
         network = _joined(biases[0], [reading for reading in readings if isinstance(reading, _Reading)], mixed)
-        return replace(network, hmm=self._hmm(network)) if has_copying else network
+        return replace(network, hmm=self._hmm(network)) if has_hmm else network
 
     def _recurrent_logits(self) -> str:
-        """What the copying network's log odds are joined with."""
+        """Name of the recurrent networks' log odds, which the HMM's are joined with."""
         product = self._made_by("Mul", self._made_by("Add", onnx_part.LOGITS).input[0])
         result: str = product.input[1]
         return result
@@ -214,7 +217,7 @@ class _Walk:
         return self._stacks[name]
 
     def _read_stack(self, name: str) -> FoldedStack:
-        """From the highest layer to the lowest, whose input is the features."""
+        """Read a stack from its highest layer to its lowest, whose input is the features."""
         layers: list[LayerWeights] = []
         kinds: set[tuple[str, bool]] = set()
         while True:
@@ -234,7 +237,7 @@ class _Walk:
         return FoldedStack(StackWeights(cell, from_right, tuple(layers)), self._features(states))
 
     def _layer(self, name: str) -> tuple[tuple[str, bool], str, LayerWeights]:
-        """Its cell and whether it runs from the right; its input; its weights."""
+        """A layer's cell and whether it runs from the right; the name of its input; its weights."""
         squeezed, axes = self._made_by("Squeeze", name).input
         _require(self._constants[axes].tolist() == [1], "the axis of directions squeezed")
         cell = _CELL_OF_OPERATOR.get(self._makers[squeezed].op_type)
@@ -260,7 +263,7 @@ class _Walk:
 
 
 def _plain(node: Any) -> tuple[Any, ...]:
-    """All that decides what a node computes."""
+    """Everything that determines the result of a node."""
     values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
     for name, value in values.items():
         if isinstance(value, onnx.GraphProto):
@@ -278,10 +281,11 @@ def _joined(bias: Floats, readings: list[_Reading], mixed: list[_Mixed]) -> Fold
     stacks = tuple(stack for reading in readings for stack in reading.stacks)
     _require(len({len(stack.features) for stack in stacks}) == 1, "stacks over the same markers")
     head = np.concatenate([reading.weight for reading in readings], axis=1)
-    _require(head.shape[1] == sum(stack.weights.layers[0].recurrent.shape[1] for stack in stacks), "a weight a state")
+    widths = [stack.weights.layers[0].recurrent.shape[1] for stack in stacks]
+    _require(head.shape[1] == sum(widths), "one weight per state")
     joining, n_units = _joining(stacks, mixed), head.shape[1]
     head = np.concatenate([head, *(reading.weight for reading in mixed)], axis=1)
-    _require(head.shape[1] == n_units + sum(len(layer.bias) for layer in joining), "a weight a joined state")
+    _require(head.shape[1] == n_units + sum(len(layer.bias) for layer in joining), "one weight per joined state")
     arrays = [bias, head, *(stack.features for stack in stacks)]
     arrays += [array for layer in joining for array in (*layer.weights, layer.bias)]
     arrays += [array for stack in stacks for layer in stack.weights.layers for array in layer]
@@ -296,16 +300,16 @@ def _joining(stacks: tuple[FoldedStack, ...], mixed: list[_Mixed]) -> tuple[Join
     starts = dict(zip(map(id, stacks), np.cumsum([0, *widths]).tolist(), strict=False))
     layers = []
     for reading in mixed:
-        for of_layer, weights, bias in reading.layers:
-            _require(all(id(stack) in starts for stack in of_layer), "stacks that the sites read too")
-            shapes = [(widths[stacks.index(stack)], bias.size) for stack in of_layer]
-            _require([weight.shape for weight in weights] == shapes, "a weight a state of both stacks")
-            layers.append(JoiningWeights(tuple(starts[id(stack)] for stack in of_layer), weights, bias.ravel()))
+        for layer_stacks, weights, bias in reading.layers:
+            _require(all(id(stack) in starts for stack in layer_stacks), "stacks that the sites read too")
+            shapes = [(widths[stacks.index(stack)], bias.size) for stack in layer_stacks]
+            _require([weight.shape for weight in weights] == shapes, "one weight per state of both stacks")
+            layers.append(JoiningWeights(tuple(starts[id(stack)] for stack in layer_stacks), weights, bias.ravel()))
     return tuple(layers)
 
 
 def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:
-    """The gap of each site: where its left and its right marker are neighbours, or lie at an end and weigh nothing."""
+    """The gap of each site. Its two markers must be neighbours; a marker beyond an end must have weight 0."""
     lefts = [reading for reading in readings if not reading.stacks[0].weights.from_right]
     rights = [reading for reading in readings if reading.stacks[0].weights.from_right]
     _require(bool(lefts) and bool(rights), "stacks of both directions")
@@ -321,6 +325,6 @@ def _gaps(readings: list[_Reading], n_markers: int) -> NDArray[np.int64]:
 
 
 def _weighs(readings: list[_Reading]) -> NDArray[np.bool_]:
-    """Which sites have any weight in these readings."""
+    """Whether a site has any weight in these readings: bool (n_sites,)."""
     result: NDArray[np.bool_] = np.any([reading.weight.any(axis=1) for reading in readings], axis=0)
     return result

@@ -1,4 +1,4 @@
-"""Haplotype HMMs of many regions, trained together on a GPU: their parameters lie in one array, one row per network.
+"""Haplotype HMMs of many regions, trained together on a GPU. Their parameters are one array with one row per network.
 
 A row contains `switch_in` (M + 1, C), then `switch_out` (M + 1, C) of `HaplotypeHmm`, padded to the largest number of
 markers, M.
@@ -24,7 +24,7 @@ class HmmTuning:
 
     Attributes:
         pass_values: haplotypes times states of one program of the passes.
-        pass_warps: warps of such a program.
+        pass_warps: warps of one program of the passes.
         head_tile: haplotypes that the other kernels read at once.
         chunk: states that the other kernels read at once.
     """
@@ -148,7 +148,7 @@ class HmmBatch(NetworkBatchBase):
         """Log odds of a1 at every site.
 
         Args:
-            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most as many haplotypes as there is room for.
+            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most `room` haplotypes.
 
         Returns:
             float32 (n_networks, n_sites, n_haplotypes).

@@ -1,1 +1,1 @@
-"""What the CPU and GPU kernels of all networks share."""
+"""Parts that the CPU and GPU kernels of all networks share."""

@@ -1,4 +1,4 @@
-"""What many networks in training side by side have in common: rows of parameters, batches, and where sites lie."""
+"""Arrays of many networks that are trained together: rows of parameters, batches, and the sites of each gap."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from triton import language as tl
 
 
 class NetworkBatchBase:
-    """Room for networks that may differ in markers and sites; arrays are padded to the largest.
+    """Slots for networks that may differ in markers and sites; arrays are padded to the largest.
 
-    What is computed for a network does not depend on the others.
+    The result of a network does not depend on the others.
 
     Attributes:
         parameters: float32 (n_networks, n_parameters).
-        gradients: the same.
+        gradients: float32 (n_networks, n_parameters).
         site_weights: float32 (n_networks, n_sites), for the loss; 0 beyond a network's sites.
-        lengths: int32 (n_networks,), markers of each; 0 to let it rest.
+        lengths: int32 (n_networks,), markers of each network; 0 for a network that rests.
         site_counts: int32 (n_networks,).
-        first_site: int32 (n_networks, n_markers + 2), the first site of each gap, and the end of the last.
+        first_site: int32 (n_networks, n_markers + 2), the first site of each gap, then the end of the last gap.
         alt: float32 (n_networks, n_markers, n_haplotypes), P(a1) of a batch.
-        truth: uint8 (n_networks, n_sites, n_haplotypes), its targets in parts of `stack.CERTAIN`.
-        gap_loss: float32 (n_networks, n_markers + 1), each gap's part of the loss.
+        truth: uint8 (n_networks, n_sites, n_haplotypes), its targets: the expected P(a1) times `CERTAIN`.
+        gap_loss: float32 (n_networks, n_markers + 1), the part of each gap in the loss.
 
     Args:
-        n_networks: how many there is room for.
-        n_parameters: of a row.
-        n_markers: most markers of any of them.
-        n_sites: most sites of any of them.
+        n_networks: number of slots.
+        n_parameters: length of a row.
+        n_markers: largest number of markers of a network.
+        n_sites: largest number of sites of a network.
         n_haplotypes: of a batch.
-        device: where; kernels run on the CPU in Triton's interpreter only.
+        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class NetworkBatchBase:
     ) -> None:
         self.n_networks, self.n_markers, self.n_sites, self.n_haplotypes = n_networks, n_markers, n_sites, n_haplotypes
         self._device = device
-        # the interpreter, which runs the kernels without a GPU, knows no bfloat16 products
+        # the interpreter runs the kernels without a GPU, and has no bfloat16 products
         is_gpu = device.type == "cuda"
         self._operand, self._kernel_operand = (torch.bfloat16, tl.bfloat16) if is_gpu else (torch.float32, tl.float32)
         self.parameters = self._zeros(n_networks, n_parameters)
@@ -54,7 +54,7 @@ class NetworkBatchBase:
         return torch.zeros(shape, dtype=dtype, device=self._device)
 
     def _fill(self, slot: int, row: Tensor, n_markers: int, gaps: Tensor, site_weights: Tensor) -> None:
-        """Put what all kinds of networks have into a slot.
+        """Fill the arrays that all kinds of networks have.
 
         Args:
             slot: from 0.

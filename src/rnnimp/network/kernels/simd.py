@@ -1,11 +1,11 @@
-"""Vectors of float32 in Numba: a type that holds one number a haplotype, its arithmetic, and three products.
+"""Vectors of float32 in Numba: a type with one number per haplotype, its arithmetic, and three products.
 
-Numba code written with it reads like code for one haplotype and compiles to packed instructions on any processor,
-since LLVM cuts a vector into the registers that there are. In this order: the type and its arithmetic; memory;
+Numba code with these vectors reads like code for one haplotype. It compiles to packed instructions on any processor,
+because LLVM divides a vector into the processor's registers. Order of this module: the type and its arithmetic; memory;
 `sigmoid` and `tanh`; the products, each with its sums in registers.
 
-Nothing is compiled when this module is imported. Numba keeps compiled kernels until the file that they are written in
-changes; whoever changes this one must touch those.
+Nothing is compiled when this module is imported. Numba stores compiled kernels until the source file of a kernel
+changes. If you change this file, change the files of the kernels too.
 """
 
 from __future__ import annotations

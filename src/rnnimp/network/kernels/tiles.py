@@ -72,7 +72,7 @@ def padded_size(n_haplotypes: int) -> int:
 
 
 def tiles(alt: Floats) -> Floats:
-    """Haplotypes as the kernels read them, (n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES), and 0."""
+    """Haplotypes in the kernels' layout, padded with 0: (n_haplotypes, n_markers) -> (n_tiles, n_markers * LANES)."""
     n_haplotypes, n_markers = alt.shape
     padded = np.zeros((padded_size(n_haplotypes), n_markers), np.float32)
     padded[:n_haplotypes] = alt
@@ -81,7 +81,7 @@ def tiles(alt: Floats) -> Floats:
 
 
 def deal(job: Callable[..., None], jobs: Sequence[tuple[Any, ...]], threads: int) -> None:
-    """Do jobs that do not depend on each other, as many at once as there are threads."""
+    """Run independent jobs, at most `threads` at once."""
     if threads == 1:
         for arguments in jobs:
             job(*arguments)

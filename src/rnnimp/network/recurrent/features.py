@@ -1,6 +1,7 @@
-"""Marker features: what a network sees of an allele at a marker, by kernel PCA over the training haplotypes.
+"""Marker features: the input of a recurrent network for each allele of each marker, by kernel PCA.
 
-Two markers are alike when the same haplotypes carry their alleles. With x and y the 0/1 columns of two markers,
+Two markers are alike when the same training haplotypes carry their alleles. For x and y, the 0/1 columns of two
+markers,
 
     k(x, y) = |x| |y| exp(cos(x, y) - 1),   0 if either norm is 0
 
@@ -70,7 +71,7 @@ def _centre(kernel: NDArray[np.float64], training: NDArray[np.float64]) -> NDArr
 
 
 def _leading(centred: NDArray[np.float64], n_components: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues above 0, falling, and their eigenvectors as columns, each with its largest entry positive."""
+    """Eigenvalues above 0 in descending order, and eigenvectors as columns, each with its largest entry positive."""
     values, vectors = np.linalg.eigh(centred)
     values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
     rounding = max(values[0], 0) * len(centred) * np.finfo(np.float64).eps if len(values) else 0.0

@@ -1,10 +1,11 @@
 """The networks in plain PyTorch: the reference for every faster way of running them.
 
-A haplotype enters as allele probabilities at the markers, becomes features, and runs through two stacks of
-recurrent layers, one from the left and one from the right. Each imputed site reads the left stack's state at the
-last marker before it and the right stack's state at the first marker after it. A head that is linear in both can only
-add up what each side says; where `n_mixed` is not 0, a layer joins the two states of a gap, and the sites of the gap
-read that as well.
+1. Allele probabilities of a haplotype at the markers become features (`features.py`).
+2. Two stacks of recurrent layers run over the markers, one from the left and one from the right.
+3. Each imputed site lies in a gap between two markers. Its head is a linear function of the left stack's state at the
+   last marker before the gap and of the right stack's state at the first marker behind it.
+4. Where `n_mixed` is not 0, one more layer joins the two states of a gap, and the heads of its sites read this layer
+   too. Without it, a head can only add what the two sides say.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def layer_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 class RecurrentStack(nn.Module):
-    """Recurrent layers in one direction; each from the second adds its input to its output."""
+    """Recurrent layers in one direction; each layer after the first adds its input to its output."""
 
     def __init__(self, settings: NetworkSettings, from_right: bool) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class RecurrentStack(nn.Module):
 class GapMixing(nn.Module):
     """Joins the states on both sides of a gap between markers: `tanh(left @ W_left + right @ W_right + bias)`.
 
-    One layer for all gaps of a region, with a head of its own for each site.
+    All gaps of a region have the same weights. Each site has its own head.
     """
 
     def __init__(self, settings: NetworkSettings, n_sites: int) -> None:
@@ -87,18 +88,27 @@ class GapMixing(nn.Module):
         nn.init.uniform_(self.head, -spread, spread)
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """From float32 (n_gaps, n_haplotypes, n_units) twice to (n_gaps, n_haplotypes, n_mixed)."""
+        """Join the states at all gaps.
+
+        Args:
+            left: float32 (n_gaps, n_haplotypes, n_units), left of each gap.
+            right: float32 (n_gaps, n_haplotypes, n_units), right of each gap.
+
+        Returns:
+            float32 (n_gaps, n_haplotypes, n_mixed).
+        """
         return torch.tanh(left @ self.left + right @ self.right + self.bias)
 
 
 class ImputationNetwork(nn.Module):
-    """One network of a region: allele probabilities at the markers in, two logits a site out.
+    """One network of a region: from allele probabilities at the markers to two logits per site.
 
     Args:
         settings: its shape.
         features: float32 (n_markers, 2, feature_size), from `marker_features`; not trained.
         gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
-        a1_freq: float64 (n_sites,), panel frequencies, at whose log odds the heads' biases begin; None for 0.
+        a1_freq: float64 (n_sites,), panel frequency of allele 1. The heads' biases start at its log odds, or at 0
+            where it is None.
     """
 
     features: Tensor
@@ -120,7 +130,7 @@ class ImputationNetwork(nn.Module):
         self.right_head = nn.Parameter(torch.empty(n_sites, settings.n_units, 2))
         self.bias = nn.Parameter(torch.empty(n_sites, 1, 2))
         self.mixing = GapMixing(settings, n_sites) if settings.n_mixed else None
-        # kept with the weights: another processor may turn near-equal components of the kernel another way
+        # stored with the weights: another processor may rotate components of nearly equal eigenvalue differently
         self.register_buffer("features", torch.as_tensor(features))
         self.register_buffer("gap", torch.as_tensor(gaps), persistent=False)
         self._initialise(a1_freq)
@@ -173,9 +183,9 @@ def _initial_bias(cell: Cell, name: str, bias: Tensor) -> None:
 
 
 class HybridHead(nn.Module):
-    """Joins the higher- and the lower-MAF network: a linear layer a site from their four logits to two.
+    """Joins the higher- and the lower-MAF network: for each site, a linear layer from their four logits to two.
 
-    It begins as the mean of the two networks' logits.
+    At the start, it is the mean of the two networks' logits.
     """
 
     def __init__(self, n_sites: int) -> None:
@@ -185,5 +195,13 @@ class HybridHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_sites, 1, 2))
 
     def forward(self, higher: Tensor, lower: Tensor) -> Tensor:
-        """Logits from logits, each float32 (n_sites, n_haplotypes, 2)."""
+        """Join the logits of both networks.
+
+        Args:
+            higher: float32 (n_sites, n_haplotypes, 2), of the higher-MAF network.
+            lower: float32 (n_sites, n_haplotypes, 2), of the lower-MAF network.
+
+        Returns:
+            float32 (n_sites, n_haplotypes, 2).
+        """
         return torch.baddbmm(self.bias, torch.cat([higher, lower], dim=2), self.weight)

@@ -1,6 +1,6 @@
 """The weights of recurrent stacks as plain arrays, in PyTorch's layout.
 
-Needs numpy only: training, export, reading and inference share it.
+Needs numpy only: training, export, reading and inference use it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from rnnimp.network.region_coding import Floats
 
 GAP_PADS = ((1, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0))
-"""ONNX pads that make gaps of markers, for stacks from the left and from the right.
+"""ONNX pads that turn states at markers into states at gaps, for stacks from the left and from the right.
 
-There is a gap more than there are markers: nothing lies left of the first marker, and nothing right of the last.
+There is one more gap than there are markers. The states are 0 left of the first marker and right of the last.
 """
 
 
@@ -35,7 +35,7 @@ class LayerWeights(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StackWeights:
-    """A stack of recurrent layers; each from the second adds its input to its output.
+    """A stack of recurrent layers; each layer after the first adds its input to its output.
 
     Attributes:
         cell: one of `cells.CELLS`, by name.
@@ -49,11 +49,11 @@ class StackWeights:
 
 
 class JoiningWeights(NamedTuple):
-    """A layer that joins states at a gap: `tanh(states . weights + bias)`.
+    """A layer that joins the states on both sides of a gap: `tanh(states . weights + bias)`.
 
     Attributes:
-        starts: of each part of the states that it reads the first.
-        weights: of each part float32 (n_states, n_mixed).
+        starts: number of the first state of each part that the layer reads.
+        weights: for each part, float32 (n_states, n_mixed).
         bias: float32 (n_mixed,).
     """
 

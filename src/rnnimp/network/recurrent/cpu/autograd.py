@@ -1,7 +1,6 @@
-"""`ImputationNetwork` run and trained by the CPU kernels: the same parameters, outputs and gradients, sooner.
+"""`ImputationNetwork` on the CPU kernels, in training: with the same parameters, outputs and gradients, but faster.
 
-The stacks run as in `cpu_stack.py`, the heads as in `cpu_heads.py`; here PyTorch's parameters go in
-and gradients come out.
+`stacks.py` runs the stacks, `heads.py` the heads. This module takes PyTorch's parameters and returns gradients.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ class CpuEngine:
     """A network's forward pass, differentiable in its parameters.
 
     Args:
-        network: on the CPU, in float32; it goes on holding the parameters.
-        threads: tiles of haplotypes worked on at once; no bit of a result depends on it.
+        network: on the CPU, in float32. The engine reads and trains its parameters.
+        threads: tiles of haplotypes that run at once; the result does not depend on it.
     """
 
     def __init__(self, network: ImputationNetwork, threads: int = 1) -> None:
@@ -34,13 +33,13 @@ class CpuEngine:
         self.workspace = Workspace()
         self.features: Floats = network.features.numpy()
         self.gaps, first_sites = np.unique(network.gap.numpy(), return_index=True)
-        self._first_rows = 2 * np.append(first_sites, len(network.gap))  # two logits a site
+        self._first_rows = 2 * np.append(first_sites, len(network.gap))  # two logits per site
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], which add up to 1; not differentiated.
+            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1. Not differentiated.
 
         Returns:
             float32 (n_sites, n_haplotypes, 2).
@@ -66,7 +65,7 @@ class CpuEngine:
         return stacks
 
     def parameters(self) -> list[Tensor]:
-        """The network's parameters, in the order that `_TrainedNetwork` takes them in."""
+        """The network's parameters, in the order of the arguments of `_TrainedNetwork`."""
         network, mixing = self._network, self._network.mixing
         mixed = [] if mixing is None else [mixing.left, mixing.right, mixing.bias]
         return [*self._heads(), network.bias, *mixed, *network.left.parameters(), *network.right.parameters()]
@@ -77,7 +76,7 @@ class CpuEngine:
         return heads if mixing is None else [*heads, mixing.head]
 
     def head(self) -> Floats:
-        """(2 * n_sites, units of both stacks and of what joins them): the weights of each logit."""
+        """Weights of each logit: float32 (2 * n_sites, units of both stacks and n_mixed)."""
         by_site = torch.cat(self._heads(), dim=1).detach()
         return by_site.transpose(1, 2).reshape(-1, by_site.shape[1]).numpy()
 
@@ -86,7 +85,11 @@ class CpuEngine:
         return self._network.settings.n_mixed
 
     def join(self, states: Floats) -> None:
-        """Fill in what joins the states of both stacks, (n_gaps, units and n_mixed, n_padded), behind them."""
+        """Compute the joining layer's states and write them behind those of the stacks.
+
+        Args:
+            states: float32 (n_gaps, units of both stacks and n_mixed, n_padded).
+        """
         mixing = self._network.mixing
         if mixing is not None:
             weight = torch.cat([mixing.left, mixing.right]).detach().numpy()
@@ -94,7 +97,15 @@ class CpuEngine:
             join(states, pack_joining([layer], len(weight)), self.threads)
 
     def mixing_gradients(self, states: Floats, of_states: Floats) -> tuple[Floats, list[Tensor]]:
-        """Gradients of both stacks' states, and of the layer that joins them, from those of `join`."""
+        """Gradients of the joining layer.
+
+        Args:
+            states: as after `join`.
+            of_states: gradients of them, of the same shape.
+
+        Returns:
+            Gradients of both stacks' states, (n_gaps, units of both stacks, n_padded), and of the layer's parameters.
+        """
         mixing = self._network.mixing
         if mixing is None:
             return of_states, []
@@ -108,13 +119,13 @@ class CpuEngine:
         return (of_both + weight @ slope).numpy(), [*of_weight.chunk(2), slope.sum((0, 2))]
 
     def logits(self, states: Floats) -> Tensor:
-        """(n_sites, 2, n_padded) from states (n_gaps, units of both stacks, n_padded)."""
+        """Logits (n_sites, 2, n_padded), from states (n_gaps, units of both stacks and n_mixed, n_padded)."""
         bias = self._network.bias.detach().reshape(-1).numpy()
         logits = logits_of_states(self.head(), bias, self._first_rows, states, self.threads)
         return torch.from_numpy(logits).view(-1, 2, states.shape[2])
 
     def head_gradients(self, states: Floats, of_logits: Tensor) -> tuple[Floats, list[Tensor]]:
-        """Gradients of the states, and of the heads and their bias; as in `logits`."""
+        """Gradients of the states, and of the heads and their bias, from those of `logits`."""
         head, of_rows = self.head(), of_logits.reshape(-1, states.shape[2]).numpy()
         of_head, of_bias, of_states = gradients_of_heads(head, self._first_rows, states, of_rows, self.threads)
         by_site = torch.from_numpy(of_head).view(-1, 2, head.shape[1]).transpose(1, 2)
@@ -123,7 +134,7 @@ class CpuEngine:
 
 
 class _TrainedNetwork(torch.autograd.Function):
-    """Logits (n_sites, 2, n_padded); the network's parameters are inputs so that autograd sees them."""
+    """Logits (n_sites, 2, n_padded). The network's parameters are inputs, so that autograd sees them."""
 
     @staticmethod
     def forward(ctx: Any, engine: CpuEngine, alt: Floats, *parameters: Tensor) -> Tensor:

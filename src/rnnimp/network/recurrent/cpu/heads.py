@@ -1,7 +1,7 @@
 """The sites' heads on the CPU: logits from the states at the gaps between markers, forward and backward.
 
-All sites of a gap read the same states, so a gap is one matrix product over its sites and all haplotypes. Gaps are
-dealt to threads; each result is computed whole by one of them. Needs numpy and Numba, not torch.
+All sites of a gap read the same states. So each gap is one matrix product over its sites and all haplotypes. Gaps are
+dealt to threads, and one thread computes each result. Needs numpy and Numba, not torch.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def logits_of_states(
         head: float32 (n_rows, n_units); the rows of a gap follow each other.
         bias: float32 (n_rows,).
         first_rows: int64 (n_gaps + 1,), the first row of each gap, and n_rows.
-        states: float32 (n_gaps, n_units, n_padded), from `cpu_stack.forward`.
-        threads: how many gaps are worked on at once; no bit of the result depends on it.
+        states: float32 (n_gaps, n_units, n_padded), from `stacks.forward`.
+        threads: gaps that run at once; the result does not depend on it.
 
     Returns:
         float32 (n_rows, n_padded).
@@ -90,11 +90,14 @@ def gradients_of_heads(
     """Gradients of the head, of its bias and of the states.
 
     Args:
-        head: and the next two: as in `logits_of_states`.
-        first_rows: see above.
-        states: see above; finite in all columns.
-        of_logits: float32 (n_rows, n_padded), the gradient of its result; 0 in columns beyond the haplotypes.
-        threads: see above.
+        head: as in `logits_of_states`, like `first_rows` and `threads`.
+        first_rows: see there.
+        states: as in `logits_of_states`; finite in all columns.
+        of_logits: float32 (n_rows, n_padded), gradient of the logits; 0 in columns beyond the haplotypes.
+        threads: see there.
+
+    Returns:
+        float32 (n_rows, n_units), (n_rows,) and (n_gaps, n_units, n_padded).
     """
     _, n_units, width = states.shape
     of_head, of_bias = np.empty(head.size, np.float32), np.empty(len(head), np.float32)
@@ -105,7 +108,7 @@ def gradients_of_heads(
 
 
 def deal_gaps(job: Callable[..., None], n_gaps: int, arguments: tuple[Any, ...], threads: int) -> None:
-    """Deal a region's gaps to threads; `job` takes the first gap, the one behind the last, and the arguments."""
+    """Deal a region's gaps to threads. `job` is called with the first gap, the end of the gaps, and the arguments."""
     starts = range(0, n_gaps, _GAPS_A_JOB)
     deal(job, [(start, min(start + _GAPS_A_JOB, n_gaps), *arguments) for start in starts], threads)
 

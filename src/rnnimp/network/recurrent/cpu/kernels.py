@@ -1,14 +1,15 @@
-"""Recurrent stacks on the CPU, forward and backward: the arithmetic of `stack.py` as Numba kernels.
+"""Recurrent stacks on the CPU, forward and backward, as Numba kernels. `recurrent/reference.py` has the arithmetic.
 
-A tile of `LANES` haplotypes runs over all markers, through all layers at each marker, with all weights and the tile's
-state in cache. Arrays inside a tile are `[unit][haplotype]`, so that a vector holds one unit of the whole tile, and
-a matrix product is sums of numbers (weights) times vectors (states), kept in registers.
+A tile of `LANES` haplotypes runs over all markers, and through all layers at each marker. All weights and the tile's
+states stay in cache. Arrays inside a tile are `[unit][haplotype]`: a vector is one unit of the whole tile. A matrix
+product is sums of numbers (weights) times vectors (states), which stay in registers.
 
-In this order: what the kernels read and write; one layer of one marker forward; a tile forward; one layer of one
-marker backward; a tile backward. `cpu_stack.py` lays out the arrays and deals tiles to threads.
+Order of this module: arrays that the kernels read and write; one layer at one marker, forward; a tile, forward; one
+layer at one marker, backward; a tile, backward. `stacks.py` lays out the arrays and deals tiles to threads.
 
-Each layer has four rows of gates. LSTM: i, f, g, o as in PyTorch. GRU: n, r, z, m, where m is the recurrent part of
-the candidate, `n = tanh(n's input part + r * m)`; the input product feeds n, r, z and the recurrent product r, z, m.
+Each layer has four rows of gates. For an LSTM they are i, f, g, o, as in PyTorch. For a GRU they are n, r, z, m. Here m
+is the recurrent part of the candidate: `n = tanh(input part of n + r * m)`. The input product of a GRU adds to n, r, z,
+and its recurrent product to r, z, m.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Shape(NamedTuple):
     n_layers: int
     n_units: int
     width: int  # units, rounded up to a multiple of `BLOCK`
-    n_products: int  # gates that the input product feeds, and as many for the recurrent product
+    n_products: int  # gates that the input product adds to; the recurrent product adds to as many
 
 
 class Weights(NamedTuple):
@@ -68,7 +69,7 @@ class Weights(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of the weights, flat; all are set or added to."""
+    """Gradients of the weights, flat. The kernels set them or add to them."""
 
     table: Floats  # [marker][offset, slope][gate][unit]
     bias: Floats  # [layer][4][unit]; the lowest layer's only where the table has none
@@ -77,7 +78,7 @@ class Gradients(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a tile's backward pass works in, flat; `[...][haplotype]` unless said otherwise."""
+    """Working memory of a tile's backward pass, flat; `[...][haplotype]` unless said otherwise."""
 
     carry: Floats  # [layer][h, c][unit], gradients of the states before the marker
     above: Floats  # [unit], gradient of the sum of layers
@@ -94,7 +95,7 @@ def scratch_sizes(shape: Shape) -> tuple[int, ...]:
 
 @kernel
 def multiply(a, b, product):  # type: ignore
-    """`product = a @ b` of small matrices; numpy's own would wake its threads, which costs more."""
+    """`product = a @ b` for small matrices. The product of numpy would wake its threads, which costs more."""
     product[:] = 0.0
     for row in range(a.shape[0]):
         for step in range(a.shape[1]):
@@ -105,7 +106,7 @@ def multiply(a, b, product):  # type: ignore
 
 @kernel
 def _expect_writing(width, at, states, current, gates, kept):  # type: ignore
-    """A store to memory that is not in the cache fetches it first; begin with the next unit's."""
+    """Fetch the memory of the next unit early, because a store to memory that is not in cache waits for it."""
     if kept >= 0:
         for line in range(at, at + LANES, LINE):
             prefetch_to_write(states, current + line)
@@ -129,7 +130,7 @@ def _gru_start(shape, weights, layer, marker, unit, alt):  # type: ignore
 
 @numba.njit(inline="always")
 def _gru_finish(width, unit, n, r, z, m, states, previous, current, gates, kept):  # type: ignore
-    """From the sums of the gates to the state, and the gates where they are kept."""
+    """Compute the state from the sums of the gates; store the gates where `kept` is not -1."""
     r, z = sigmoid(r), sigmoid(z)
     n = tanh(fma(r, m, n))
     at = unit * LANES
@@ -143,7 +144,7 @@ def _gru_finish(width, unit, n, r, z, m, states, previous, current, gates, kept)
 
 @kernel
 def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
-    """One layer at one marker: states[previous ...] -> states[current ...], and the gates where they are kept."""
+    """One layer at one marker: states[previous ...] -> states[current ...]; stores the gates where `kept` is not -1."""
     width = shape.width
     for unit in range(width):
         _expect_writing(width, (unit + 1) * LANES, states, current, gates, kept)
@@ -158,7 +159,7 @@ def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, curr
 
 @kernel
 def _gru_layer_by_pairs(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
-    """The same, two units at a time: three sums of short vectors do not keep a processor busy, six do."""
+    """`_gru_layer`, two units at a time. Six sums of short vectors keep a processor busy; three do not."""
     width = shape.width
     for unit in range(0, width, 2):
         _expect_writing(width, (unit + 2) * LANES, states, current, gates, kept)
@@ -180,7 +181,7 @@ def _gru_layer_by_pairs(shape, weights, layer, marker, alt, below, states, previ
 
 @kernel
 def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, current, gates, kept):  # type: ignore
-    """The same for LSTM; the cell's states lie behind the visible ones."""
+    """`_gru_layer` for an LSTM. The cell states follow the states in memory."""
     width = shape.width
     cells = width * LANES
     for unit in range(width):
@@ -213,7 +214,7 @@ def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, cur
 
 @kernel
 def _steps_read(shape, places):  # type: ignore
-    """Markers up to the last whose states go anywhere: of a flank behind the last site nothing is read."""
+    """Number of markers up to the last whose states are read: no site reads the flank behind the last site."""
     steps = shape.n_markers
     while steps > 0 and places[shape.n_markers - steps if shape.from_right else steps - 1] < 0:
         steps -= 1
@@ -224,9 +225,12 @@ def _steps_read(shape, places):  # type: ignore
 def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, places, column, row):  # type: ignore
     """A tile over all markers.
 
-    `alt` is P(a1), [marker][haplotype]. `states`, [marker][layer][h, c][unit], is a ring of `n_kept` markers; `gates`,
-    [step][layer][4][unit], has all or is empty. `output` is a matrix of rows `row` long; the marker's states go to the
-    rows from `places[marker]`, unless that is below 0, and to the columns from `column`.
+    Args:
+        alt: P(a1), [marker][haplotype].
+        states: [marker][layer][h, c][unit], a ring of `n_kept` markers.
+        gates: [step][layer][4][unit] of all steps, or empty.
+        output: matrix with rows of length `row`. A marker's states go to the rows from `places[marker]`, unless that is
+            below 0, and to the columns from `column`.
     """
     tile = shape.width * LANES
     per_layer = tile * (2 if shape.has_cell_state else 1)
@@ -255,7 +259,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
 
 @kernel
 def _gru_rows(width, scratch, layer, states, previous, gates, kept):  # type: ignore
-    """Gradients of one layer's gates at one marker, and of its previous state but for the recurrent product."""
+    """Gradients of one layer's gates at one marker, and of its previous state without the recurrent product."""
     tile = width * LANES
     for at in range(0, tile, LANES):
         n, r = load(gates, kept + at), load(gates, kept + tile + at)
@@ -274,7 +278,7 @@ def _gru_rows(width, scratch, layer, states, previous, gates, kept):  # type: ig
 
 @kernel
 def _lstm_rows(width, scratch, layer, states, previous, current, gates, kept):  # type: ignore
-    """The same for LSTM."""
+    """`_gru_rows` for an LSTM."""
     tile = width * LANES
     for at in range(0, tile, LANES):
         i, f = load(gates, kept + at), load(gates, kept + tile + at)
@@ -311,8 +315,8 @@ def _add_weight_gradient(  # type: ignore
 ):
     """`gradient[row, column] += sum of rows[row] * states[:, column]`, in pieces that fit in the registers.
 
-    Between the pieces it begins to fetch `soon[soon_at : soon_at + n_soon]`, which will be read a while later:
-    what the forward pass left has gone to memory, and waiting for it would cost an eighth of the backward pass.
+    Between the pieces, it starts to fetch `soon[soon_at : soon_at + n_soon]`, which will be read later. These results
+    of the forward pass are not in cache any more, and waiting for them would take an eighth of the backward pass.
     """
     n_pieces = -(-width // WIDEST)
     most = -(-width // (BLOCK * n_pieces)) * BLOCK
@@ -348,7 +352,7 @@ def _transpose_states(shape, states, marker_at, per_layer, target, target_at):  
 
 @kernel
 def _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, gates, kept):  # type: ignore
-    """From the gates' gradients to those of the recurrent weights and of the previous state."""
+    """Gradients of the recurrent weights and of the previous state, from those of the gates."""
     width, tile = shape.width, shape.width * LANES
     n_rows = shape.n_products * width
     first = 0 if shape.has_cell_state else tile  # n has no recurrent product
@@ -377,7 +381,7 @@ def _recurrent_backward(shape, weights, gradients, scratch, layer, states_at, ga
 
 @kernel
 def _input_backward(shape, weights, gradients, scratch, layer, marker, here, states, previous, per_layer):  # type: ignore
-    """From the gates' gradients to those of the input weights and of the layers below."""
+    """Gradients of the input weights and of the layers below, from those of the gates."""
     width, tile = shape.width, shape.width * LANES
     n_rows = shape.n_products * width
     if layer == 0:

@@ -22,12 +22,12 @@ class PackedJoining:
     """A layer in the kernel's layout, from `pack_joining`.
 
     Attributes:
-        starts: int64 (n_parts,), the first of the states that each part reads.
-        sizes: int64 (n_parts,), how many those are.
+        starts: int64 (n_parts,), number of the first state of each part that the layer reads.
+        sizes: int64 (n_parts,), states of each part.
         weight: float32, flat [unit, rounded up to `_ROWS`][state of all parts].
         bias: float32 (n_mixed, rounded up).
-        first_row: where its own states lie in a gap.
-        n_mixed: how many those are.
+        first_row: number of the layer's first state in a gap.
+        n_mixed: number of its states.
     """
 
     starts: NDArray[np.int64]
@@ -65,8 +65,8 @@ def pack_joining(layers: Sequence[JoiningWeights], n_states: int) -> list[Packed
     """Lay weights out as the kernel reads them.
 
     Args:
-        layers: any number; the states of the first lie behind those of the stacks, then those of the second.
-        n_states: of all stacks.
+        layers: any number. Their states follow those of the stacks, in the same order.
+        n_states: units of all stacks.
     """
     packed, first_row = [], n_states
     for layer in layers:
@@ -81,12 +81,12 @@ def pack_joining(layers: Sequence[JoiningWeights], n_states: int) -> list[Packed
 
 
 def join(states: Floats, layers: Sequence[PackedJoining], threads: int = 1) -> None:
-    """Fill in what joins the stacks' states at each gap.
+    """Compute the joining layers' states at each gap, and write them behind those of the stacks.
 
     Args:
-        states: float32 (n_gaps, n_states + units of all layers, n_padded), from `cpu_stack.forward` with room for them.
+        states: float32 (n_gaps, n_states + units of all layers, n_padded), from `stacks.forward` with `room` for them.
         layers: from `pack_joining`.
-        threads: how many gaps are worked on at once; no bit of the result depends on it.
+        threads: gaps that run at once; the result does not depend on it.
     """
     n_gaps, n_rows, width = states.shape
     for layer in layers:

@@ -1,8 +1,8 @@
 """Runs recurrent stacks on the CPU: weights in, states at the gaps between markers out, and back.
 
-Needs numpy and Numba, not torch. In this order: weights, and their layout for the kernels; a batch forward; a batch
-backward. Tiles of haplotypes are dealt to threads; gradients are summed over the tiles in their order, so that the
-number of threads changes no bit of a result.
+Needs numpy and Numba, not torch. Order of this module: weights, and their layout for the kernels; a batch, forward; a
+batch, backward. Tiles of haplotypes are dealt to threads. Gradients are summed over the tiles in their order, so that
+the number of threads changes no bit of a result.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PackedStack:
         cell: one of `CELLS`, by name.
         shape: sizes.
         weights: the weights, and the lowest layer's input product.
-        features: float32 (n_markers, 2, feature_size), those packed with it.
+        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
     """
 
     cell: str
@@ -117,7 +117,7 @@ def _bias(layer: LayerWeights, layout: _GateLayout, width: int) -> Floats:
 
 
 def _table(layer: LayerWeights, features: Floats, gates: tuple[int, ...], bias: Floats) -> Floats:
-    """(n_markers, width, 2, n_gates): the input product of allele 0 with the bias, and what allele 1 adds to it."""
+    """(n_markers, width, 2, n_gates): the input product of allele 0 with the bias, and the difference for allele 1."""
     product = _product(_offset_and_slope(features), layer.input.T)
     by_gate = product.reshape(len(features), 2, len(gates), -1)[:, :, list(gates)].transpose(0, 3, 1, 2)
     table = np.zeros((len(features), len(bias), 2, len(gates)), np.float32)
@@ -150,7 +150,7 @@ def _blocks_of_columns(weights: Floats) -> Floats:
 
 @dataclass(eq=False)
 class Kept:
-    """What a forward pass leaves for its backward pass.
+    """Results of a forward pass that its backward pass needs.
 
     Attributes:
         alt: float32 (n_tiles, n_markers * LANES).
@@ -164,13 +164,13 @@ class Kept:
 
 
 class Workspace:
-    """Memory of past passes for later ones; fresh memory of this size costs as much time as a tenth of the pass."""
+    """Memory of earlier passes for later ones. Fresh memory of this size takes a tenth of the time of a pass."""
 
     def __init__(self) -> None:
         self._free: list[Floats] = []
 
     def take(self, n_tiles: int, size: int) -> Floats:
-        """float32 (n_tiles, size) of any content; rows begin at cache lines."""
+        """An array float32 (n_tiles, size) with undefined content. Each row begins at a cache line."""
         stride = -(-size // CACHE_LINE) * CACHE_LINE
         for index, array in enumerate(self._free):
             if array.size == n_tiles * stride:
@@ -194,13 +194,13 @@ def forward(
         stacks: any number, over the same markers.
         alt: float32 (n_haplotypes, n_markers), P(a1).
         gaps: int64 (n_gaps,), distinct; the number of markers before the gap.
-        threads: how many tiles are worked on at once; no bit of the result depends on it.
-        room: rows of a gap that are left for others behind the states.
+        threads: tiles that run at once; the result does not depend on it.
+        room: rows to leave free behind the states of each gap.
 
     Returns:
-        float32 (n_gaps, units of all stacks + room, n_padded): the units of the first stack, of the second and so on,
-        at the marker left of the gap, or right of it for a stack that runs from the right; 0 where there is no marker.
-        Columns beyond the haplotypes mean nothing.
+        float32 (n_gaps, units of all stacks + room, n_padded): the units of the first stack, of the second and so on.
+        They are read at the marker left of the gap, or right of it for a stack that runs from the right; 0 where there
+        is no marker. The content of columns beyond the haplotypes is undefined.
     """
     return _forward(stacks, tiles(alt), gaps, threads, None, room)[0]
 
@@ -213,7 +213,12 @@ def forward_training(
     workspace: Workspace,
     room: int = 0,
 ) -> tuple[Floats, Kept]:
-    """The same, with what `backward` needs: 20 bytes (LSTM: 24) for each unit, layer, marker and haplotype."""
+    """Run `forward`, and keep what `backward` needs: 20 bytes (LSTM: 24) per unit, layer, marker and haplotype.
+
+    Args:
+        stacks: as in `forward`, like `alt`, `gaps`, `threads` and `room`.
+        workspace: gives the memory; return it with `give_back`.
+    """
     return _forward(stacks, tiles(alt), gaps, threads, workspace, room)
 
 
@@ -246,7 +251,7 @@ def _forward(
 
 
 def _sizes(shape: Shape, n_kept: int) -> tuple[int, int]:
-    """How many numbers of states and of gates a tile keeps."""
+    """Numbers of states and of gates that a tile stores."""
     per_layer = shape.n_layers * shape.width * LANES
     return n_kept * per_layer * (2 if shape.has_cell_state else 1), shape.n_markers * per_layer * GATES
 
@@ -263,7 +268,7 @@ def _forward_job(
 
 
 def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
-    """For each stack and marker the first row of the output, which has `n_rows` a gap, that its states go to, or -1."""
+    """For each stack and marker, the first row of the output for its states, or -1. Each gap has `n_rows` rows."""
     result, first = [], 0
     for stack in stacks:
         markers = gaps if stack.shape.from_right else gaps - 1
@@ -281,15 +286,15 @@ def backward(
     """Gradients of all weights.
 
     Args:
-        stacks: and the next two: as in the forward pass.
+        stacks: as in the forward pass.
         kept: from `forward_training`.
-        gaps: see above.
-        of_states: float32 (n_gaps, units of all stacks, n_padded), the gradient of its output; columns beyond
-            the haplotypes must be 0.
+        gaps: as in the forward pass.
+        of_states: float32 (n_gaps, units of all stacks, n_padded), gradient of the output of the forward pass. Columns
+            beyond the haplotypes must be 0.
         threads: as in `forward`.
 
     Returns:
-        For each stack the gradients in place of its weights.
+        The gradients of each stack, in the layout of its weights.
     """
     n_tiles, output = len(kept.alt), np.ascontiguousarray(of_states).reshape(-1)
     jobs: list[tuple[Any, ...]] = []
@@ -318,7 +323,7 @@ def _backward_job(
 
 
 def _gradients(shape: Shape, buffer: Floats) -> Gradients:
-    """A flat buffer of `_gradient_sizes` numbers, cut into its parts."""
+    """Views of the parts of a flat buffer of `_gradient_sizes` numbers."""
     return Gradients(*np.split(buffer, np.cumsum(_gradient_sizes(shape))[:-1]))
 
 

@@ -1,31 +1,33 @@
 """The recurrent layers and heads of many networks at once, as Triton kernels: the GPU engine.
 
-A *stack* is one direction of one network; stack `2 k` is the left one of network k, `2 k + 1` the right one. A layer is
-one launch in each pass. A program owns a tile of haplotypes of one stack and runs over all its markers with the
-layer's weights and state on chip. Products take operands of type OPERAND, bfloat16 on a GPU, and accumulate in
-float32; the state is float32. Only states are stored: the backward pass recomputes the gates from them and stores the
-gates' gradients, which further kernels, no longer sequential, sum into weight gradients.
+A *stack* is one direction of one network: stack `2 k` is the left one of network k, stack `2 k + 1` the right one. Each
+pass is one launch per layer. A program owns a tile of haplotypes of one stack. It runs over all markers in order, with
+the layer's weights and states on chip. Products have operands of type OPERAND, which is bfloat16 on a GPU, and sums in
+float32. The state is float32.
 
-Layers of up to 48 units, GRU and LSTM, have kernels made for waiting little (`narrow.py`); their backward pass also
-turns the gradient of the sum into that of the layers below. Of wider layers (`gru.py`, `lstm.py`) that is a kernel of
-its own (`sums.pass_down`), and the weights of more than 64 units do not fit on chip and are read at every marker.
+The forward pass stores states only. The backward pass computes the gates again from them, and stores the gradients of
+the gates. Further kernels sum these into weight gradients; they need no order of markers.
 
-    first layer   gates read `base[t] + p * delta[t]`, the input product of a marker with P(a1) = p and the biases
-                  (of a wide GRU without that of the recurrent half of n)
-    other layers  gates read the sum of all layers below, `y_l = y_(l-1) + h_l`
-    heads         a program owns a gap between two markers: logits, loss and all gradients of its sites in one pass
+Layers of up to 48 units, GRU and LSTM, have kernels with short waiting times (`narrow.py`). Their backward pass also
+passes the gradient on to the layers below. For wider layers (`wide_gru.py`, `wide_lstm.py`), a separate kernel does
+this: `gradients.input_bwd_kernel`. The weights of more than 64 units do not fit on chip and are read at every marker.
 
-Arrays (U units, T markers at most, N haplotypes, K networks, P stacks, all contiguous). W is U, of narrow layers
-rounded up to a multiple of 16: 32 bytes, which are moved as a whole. Behind the units lie zeros, wherever a pass with
-finite weights has written; kernels may read them and multiply them with 0.
+    first layer   gates read `base[t] + p * delta[t]`: the input product of marker t at P(a1) = p, with the biases.
+                  For a wide GRU, the bias of the recurrent half of n is not in it.
+    other layers  gates read the sum of all layers below, `y_l = y_(l-1) + h_l`.
+    heads         a program owns a gap between two markers. One pass gives logits, loss and all gradients of its sites.
 
-    y, h, c       OPERAND (P, T, N, W): sum of layers, state, LSTM cell
-    dy            OPERAND (P, T, N, W): gradient of y, turned in place from that of a layer's sum to that below it
-    dgates        OPERAND (P, T, 4, N, W): gradients of the gates before their nonlinearity
-    table         OPERAND (P, T, 4, U, 8): base and delta in two parts each, see `parts.table_factors`
-    parameters    float32 (K, n_parameters): every network's weights in one row, PyTorch's layout, see `stacked.py`
-    weights       OPERAND (K, n_parameters): the same, rounded
+Arrays, all contiguous, with U units, at most T markers, N haplotypes, K networks, P stacks. W is U; for narrow layers,
+U is rounded up to a multiple of 16, because 32 bytes are moved as a whole. A pass with finite weights writes zeros
+behind the units. Kernels may read these zeros and multiply by them.
 
-Gates are r, z, n (GRU) and i, f, g, o (LSTM), as PyTorch orders them. The fourth gradient of a GRU is that of the
+    y, h, c       OPERAND (P, T, N, W): sum of layers, state, LSTM cell state.
+    dy            OPERAND (P, T, N, W): gradient of y. Each layer turns it into that of the sum below, in place.
+    dgates        OPERAND (P, T, 4, N, W): gradients of the gates before their nonlinearity.
+    table         OPERAND (P, T, 4, U, 8): base and delta in two parts each, see `parts.table_factors`.
+    parameters    float32 (K, n_parameters): the weights of one network per row, see `row_layout.py`.
+    weights       OPERAND (K, n_parameters): the same, rounded.
+
+The gates are r, z, n (GRU) and i, f, g, o (LSTM), in the order of PyTorch. The fourth gradient of a GRU is that of the
 recurrent half of n, `r * dn`.
 """

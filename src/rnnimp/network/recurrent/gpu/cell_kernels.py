@@ -1,4 +1,4 @@
-"""What the GPU kernels need to know about each cell that they can run."""
+"""Settings of the GPU kernels for each cell that they can run."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _step(
 
 @triton.jit
 def _read_below_and_state(y_in, h, is_row, FIRST: tl.constexpr, OPERAND: tl.constexpr):
-    """What the gates read of a part: the sum of the layers below, and that beside the state.
+    """Operands of the gates, from a part: the sum of the layers below, and that sum beside the state.
 
     In the first layer, both are the state: OPERAND (TILE, PART). Else OPERAND (TILE, PART) and (TILE, 2 * PART).
     """
@@ -171,8 +171,8 @@ def narrow_layer_fwd_kernel(
         y_out: OPERAND (P, T, N, W), receives the sum with this layer.
         h_out, c_out: OPERAND (P, T, N, W), receive states and cell states. None where nothing reads them: the states of
             the first layer, which are its sum; the cell states of a GRU; and both without a backward pass.
-        HEAD, TAIL: how the units are divided; W is their sum, and zeros lie behind the U units. The other arguments are
-            those of `wide_gru.gru_fwd_kernel`.
+        HEAD, TAIL: how the units are divided. W is their sum, and the numbers behind the U units are 0. The other
+            arguments are those of `wide_gru.gru_fwd_kernel`.
     """
     W: tl.constexpr = HEAD + TAIL
     stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
@@ -212,7 +212,7 @@ def narrow_layer_fwd_kernel(
 
 @triton.jit
 def _load_read(y_in, h, has_before, rows, is_row, first, PART: tl.constexpr, FIRST: tl.constexpr, W: tl.constexpr):
-    """What the gates read of a part, from memory: OPERAND (TILE, 2 * PART), in the first layer (TILE, PART)."""
+    """Operands of the gates, from a part and from memory: OPERAND (TILE, 2 * PART), in the first layer (TILE, PART)."""
     column = tl.arange(0, PART if FIRST else 2 * PART)[None, :]
     is_state = column >= (0 if FIRST else PART)
     start = h if FIRST else tl.where(is_state, h, y_in)

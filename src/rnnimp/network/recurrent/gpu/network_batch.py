@@ -1,4 +1,4 @@
-"""Many networks of one shape, trained together: their parameters lie in one array, one row per network.
+"""Many networks of one shape, trained together. Their parameters are one array with one row per network.
 
 `row_layout.py` says what a row contains. Networks may differ in markers and sites; rows and arrays are padded to the
 largest. The result of a network does not depend on the others.
@@ -72,7 +72,7 @@ class NetworkBatch(NetworkBatchBase):
         self._allocate(max(n_haplotypes, room))
 
     def _allocate(self, most: int) -> None:
-        """Make the arrays of `gpu/__init__.py`, with room for so many haplotypes."""
+        """Make the arrays that `gpu/__init__.py` lists, with room for `most` haplotypes."""
         settings, zeros, operand, n_markers = self.settings, self._zeros, self._operand, self.n_markers
         stacks, units, n_gates = 2 * self.n_networks, settings.n_units, self.layout.n_gates
         self.features = zeros(self.n_networks, n_markers, 2, settings.feature_size)

@@ -1,8 +1,10 @@
-"""A network's parameters as a row.
+"""A network's parameters as one row of numbers.
 
-A row is laid out as the reference's tensors one after another: for the left and the right stack, layer by layer,
-input weight, recurrent weight and both biases; then, where there is one, the layer that joins both sides of a gap; then
-left head, right head and bias, and the head of that layer.
+A row contains the reference's tensors one after another:
+
+1. for the left stack, then the right one, layer by layer: input weight, recurrent weight and both biases;
+2. the layer that joins both sides of a gap, if there is one;
+3. left head, right head and bias, then the head of the joining layer.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from rnnimp.network.recurrent.settings import NetworkSettings
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Where a network's tensors lie in its row.
+    """Offsets of a network's tensors in its row.
 
     Attributes:
         settings: the shape of every network.
@@ -42,31 +44,31 @@ class RowLayout:
         return gates * (self.settings.feature_size if depth == 0 else units), gates * units, gates, gates
 
     def layer_offset(self, depth: int) -> int:
-        """Where a layer of the left stack begins."""
+        """Offset of a layer of the left stack."""
         return sum(sum(self.layer_sizes(below)) for below in range(depth))
 
     @property
     def stack_size(self) -> int:
-        """Length of one stack; the right one begins here."""
+        """Length of one stack, and the offset of the right one."""
         return self.layer_offset(self.settings.n_layers)
 
     @property
     def mixing_offset(self) -> int:
-        """Where the layer that joins both sides begins: left weight, right weight, bias."""
+        """Offset of the joining layer: left weight, right weight, bias."""
         return 2 * self.stack_size
 
     @property
     def head_offset(self) -> int:
-        """Where the heads begin."""
+        """Offset of the heads."""
         return self.mixing_offset + (2 * self.settings.n_units + 1) * self.settings.n_mixed
 
     @property
     def size(self) -> int:
-        """Length of a row, a multiple of 16, so that every row begins where the GPU can read many values at once."""
-        return -(-(self.head_offset + self.n_sites * self._of_a_site) // 16) * 16
+        """Length of a row: a multiple of 16, so that the GPU can read many values of each row at once."""
+        return -(-(self.head_offset + self.n_sites * self._site_size) // 16) * 16
 
     @property
-    def _of_a_site(self) -> int:
+    def _site_size(self) -> int:
         return 4 * self.settings.n_units + 2 * self.settings.n_mixed + 2
 
     def row(self, network: ImputationNetwork) -> Tensor:
@@ -86,7 +88,7 @@ class RowLayout:
 
 
 def parameters_in_order(network: ImputationNetwork) -> Iterator[Tensor]:
-    """A network's parameters as they follow each other in a row."""
+    """Parameters of a network in the order of its row."""
     for stack in (network.left, network.right):
         for layer in stack.layers:
             yield from layer_weights(layer)

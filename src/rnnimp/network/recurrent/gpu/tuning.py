@@ -16,17 +16,24 @@ _NARROW_STAGES = {"GRU": {"forward_stages": 4, "backward_stages": 3}, "LSTM": {"
 
 
 def stored_units(n_units: int) -> int:
-    """Room for a state in memory: behind one that would straddle what is moved at once, 32 bytes, zeros."""
+    """Units of a state in memory. Narrow layers are padded with zeros to whole blocks of 32 bytes."""
     return -(-n_units // 16) * 16 if n_units <= MOST_UNITS_NARROW else n_units
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Sizes that change speed, not results: haplotypes of a program, its warps, and markers loaded ahead plus one.
+    """Sizes that change speed, not results.
 
-    `forward` and `backward` are the sequential kernels, `sum` sums weight gradients, `pass` goes to the layers below of
-    more than 48 units, `head` the heads, `table` the first layer's table. Chosen on an H200, for more than 48 units on
-    an H100, see docs/benchmarks.md.
+    `tile` is the number of haplotypes per program, `warps` the number of its warps, `stages` the number of markers
+    loaded ahead plus 1. They belong to these kernels:
+
+    - `forward`, `backward`: the layers' kernels, which run over the markers in order;
+    - `sum`: `weight_bwd_kernel`;
+    - `pass`: `input_bwd_kernel`, of more than 48 units;
+    - `head`: the kernels of the sites' heads;
+    - `table`: `table_bwd_kernel`.
+
+    The values were chosen on an H200, and for more than 48 units on an H100; see docs/benchmarks.md.
     """
 
     forward_tile: int = 32
@@ -48,7 +55,12 @@ class Tuning:
 
     @classmethod
     def of(cls, settings: NetworkSettings, on_chip: int = PLENTY) -> Tuning:
-        """What is best for networks of this shape, or with so many bytes of shared memory fits."""
+        """The fastest sizes that fit.
+
+        Args:
+            settings: shape of the networks.
+            on_chip: bytes of shared memory per program.
+        """
         is_small = on_chip < SHARED_FOR_BEST
         if settings.n_units <= MOST_UNITS_NARROW:
             stages = _NARROW_STAGES[settings.cell] | ({"backward_stages": 1} if is_small else {})
