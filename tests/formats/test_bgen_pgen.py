@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from helpers import program, random_block
 from impute_cases import legacy_command
 from rnnimp.cli import main
 from rnnimp.errors import DataError
-from rnnimp.formats.bgen import BgenWriter
+from rnnimp.formats.bgen import BgenWriter, open_panel
 from rnnimp.formats.gen import read_gen
+from rnnimp.formats.pgen.reading import read_psam
 from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.scoring.quality import dosages
 from rnnimp.sites.panel import ImputedBlock, Sites
@@ -174,7 +176,8 @@ def test_full_disk_is_one_error_that_names_the_file(tmp_path: Path, kind: str, n
 import resource, signal, sys
 import numpy as np
 from rnnimp.errors import DataError
-from rnnimp.formats.bgen import BgenWriter
+from rnnimp.formats.bgen import BgenWriter, open_panel
+from rnnimp.formats.pgen.reading import read_psam
 from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.sites.panel import ImputedBlock, Sites
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -216,3 +219,17 @@ def test_missing_library_names_the_extra(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RnnimpError, match=rf"need the package {module}, .* install rnnimp\[{kind}\]"):
         OPENERS[kind](tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller", b"a\x1b[2J"])
+def test_names_that_are_no_text_are_refused(tmp_path: Path, name: bytes) -> None:
+    psam = tmp_path / "x.psam"
+    psam.write_bytes(b"#IID\tSEX\n" + name + b"\tNA\n")
+    with pytest.raises(DataError, match=r"x.psam:2: expected (text in UTF-8|sample names without control characters)"):
+        read_psam(psam)
+    head = struct.pack("<4I", 20, 0, 1, int.from_bytes(b"bgen", "little")) + struct.pack("<I", 1 | 2 << 2 | 1 << 31)
+    samples = struct.pack("<IIH", 10 + len(name), 1, len(name)) + name
+    bgen_file = tmp_path / "x.bgen"
+    bgen_file.write_bytes(struct.pack("<I", 20 + len(samples)) + head + samples)
+    with pytest.raises(DataError, match=r"x.bgen: expected sample names (in UTF-8|without control characters)"):
+        open_panel(bgen_file)

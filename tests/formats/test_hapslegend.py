@@ -289,7 +289,9 @@ def test_bad_legends(tmp_path: Path, text: str | bytes, message: str) -> None:
         ("ID_1 ID_2 missing\n0 0 0\na a 0\nb\n", ":4: expected 2 columns or more, found 1"),
         ("ID_1 ID_2 missing\n0 0 0\na a 0\nb a 0\n", ":4: expected each sample once, found a as in line 3"),
         ("sample population\na x\n\nb x\n", ":3: expected 1 columns or more, found 0"),
-        (b"\x80\x81\n", ": expected text, found binary data"),
+        (b"\x80\x81\n", ":1: expected text in UTF-8"),
+        (b"sample sex\nM\xfcller 0\n", ":2: expected text in UTF-8, found b'M\\xfcller 0'"),
+        (b"sample sex\na\x1b[2J 0\n", ":2: expected sample names without control characters"),
     ],
 )
 def test_bad_samples(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
 from rnnimp.formats.files import UNKNOWN_KIND, AtomicGroup, kind_of, open_input, unwritable
+from rnnimp.formats.names import sample_names
 from rnnimp.formats.optional import require
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.sites.matching import UNKNOWN_ALLELES
@@ -148,13 +149,17 @@ def open_panel(
     try:
         reader = bgen.BgenReader(str(path), delay_parsing=True)
         n_samples, names = reader.header.nsamples, tuple(reader.samples)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"expected sample names in UTF-8, found the bytes {error.object[:40]!a}; rename the samples", path
+        ) from error
     except Exception as error:  # the library raises many kinds, all for a file that is no BGEN
         raise DataError("expected a BGEN file, found something else, or one damaged in its header", path) from error
     if sample is not None:
         names = read_samples_of(path, sample, n_samples)
     elif not reader.header.has_sample_ids:
         names = default_sample_names(n_samples)
-    calls = _Calls(path, names, ploidy)
+    calls = _Calls(path, sample_names(names, path), ploidy)
     records = on_one_chromosome(calls.records(reader), chromosome, path)
     return panel_of(path, names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
 

@@ -34,6 +34,8 @@ except ImportError:
 _UNFINISHED = ".part"
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = b"BC"
+_BYTE_ORDER_MARK = "\ufeff".encode()
+_BINARY = bytes(range(9))  # characters that no text has
 logger = logging.getLogger(__name__)
 
 UNKNOWN_KIND = "something else"
@@ -51,7 +53,7 @@ def kind_of(start: bytes) -> str:
     for magic, name in _KINDS.items():
         if start.startswith(magic):
             return name
-    is_text = start.isascii() and not set(start) & set(range(9))
+    is_text = start.isascii() and not set(start) & set(_BINARY)
     return "a text file" if is_text else UNKNOWN_KIND
 
 
@@ -135,12 +137,27 @@ def unreadable(path: str | Path, error: OSError) -> DataError:
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """All lines of a small text file, without their ends."""
+    """All lines of a small text file, without their ends.
+
+    Raises:
+        DataError: if it cannot be read, or is no text in UTF-8.
+    """
     with open_input(path) as file:
+        data = file.read().removeprefix(_BYTE_ORDER_MARK)
+    lines: list[str] = []
+    for raw in data.splitlines():  # not of text: there U+0085 and others end lines too
         try:
-            return file.read().decode("utf-8-sig").splitlines()
+            lines.append(raw.decode())
         except UnicodeDecodeError as error:
-            raise DataError("expected text, found binary data; check that it is the right file", path) from error
+            if set(data) & set(_BINARY):
+                raise DataError("expected text, found binary data; check that it is the right file", path) from error
+            raise DataError(
+                f"expected text in UTF-8, found {raw[:40]!a}; convert the file, for instance with "
+                "iconv -f latin1 -t utf-8",
+                path,
+                len(lines) + 1,
+            ) from error
+    return lines
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from pathlib import Path
 from rnnimp.errors import DataError
 
 
-def sample_name(name: bytes | str, path: str | Path, line: int | None = None) -> str:
+def checked_name(name: bytes | str, path: str | Path, line: int | None = None) -> str:
     """One name as text.
 
     Raises:
         DataError: if it is empty, no UTF-8, or has a control character.
 
-    >>> sample_name("M\\u00fcller".encode(), "x.vcf") == "M\\u00fcller"
+    >>> checked_name("M\\u00fcller".encode(), "x.vcf") == "M\\u00fcller"
     True
     """
     if isinstance(name, str):
@@ -46,11 +46,11 @@ def sample_names(names: Iterable[bytes | str], path: str | Path, line: int | Non
     """All names of a file as text.
 
     Raises:
-        DataError: as `sample_name`, and for a name that repeats.
+        DataError: as `checked_name`, and for a name that repeats.
     """
     found: dict[str, None] = {}
     for name in names:
-        text = sample_name(name, path, line)
+        text = checked_name(name, path, line)
         if text in found:
             raise DataError(f"expected each sample once, found {text} again; rename or remove one", path, line)
         found[text] = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
+from rnnimp.formats.names import checked_name
 from rnnimp.wording import counted
 
 
@@ -17,7 +18,7 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
     `ID_2`), and the reference panels' `sample population group sex`, with one (the name is the first column).
 
     Raises:
-        DataError: for an empty or malformed file, or a name that repeats.
+        DataError: for an empty or malformed file, or a name that repeats or has control characters.
     """
     rows = [line.split() for line in read_lines(path)]
     while rows and not rows[-1]:
@@ -30,6 +31,7 @@ def read_sample(path: str | Path) -> tuple[str, ...]:
     for line, row in enumerate(rows[n_header:], start=n_header + 1):
         if len(row) <= column:
             raise DataError(f"expected {column + 1} columns or more, found {len(row)}", path, line)
+        checked_name(row[column], path, line)
         if row[column] in names:
             raise DataError(
                 f"expected each sample once, found {row[column]} as in line {names[row[column]]}", path, line

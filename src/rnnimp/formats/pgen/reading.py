@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
 from rnnimp.formats.files import kind_of, open_input, read_lines
+from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.panel import PanelStream
@@ -110,7 +111,7 @@ def read_psam(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """Sample names, and who is male, of a `.psam` or `.fam` file.
 
     Raises:
-        DataError: for a line that is too short, or a name that repeats.
+        DataError: for a line that is too short, or a name that repeats or has control characters.
     """
     lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if not line.startswith("##")]
     columns = list(_FAM_COLUMNS)
@@ -123,6 +124,7 @@ def read_psam(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
         cells = line.split()
         if len(cells) < len(columns):
             raise DataError(f"expected {len(columns)} columns, found {len(cells)}", path, number)
+        checked_name(cells[name_column], path, number)
         if cells[name_column] in males:
             raise DataError(f"expected each sample once, found {cells[name_column]} again", path, number)
         males[cells[name_column]] = sex_column is not None and cells[sex_column] in _MALE

@@ -121,7 +121,7 @@ class BcfRecord(VcfRecord):
         chromosome, position, _, self._quality, counts, sample_counts = _SHARED.unpack_from(shared)
         n_alleles, self._n_info = counts >> 16, counts & 0xFFFF
         self._n_fields, n_samples = sample_counts >> 24, sample_counts & 0xFFFFFF
-        if chromosome not in header.contigs:
+        if not header.contigs.get(chromosome, "\0").isprintable():
             raise self._damaged(f"expected the number of a contig of the header, found {chromosome}")
         if position < -1:
             raise self._damaged(f"expected a position from 0 on, found {position + 1}")
@@ -227,6 +227,7 @@ class BcfRecord(VcfRecord):
 
     def genotypes(self) -> Genotypes:
         """See `VcfRecord.genotypes`."""
+        self.require_genotypes()
         value = self._fields["GT"]
         if value.kind not in (_INT8, _INT16, _INT32) or not 1 <= value.length <= MAX_PLOIDY:
             raise self._damaged(
@@ -268,7 +269,9 @@ class BcfRecord(VcfRecord):
             raise self.error(f"expected numbers in FORMAT field {field} at {self.place}, found another type")
         matrix = self._matrix(value)
         if value.kind == _FLOAT:
-            return matrix.astype(np.float32)  # the bits of missing ones are those of NaN
+            values = matrix.astype(np.float32)
+            values[np.isnan(values)] = np.nan  # missing ones have the bits of a NaN that arithmetic warns of
+            return values
         is_number = matrix >= np.iinfo(matrix.dtype).min + _N_RESERVED
         return np.where(is_number, matrix, np.nan).astype(np.float32)
 

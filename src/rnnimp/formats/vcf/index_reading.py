@@ -153,6 +153,8 @@ def _names(settings: bytes) -> dict[int, str]:
     if len(settings) < _TABIX_SETTINGS.size:
         raise ValueError
     names = settings[_TABIX_SETTINGS.size :].decode("ascii").split("\0")
+    if not "".join(names).isprintable():
+        raise ValueError
     return dict(enumerate(names[:-1]))
 
 

@@ -111,8 +111,6 @@ def _diploid_calls(
 
     Haploid samples are refused unless `ploidy` is told of them, or they are to be `doubled` all the same.
     """
-    if "GT" not in record.fields:
-        raise record.error(f"expected genotypes, found no FORMAT field GT at {record.place}")
     calls, phased = record.genotypes()
     has_ends = calls.shape[1] != 2 or (calls.size > 0 and calls.min() == END)
     if ploidy is not None:

@@ -64,7 +64,7 @@ class VcfRecord(ABC):
         """The alleles of the field `GT`.
 
         Raises:
-            DataError: if a genotype is malformed, or names an allele that the record has not.
+            DataError: if there is none, or one is malformed, or names an allele that the record has not.
         """
 
     @abstractmethod
@@ -101,6 +101,11 @@ class VcfRecord(ABC):
     def error(self, message: str) -> DataError:
         """An error that names the file and the line."""
         return DataError(message, self._path, self.line)
+
+    def require_genotypes(self) -> None:
+        """Refuse records without genotypes."""
+        if "GT" not in self.fields:
+            raise self.error(f"expected genotypes, found no FORMAT field GT at {self.place}")
 
     def require_alleles(self, calls: NDArray[np.integer]) -> None:
         """Refuse genotypes of alleles that the record has not."""

@@ -131,6 +131,8 @@ class RecordReader:
     def _at(self, offset: int) -> Iterator[VcfRecord]:
         """The records from a virtual offset on."""
         block, within = divmod(offset, 1 << 16)
+        if block >= Path(self._file).stat().st_size:
+            raise DataError("expected the start of a record, found the file's end", self.path)
         with open_input(self._file, block) as stream:
             skipped = stream.read(within)
             if len(skipped) < within or (within and not self._is_bcf and not skipped.endswith(b"\n")):

@@ -26,7 +26,8 @@ _BUT_LAST_BITS = ~np.frombuffer(b"\1\0\1\0", np.uint32)[0]  # which tell 0 from 
 _POSITION = re.compile(rb"\d{1,10}")
 _PRINTABLE = re.compile(rb"[!-~]+")
 _GENOTYPE = re.compile(rb"[|/]?(?:\d{1,9}|\.)(?:[|/](?:\d{1,9}|\.))*")  # a separator before it as of VCF 4.4
-_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:inf|infinity|nan)")
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan)")
+_LARGEST = float(np.finfo(np.float32).max)
 _MAX_KNOWN = 1 << 16
 
 
@@ -152,7 +153,7 @@ class TextRecord(VcfRecord):
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that the samples have."""
-        return tuple(self._keys.decode(errors="replace").split(":")) if self._keys else ()
+        return tuple(self._printable(self._keys, "FORMAT").split(":")) if self._keys else ()
 
     def genotypes(self) -> Genotypes:
         """See `VcfRecord.genotypes`."""
@@ -161,6 +162,7 @@ class TextRecord(VcfRecord):
             if not self.ALT:
                 self.require_alleles(bits)
             return bits, np.ones(len(bits), np.bool_)
+        self.require_genotypes()
         starts, ends = self._extents("GT")
         data = np.frombuffer(self._samples + b"\t\t", np.uint8)  # so that two bytes follow each start
         calls, is_phased = self._short_genotypes(data, starts, ends)
@@ -322,7 +324,7 @@ def _numbers_of(characters: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _is_no_number(token: bytes) -> bool:
-    return token not in (b".", b"") and not _NUMBER.fullmatch(token)
+    return token != b"." and (not _NUMBER.fullmatch(token) or abs(float(token)) > _LARGEST)
 
 
 class _KnownNumbers(dict[bytes, float]):
@@ -333,7 +335,7 @@ class _KnownNumbers(dict[bytes, float]):
             raise ValueError(token)
         if len(self) > _MAX_KNOWN:
             self.clear()
-        value = float("nan") if token in (b".", b"") else float(token)
+        value = float("nan") if token == b"." else float(token)
         self[token] = value
         return value
 
