@@ -115,3 +115,49 @@ def test_the_target_is_matched_once_per_run(tmp_path: Path, matchings: list[int]
     files = ["--hap", f"{tmp_path}/t.hap.gz", "--legend", f"{tmp_path}/t.legend.gz", "--model-prefix", f"{tmp_path}/m"]
     assert main(["impute", *files, "--output-prefix", f"{tmp_path}/x", *options]) == 0
     assert matchings == [len(target.sites)]
+
+
+def test_matched_sites_are_written_as_the_models_panel_has_them(matched: MatchedTarget) -> None:
+    """A marker that split exchanged, one that it did not, a site that is imputed, one of a target that knows no ALT."""
+    sites, model = matched.panel.sites, matched.model.sites
+    markers, others = np.flatnonzero(model.is_marker), np.flatnonzero(~model.markers())
+    swapped = np.zeros(len(model), dtype=bool)
+    swapped[markers[:2]] = True
+    turned = np.array([markers[0], markers[2], others[0]])  # markers[1] stands as in the model, but was exchanged there
+    a0, a1, ids = sites.a0.copy(), sites.a1.copy(), sites.ids.copy()
+    a0[turned], a1[turned] = a1[turned], a0[turned]
+    ids[markers[2]] = f"22:{sites.positions[markers[2]]}:{a0[markers[2]]}:{a1[markers[2]]}"
+    a1[markers[3]], ids[others[0]] = ".", "rs7"
+    target = replace(matched.panel, sites=replace(sites, ids=ids, a0=a0, a1=a1))
+    joined = replace(matched.model, sites=replace(model, swapped=swapped))
+    written = match_target(target, joined).with_model_alleles()
+
+    exchanged = np.array([markers[1], markers[2], others[0]])
+    expected = target.alleles.copy()
+    expected[exchanged] = np.where(expected[exchanged] < 0, -1, 1 - expected[exchanged])
+    np.testing.assert_array_equal(written.panel.alleles, expected)
+    references = np.where(swapped, model.a1, model.a0)[np.argsort(matched.match.target_index)]
+    assert written.panel.sites.a0.tolist() == references.tolist()
+    assert written.panel.sites.a1[markers[3]] == model.a1[markers[3]]
+    assert written.panel.sites.ids[others[0]] == "rs7"
+    position = sites.positions[markers[2]]
+    assert written.panel.sites.ids[markers[2]] == f"22:{position}:{model.a0[markers[2]]}:{model.a1[markers[2]]}"
+    assert_same(
+        replace(written.match, kinds=np.zeros(0, np.int8)),
+        replace(match_sites(written.panel.sites, joined.sites), kinds=np.zeros(0, np.int8)),
+    )
+
+
+@pytest.mark.parametrize("has_reference", [True, False])
+def test_where_ref_of_a_marker_is_not_known_the_target_keeps_its_own(
+    matched: MatchedTarget, caplog: pytest.LogCaptureFixture, has_reference: bool
+) -> None:
+    sites = matched.panel.sites
+    marker = np.flatnonzero(matched.model.sites.markers())[:1]
+    a0, a1 = sites.a0.copy(), sites.a1.copy()
+    a0[marker], a1[marker] = a1[marker], a0[marker]
+    target = replace(matched.panel, sites=replace(sites, a0=a0, a1=a1, has_reference=has_reference))
+    written = match_target(target, matched.model).with_model_alleles()
+    assert written.panel.sites.a0.tolist() == a0.tolist()
+    np.testing.assert_array_equal(written.panel.alleles, target.alleles)
+    assert ("the model's legends have no column swap" in caplog.text) == (not has_reference)

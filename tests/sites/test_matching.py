@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_sites_at_one_position_are_told_apart_by_alleles() -> None:
 def test_no_model_site_is_used_twice() -> None:
     match = match_sites(sites((5, "G", "A"), (5, "A", "G")), sites((5, "A", "G")))
     assert np.count_nonzero(match.target_index >= 0) == 1
-    assert sorted(match.kinds.tolist()) == [MatchKind.SWAPPED, MatchKind.MISMATCHED]
+    assert sorted(match.kinds.tolist()) == [MatchKind.MATCHED, MatchKind.MISMATCHED]
 
 
 def test_a_monomorphic_site_takes_a_free_marker_first() -> None:
@@ -114,3 +116,32 @@ def test_every_site_finds_itself_in_any_order_of_the_model(rng: np.random.Genera
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+INDELS = [(5, "A", "AT"), (6, "CG", "C")]
+TURNED = [(5, "AT", "A"), (6, "C", "CG")]
+
+
+@pytest.mark.parametrize("is_marker", [True, False])
+def test_an_insertion_is_no_deletion_where_both_know_the_reference(is_marker: bool) -> None:
+    markers = np.full(2, is_marker)
+    model = replace(sites(*INDELS), is_marker=markers, swapped=np.zeros(2, dtype=bool))
+    target = replace(sites(*TURNED), has_reference=True)
+    assert match_sites(target, model).kinds.tolist() == [MatchKind.MISMATCHED] * 2
+    assert match_sites(replace(target, has_reference=False), model).kinds.tolist() == [MatchKind.SWAPPED] * 2
+    swapped = replace(sites(*TURNED), is_marker=markers, swapped=markers)  # as split writes common insertions
+    found = match_sites(replace(sites(*INDELS), has_reference=True), swapped).kinds.tolist()
+    assert found == [MatchKind.SWAPPED if is_marker else MatchKind.MISMATCHED] * 2
+    assert match_sites(target, swapped).kinds.tolist() == [MatchKind.MISMATCHED if is_marker else MatchKind.MATCHED] * 2
+
+
+def test_markers_of_a_model_without_swap_match_either_way() -> None:
+    model = replace(sites(*INDELS), is_marker=np.array([True, False]))
+    target = replace(sites(*TURNED), has_reference=True)
+    assert match_sites(target, model).kinds.tolist() == [MatchKind.SWAPPED, MatchKind.MISMATCHED]
+
+
+def test_the_same_order_goes_before_the_other_one() -> None:
+    match = match_sites(sites((5, "AT", "A"), (5, "A", "AT")), sites((5, "A", "AT")))
+    assert match.target_index.tolist() == [1]
+    assert match.kinds.tolist() == [MatchKind.MISMATCHED, MatchKind.MATCHED]

@@ -6,6 +6,7 @@ all use this one match: whoever changes the target's sites gets a `MatchedTarget
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,11 +17,21 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Bundle, BundleRegion
-from rnnimp.sites.matching import MatchCounts, SiteMatch, match_again, match_sites
+from rnnimp.sites.matching import (
+    MatchCounts,
+    SiteMatch,
+    complete_alleles,
+    match_again,
+    match_sites,
+    reference_alleles,
+)
 from rnnimp.sites.panel import MISSING, Panel, PanelStream, Sites
 from rnnimp.sites.target_checks import flip_strand
+from rnnimp.wording import counted, first_few
 
 _BLOCK_SITES = 256
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +158,47 @@ class MatchedTarget:
         )
         return replace(self, panel=PanelStream(self.panel.sample_names, blocks).read())
 
+    def with_model_alleles(self) -> MatchedTarget:
+        """The target with REF and ALT of the sites that the model has as the model's panel has them.
+
+        Formats other than VCF do not define which allele is REF. So that all outputs agree, matched sites are written
+        with the panel's REF, their genotypes exchanged where the target has the alleles the other way round. ALT that
+        the target does not know is completed. Ids that are made of the alleles follow.
+        """
+        sites, model = self.panel.sites, self.model.sites
+        reference, is_known = reference_alleles(model)
+        rows = self.match.target_index
+        a0, a1 = sites.a0.copy(), complete_alleles(sites, model, self.match)
+        is_exchanged = np.zeros(len(model), dtype=np.bool_)
+        matched = np.flatnonzero((rows >= 0) & is_known)
+        is_exchanged[matched] = a0[rows[matched]] != reference[matched]
+        exchanged = rows[is_exchanged]
+        self._warn_of_orientation(exchanged, rows[(rows >= 0) & ~is_known & self.match.is_swapped])
+        ids = sites.ids.copy()
+        for row in exchanged.tolist():
+            ids[row] = _exchanged_id(ids[row], int(sites.positions[row]), a0[row], sites.a1[row], a1[row])
+        a0[exchanged], a1[exchanged] = a1[exchanged], a0[exchanged]
+        panel = replace(self.panel, sites=replace(sites, ids=ids, a0=a0, a1=a1))
+        match = replace(self.match, is_swapped=self.match.is_swapped ^ is_exchanged)
+        return replace(self, panel=_with_exchanged(panel, exchanged), match=match)
+
+    def _warn_of_orientation(self, exchanged: NDArray[np.int64], unknown: NDArray[np.int64]) -> None:
+        sites = self.panel.sites
+        if exchanged.size and sites.has_reference:
+            logger.warning(
+                "warning: REF and ALT of %s stand the other way round in the model: %s; written as in the model, "
+                "genotypes exchanged",
+                *(counted(exchanged.size, "target site"), first_few(sites.ids[np.sort(exchanged)].tolist())),
+            )
+        elif exchanged.size:
+            logger.info("target sites whose alleles were exchanged to the model's REF and ALT: %d", exchanged.size)
+        if unknown.size and not sites.has_reference:
+            logger.warning(
+                "warning: the model's legends have no column swap, so they do not say which allele of a marker is REF; "
+                "%s with the alleles the other way round: %s; written as in the target",
+                *(counted(unknown.size, "marker"), first_few(sites.ids[np.sort(unknown)].tolist())),
+            )
+
     def take(self, rows: NDArray[np.int64]) -> MatchedTarget:
         """Only some sites of the target, int64 (n_rows,), rising; model sites of the others count as not observed."""
         blocks = (block for _, block in self._blocks(rows))
@@ -158,6 +210,32 @@ class MatchedTarget:
         for start in range(0, len(rows), _BLOCK_SITES):
             part = rows[start : start + _BLOCK_SITES]
             yield part, self.panel[part]
+
+
+def _exchanged_id(name: str, position: int, a0: str, a1: str, known_a1: str) -> str:
+    """An id that ends in position and alleles, with the alleles the other way round; any other as it is.
+
+    >>> _exchanged_id("22:5:A:G", 5, "A", "G", "G"), _exchanged_id("rs7", 5, "A", "G", "G")
+    ('22:5:G:A', 'rs7')
+    """
+    ending = f":{position}:{a0}:{a1}"
+    return f"{name.removesuffix(ending)}:{position}:{known_a1}:{a0}" if name.endswith(ending) else name
+
+
+def _with_exchanged(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+    """A panel with 0 and 1 exchanged at some sites, block by block."""
+    if not rows.size:
+        return panel
+    is_exchanged = np.zeros((len(panel.sites), 1), dtype=np.bool_)
+    is_exchanged[rows] = True
+
+    def blocks() -> Iterator[Panel]:
+        for start in range(0, len(panel.sites), _BLOCK_SITES):
+            part = panel[start : start + _BLOCK_SITES]
+            is_other = is_exchanged[start : start + _BLOCK_SITES] & (part.alleles != MISSING)
+            yield replace(part, alleles=part.alleles ^ is_other.astype(np.int8))
+
+    return PanelStream(panel.sample_names, blocks()).read()
 
 
 def match_target(panel: Panel, model: JoinedModel) -> MatchedTarget:

@@ -1,7 +1,8 @@
 """Which site of a target is which site of a model: by position and alleles, never by position alone.
 
 In this order, each target site taking the first that fits: the same alleles; the same alleles the other way round
-(`swapped`); for a monomorphic array site, whose ALT is `0` or `.`, a free marker of the model that has its REF as
+(`swapped`), but no indel where both know which allele is the reference's: an insertion and a deletion at one position
+are two sites; for a monomorphic array site, whose ALT is `0` or `.`, a free marker of the model that has its REF as
 either allele (a free SNP where markers are not known: an array has no reason to type an indel there); alleles on the
 other strand (counted only, as a flipped target should be mended, not guessed at).
 """
@@ -110,10 +111,10 @@ def match_sites(target: Sites, model: Sites) -> SiteMatch:
     matcher = _Matcher(target, model)
     known = np.flatnonzero(np.isin(target.positions, model.positions)).tolist()
     monomorphic = [row for row in known if target.a1[row] in UNKNOWN_ALLELES]
-    # sites with both alleles come first, so that a monomorphic one cannot take the place of a better match
-    for row in known:
-        if target.a1[row] not in UNKNOWN_ALLELES:
-            matcher.match(row)
+    # better matches come first, so that no other site can take their place
+    polymorphic = [row for row in known if target.a1[row] not in UNKNOWN_ALLELES]
+    for row in [row for row in polymorphic if not matcher.match_same(row)]:
+        matcher.match(row)
     for row in monomorphic:
         matcher.match_by_ref(row)
     return SiteMatch(matcher.target_index, matcher.is_swapped, matcher.kinds)
@@ -162,14 +163,19 @@ class _Matcher:
         self.target_index = np.full(len(model), -1, dtype=np.int64)
         self.is_swapped = np.zeros(len(model), dtype=bool)
         self.kinds = np.full(len(target), MatchKind.NOT_IN_MODEL, dtype=np.int8)
+        self._reference, self._knows_reference = reference_alleles(model)
         self._by_position: dict[int, list[int]] = defaultdict(list)
         for row in np.flatnonzero(np.isin(model.positions, target.positions)).tolist():
             self._by_position[int(model.positions[row])].append(row)
 
+    def match_same(self, row: int) -> bool:
+        """Place a target site that has both its alleles at a model site with the same in the same order."""
+        return self._take(row, self._target.a0[row], self._target.a1[row], MatchKind.MATCHED)
+
     def match(self, row: int) -> None:
-        """Place a target site that has both its alleles."""
+        """Place a target site that has both its alleles, and that `match_same` could not."""
         a0, a1 = self._target.a0[row], self._target.a1[row]
-        if self._take(row, a0, a1, MatchKind.MATCHED) or self._take(row, a1, a0, MatchKind.SWAPPED):
+        if self._take(row, a1, a0, MatchKind.SWAPPED):
             return
         flipped = {COMPLEMENT.get(a0), COMPLEMENT.get(a1)}
         candidates = self._by_position[int(self._target.positions[row])]
@@ -200,12 +206,35 @@ class _Matcher:
     def _take(self, row: int, a0: str, a1: str, kind: MatchKind) -> bool:
         """Claim the free model site with these alleles, if there is one."""
         for site in self._by_position[int(self._target.positions[row])]:
-            if self.target_index[site] < 0 and self._model.a0[site] == a0 and self._model.a1[site] == a1:
+            is_same = self._model.a0[site] == a0 and self._model.a1[site] == a1
+            if self.target_index[site] < 0 and is_same and not self._is_other_indel(row, site):
                 self.target_index[site] = row
                 self.is_swapped[site] = kind == MatchKind.SWAPPED
                 self.kinds[row] = kind
                 return True
         return False
+
+    def _is_other_indel(self, row: int, site: int) -> bool:
+        """Whether a target site inserts what a model site deletes, or the other way round."""
+        a0, a1 = self._target.a0[row], self._target.a1[row]
+        if not self._target.has_reference or len(a0) == len(a1) or a1 in UNKNOWN_ALLELES:
+            return False
+        return bool(self._knows_reference[site] and self._reference[site] != a0)
+
+
+def reference_alleles(model: Sites) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Which allele of each of a model's sites is REF in what the model was trained on.
+
+    `split` may exchange the alleles of markers, and says so in `swapped`. Sites that are imputed are never exchanged.
+
+    Returns:
+        The allele, object (n_sites,), strings; and whether it is known, bool (n_sites,).
+    """
+    if model.has_reference or model.is_marker is None:
+        return model.a0, np.full(len(model), model.has_reference)
+    if model.swapped is None:
+        return model.a0, ~model.is_marker
+    return np.where(model.is_marker & model.swapped, model.a1, model.a0), np.ones(len(model), dtype=np.bool_)
 
 
 def complete_alleles(target: Sites, model: Sites, match: SiteMatch) -> NDArray[np.object_]:

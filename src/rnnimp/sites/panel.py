@@ -47,6 +47,8 @@ class Sites:
         a1_freq: float64 (n_sites,), frequency of a1 in the panel, NaN where unknown; None if absent.
         swapped: bool (n_sites,), True where a0 and a1 stand the other way round than in the source; None
             if absent.
+        has_reference: whether a0 is the reference genome's allele by the format's definition, as in a VCF. Elsewhere
+            it mostly is so too, but nothing says so.
     """
 
     ids: NDArray[np.object_]
@@ -57,6 +59,7 @@ class Sites:
     is_marker: NDArray[np.bool_] | None = None
     a1_freq: NDArray[np.float64] | None = None
     swapped: NDArray[np.bool_] | None = None
+    has_reference: bool = False
 
     def __post_init__(self) -> None:
         lengths = {len(column) for _, column in self._columns()}
@@ -97,7 +100,7 @@ class Sites:
         first = parts[0]
         shared = [name for name, _ in first._columns() if all(getattr(part, name) is not None for part in parts)]
         columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in shared}
-        return cls(chromosome=first.chromosome, **columns)
+        return cls(chromosome=first.chromosome, has_reference=all(part.has_reference for part in parts), **columns)
 
     @classmethod
     def build(

@@ -17,7 +17,7 @@ from rnnimp.cli import main
 from rnnimp.formats.bgzf import END_MARK, packed_block
 from rnnimp.formats.bundle import write_manifest
 from rnnimp.formats.sums import read_sums
-from tiny_model import manifest_of, tiny_chromosome
+from tiny_model import manifest_of, tiny_chromosome, write_tiny_bundle
 
 NAMES = [f"Sample_{number}" for number in range(1, 10)]
 
@@ -372,3 +372,18 @@ def test_damaged_sums_are_refused(
     path.write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
     assert merge(folder, first, second) == 1
     assert message in error_line(capsys)
+
+
+def test_batches_of_two_formats_merge_whatever_order_their_alleles_have(folder: Path) -> None:
+    """A VCF and haplotypes that have all alleles the other way round, of a model that knows which is REF."""
+    panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    known = [replace(item, sites=replace(item.sites, swapped=np.zeros(len(item.sites), bool))) for item in regions]
+    write_tiny_bundle(folder / "m", known)
+    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    typed = replace(panel, sites=plain)[panel.sites.markers()]
+    write_target(folder / "t", typed)
+    first, expected = of_samples(folder, "a", NAMES[:4]), whole(folder)
+    turned = replace(typed.sites, a0=typed.sites.a1, a1=typed.sites.a0)
+    write_target(folder / "t", replace(typed, sites=turned, alleles=(1 - typed.alleles).astype(np.int8)))
+    assert merge(folder, first, of_samples(folder, "b", NAMES[4:])) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == records(expected)

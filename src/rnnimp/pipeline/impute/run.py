@@ -203,9 +203,8 @@ def _checked_target(
     log_report(checked.report)
     save_report(path, checked.report)
     require_fit(checked.report, path, target.name, settings.force)
-    if settings.typed_only == "drop":
-        return replace(checked, target=without_typed_only(checked.target))
-    return checked
+    matched = without_typed_only(checked.target) if settings.typed_only == "drop" else checked.target
+    return replace(checked, target=matched.with_model_alleles())
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:

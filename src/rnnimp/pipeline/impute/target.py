@@ -137,6 +137,8 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
             name, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
         )
     panel = stream.read()
+    if files.bgen is None:  # a VCF or .pvar says which allele is REF
+        panel = replace(panel, sites=replace(panel.sites, has_reference=True))
     return Target(panel, name, stream.contig_length, stream.left_out[REPEATED], recorder.ploidy())
 
 
