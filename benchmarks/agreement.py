@@ -24,10 +24,11 @@ from rnnimp.training.batched.batches import Job
 from rnnimp.training.batched.networks import NetworkGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData, TensorFeeder
+from rnnimp.training.loop import Evaluation, NoProgress
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import BatchSources, draw_network
-from rnnimp.training.trainer import Evaluation, Objective, Trainer
+from rnnimp.training.trainer import Objective, Trainer
 
 _NAME = "higher"
 
@@ -62,7 +63,7 @@ def by_kernels(
     jobs = []
     for number in numbers:
         (folder / str(number)).mkdir()
-        jobs.append(Job(number, data, folder / str(number), lambda name: lambda evaluation: None))
+        jobs.append(Job(number, data, folder / str(number), lambda name: NoProgress()))
     features = data.features(settings.feature_size)
     networks = [draw_network(data, features, settings, number, _NAME) for number in numbers]
     SameDraws(jobs, networks, settings, device).run()
@@ -88,9 +89,9 @@ def by_reference(
         keep_by_loss=True,
     )
     checkpoint = CheckpointFile(folder / f"reference{number}.pt")
-    trainer = Trainer(network, objective, settings, checkpoint, lambda evaluation: None)
+    trainer = Trainer(network, objective, settings, checkpoint, NoProgress())
     trainer.run()
-    return trainer.history
+    return trainer.runs[0].history
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ import torch
 from rnnimp.sites.panel import Panel, Sites, default_sample_names
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData, TensorFeeder
+from rnnimp.training.loop import NoProgress
 from rnnimp.training.loss import site_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, BatchSources, Runner, draw_network
@@ -122,7 +123,7 @@ def one_network(
     objective = Objective(forward, weights, lambda i: feeder.training_tensors(source.batch(i)), validation, True)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = CheckpointFile(Path(folder) / "higher.pt")
-        trainer = Trainer(network, objective, settings, checkpoint, lambda evaluation: None, run_by.engine)
+        trainer = Trainer(network, objective, settings, checkpoint, NoProgress(), run_by.engine)
         trainer._step(0)
         counter = iter(range(1, 10_000))
         iteration = best(lambda: trainer._step(next(counter)), repeats, device)
@@ -145,15 +146,13 @@ def many_networks(
 
     with tempfile.TemporaryDirectory() as folder:
         features = data.features(settings.feature_size)
-        jobs = [
-            Job(1 + slot // 2, data, Path(folder), lambda name: lambda evaluation: None) for slot in range(n_networks)
-        ]
+        jobs = [Job(1 + slot // 2, data, Path(folder), lambda name: NoProgress()) for slot in range(n_networks)]
         names = [("higher", "lower")[slot % 2] for slot in range(n_networks)]
         networks = [draw_network(data, features, settings, 1, name) for name in names]
         group = NetworkGroup(jobs, networks, names, settings, device)
-        group._iterate()
+        group.advance(settings.evaluate_every)
         per = settings.evaluate_every * n_networks
-        iteration = best(group._iterate, 5, device) / per
+        iteration = best(lambda: group.advance(settings.evaluate_every), 5, device) / per
         forward = best(lambda: group.stacked.logits(group.stacked.alt), 5, device) / n_networks
     return iteration, forward
 

@@ -11,6 +11,7 @@ from helpers import random_panel
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData
+from rnnimp.training.loop import NoProgress
 from rnnimp.training.recipe import TrainingSettings
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,7 +31,7 @@ SETTINGS = TrainingSettings(
 def job(folder: Path, number: int, n_sites: int = 8, **changes: float) -> Job:
     panel = random_panel(np.random.default_rng(number), n_sites=n_sites, n_samples=12, marker_share=0.4, **changes)
     (folder / str(number)).mkdir(parents=True, exist_ok=True)
-    return Job(number, RegionData.of(panel, SETTINGS), folder / str(number), lambda name: lambda evaluation: None)
+    return Job(number, RegionData.of(panel, SETTINGS), folder / str(number), lambda name: NoProgress())
 
 
 def final_states(folder: Path) -> dict[str, dict[str, torch.Tensor]]:

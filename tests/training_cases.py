@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rnnimp.training.trainer import Evaluation, Progress
+from rnnimp.pipeline.train.progress import ProgressNote
 
 SMALL = ["--num-units", "6", "--num-layers-higher", "2", "--num-layers-lower", "1", "--feature-size", "5"]
 SHORT = ["--max-iteration-count", "30", "--batch-size", "16", "--validation-sample-size", "6", "--seed", "5"]
@@ -31,16 +31,17 @@ def models(folder: Path) -> dict[str, bytes]:
 
 
 class Record:
-    """A display that records which networks reported an evaluation."""
+    """A display that records which networks it has shown."""
 
     def __init__(self) -> None:
-        self.told: set[tuple[int, str]] = set()
+        self.shown: set[tuple[int, str]] = set()
 
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        def tell(evaluation: Evaluation) -> None:
-            self.told.add((region, name))
+    def start(self, n_regions: int) -> None:
+        pass
 
-        return tell
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        if note is not None:
+            self.shown.add((region, note.network))
 
     def finish_region(self, region: int) -> None:
         pass

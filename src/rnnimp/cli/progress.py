@@ -1,159 +1,275 @@
-"""How training shows itself: one bar on a terminal, a line a minute elsewhere, for one network or many at once."""
+"""The progress of a training: one bar at the bottom of a terminal, or one line per minute in a log."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rnnimp.cli.general_options import PROGRESS_LOGGER
 
 if TYPE_CHECKING:
-    from rnnimp.pipeline.train.work import Display
-    from rnnimp.training.trainer import Evaluation, Progress
+    from rnnimp.pipeline.train.progress import ProgressNote
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 60.0
+SECONDS_BETWEEN_DRAWINGS = 0.5
+LEAST_BAR, SHORTEST_BAR, LONGEST_BAR = 4, 12, 40
+"""Details give way to a bar of the second length; a bar shorter than the first is not drawn."""
+
+_SPINNER = "|/-\\"
+_ERASE_LINE = "\r\033[K"
 
 
-def choose_display() -> Display:
-    """A bar if standard error is a terminal, tqdm is installed and `--quiet` is not given; else lines."""
-    if sys.stderr.isatty() and logging.getLogger(PROGRESS_LOGGER).isEnabledFor(logging.INFO):
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return LineDisplay()
-        return BarDisplay(tqdm)
+def choose_display() -> BarDisplay | LineDisplay:
+    """A bar if standard error is a terminal that can redraw a line and `--quiet` is not given, else lines."""
+    is_wanted = logging.getLogger(PROGRESS_LOGGER).isEnabledFor(logging.INFO)
+    if is_wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return BarDisplay(sys.stderr)
     return LineDisplay()
 
 
 class Board:
-    """The networks at work and their last evaluations."""
+    """The regions in training, and how many have ended."""
 
     def __init__(self) -> None:
-        self._at_work: dict[tuple[int, str], Evaluation | None] = {}
-        self._max_iterations = 0
+        self.n_regions = 0
+        self.notes: dict[int, ProgressNote | None] = {}
+        self.finished: set[int] = set()
 
-    def add(self, region: int, name: str, max_iterations: int) -> None:
-        """Take in a network; those of its region that have been evaluated before have ended."""
-        ended = [key for key, last in self._at_work.items() if key[0] == region and last is not None]
-        for key in ended:
-            del self._at_work[key]
-        self._at_work[region, name] = None
-        self._max_iterations = max_iterations
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        """Take in how far a region is."""
+        self.notes[region] = note
 
-    def tell(self, region: int, name: str, evaluation: Evaluation) -> None:
-        """Take in an evaluation."""
-        self._at_work[region, name] = evaluation
-
-    def remove(self, region: int) -> None:
-        """Forget a region's networks."""
-        for key in [key for key in self._at_work if key[0] == region]:
-            del self._at_work[key]
+    def finish(self, region: int) -> None:
+        """Take in that a region has ended."""
+        self.notes.pop(region, None)
+        self.finished.add(region)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether no network is at work."""
-        return not self._at_work
+    def begun(self) -> list[ProgressNote]:
+        """How far the regions are that have begun to train."""
+        return [note for note in self.notes.values() if note is not None]
 
     @property
-    def total(self) -> int:
-        """Most iterations of all networks together."""
-        return len(self._at_work) * self._max_iterations
+    def share_done(self) -> float:
+        """Of the regions in training, from 0 to 1."""
+        return sum(note.share_done for note in self.begun) / len(self.notes) if self.notes else 0.0
 
     @property
-    def done(self) -> int:
-        """Iterations done of all networks together."""
-        return sum(last.iteration for last in self._at_work.values() if last is not None)
+    def regions(self) -> str:
+        """Which regions are in training."""
+        if len(self.notes) == 1:
+            return f"region {next(iter(self.notes))}"
+        return f"{len(self.notes)} regions at once"
 
     @property
     def title(self) -> str:
-        """Which networks are at work."""
-        if len(self._at_work) == 1:
-            (region, name), *_ = self._at_work
-            return f"region {region}, {name}"
-        names = "+".join(sorted({name for _, name in self._at_work}))
-        return f"{len({region for region, _ in self._at_work})} regions, {names}"
+        """How many regions have ended, if there are several, and which are in training."""
+        count = f"{len(self.finished)} of {self.n_regions} regions done; " if self.n_regions > 1 else ""
+        return count + (self.regions if self.notes else "preparing")
 
     @property
-    def state(self) -> str:
-        """How far they are and how good."""
-        evaluations = [last for last in self._at_work.values() if last is not None]
-        if not evaluations:
-            return "starting"
-        iterations = sorted({last.iteration for last in evaluations})
-        scores = sorted(last.validation_r2 for last in evaluations)
-        reached = f"iteration {iterations[0]}" + (f" to {iterations[-1]}" if len(iterations) > 1 else "")
-        if len(evaluations) == 1:
-            (only,) = evaluations
-            quality = f"{only.validation_r2:.4f}, loss {only.validation_loss:.4f}, rate {only.learning_rate:.2g}"
-        else:
-            quality = f"{scores[0]:.4f} to {scores[-1]:.4f}, mean {sum(scores) / len(scores):.4f}"
-        return f"{reached} of at most {self._max_iterations}, validation R2 {quality}"
+    def time_left(self) -> str:
+        """Of the regions in training: the longest; empty before it is known."""
+        from rnnimp.pipeline.train.progress import time_left
+
+        known = [note.seconds_left for note in self.begun if note.seconds_left is not None]
+        if not known:
+            return ""
+        return f"{time_left(max(known), any(note.is_upper_bound for note in self.begun))} left"
+
+    @property
+    def r2(self) -> str:
+        """The validation R2 of the networks in training; empty before there is one."""
+        scores = [note.validation_r2 for note in self.begun if note.validation_r2 is not None]
+        if not scores:
+            return ""
+        low, high = f"{min(scores):.4f}", f"{max(scores):.4f}"
+        return low if low == high else f"{low} to {high}"
+
+    @property
+    def network(self) -> str:
+        """The networks in training."""
+        return " and ".join(sorted({note.title for note in self.begun}))
+
+    @property
+    def short_network(self) -> str:
+        """Their places in the order of training."""
+        places = sorted({f"{note.network_number} of {note.n_networks}" for note in self.begun})
+        return f"network {' and '.join(places)}"
+
+
+def log_line(board: Board) -> str:
+    """How far the regions are, for a log."""
+    iterations = sorted({note.iteration for note in board.begun})
+    most = max(note.max_iterations for note in board.begun)
+    reached = f"iteration {iterations[0]}" + (f" to {iterations[-1]}" if len(iterations) > 1 else "")
+    r2 = f", validation R2 {board.r2}" if board.r2 else ""
+    left = f"; {board.time_left} for {board.regions}" if board.time_left else ""
+    return f"{board.title}: {board.network}: {reached} of {most}{r2}{left}"
+
+
+def bar_line(board: Board, width: int, seconds: float, turn: int) -> str:
+    """How far the regions are, as one line of a terminal.
+
+    Args:
+        board: the regions.
+        width: of the terminal.
+        seconds: since the start of what is going on, shown until there are iterations.
+        turn: which of the spinner's pictures to show.
+    """
+    title = f"{_SPINNER[turn % len(_SPINNER)]} {board.title}: "
+    percent = f" {100 * board.share_done:3.0f}%, "
+    if not board.begun:
+        return _fitted(title, f"{percent}preparing, {seconds:.0f} s", [""], 0.0, width)
+    long_r2, r2 = (f", validation R2 {board.r2}", f", R2 {board.r2}") if board.r2 else ("", "")
+    network, short = board.network, board.short_network
+    details = [f"; {network}{long_r2}", f"; {network}{r2}", f"; {short}{r2}", f"; {short}", ""]
+    return _fitted(title, percent + (board.time_left or "estimating the time"), details, board.share_done, width)
+
+
+def _fitted(title: str, state: str, details: list[str], share: float, width: int) -> str:
+    """The longest details that leave room for a bar; the last column stays free, where terminals would wrap."""
+    for detail in details:
+        room = width - 1 - len(title) - len(state) - len(detail) - 2
+        if room >= SHORTEST_BAR:
+            break
+    length = min(room, LONGEST_BAR) if room >= LEAST_BAR else 0
+    n_full = int(share * length)
+    bar = f"[{'#' * n_full}{'.' * (length - n_full)}]" if length else ""
+    return f"{title}{bar}{state}{detail}"[: max(1, width - 1)]
 
 
 class LineDisplay:
-    """A line at the first evaluation of new networks, then one a minute."""
+    """A line in the log when a network has its first score, then one per minute."""
 
-    def __init__(self) -> None:
-        self._board = Board()
-        self._is_new = False
-        self._last_line = 0.0
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board, self._clock = Board(), clock
+        self._named: set[tuple[int, str]] = set()
+        self._last_line = -SECONDS_BETWEEN_LINES
 
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        """Whom to tell of a network's evaluations."""
-        self._board.add(region, name, max_iterations)
-        self._is_new = True
+    def __enter__(self) -> LineDisplay:
+        return self
 
-        def tell(evaluation: Evaluation) -> None:
-            self._board.tell(region, name, evaluation)
-            if self._is_new or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
-                self._is_new, self._last_line = False, time.monotonic()
-                logger.info("%s: %s", self._board.title, self._board.state)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Lines stay as they are."""
 
-        return tell
+    def start(self, n_regions: int) -> None:
+        """Take in how many regions there are."""
+        self._board.n_regions = n_regions
+
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        """Take in how far a region is."""
+        self._board.show(region, note)
+        if note is None or note.validation_r2 is None:
+            return
+        is_late = self._clock() - self._last_line >= SECONDS_BETWEEN_LINES
+        is_new = (region, note.network) not in self._named and len(self._board.notes) == 1
+        self._named.add((region, note.network))
+        if is_new or is_late:
+            self._last_line = self._clock()
+            logger.info("%s", log_line(self._board))
 
     def finish_region(self, region: int) -> None:
-        """Lines stay as they are."""
-        self._board.remove(region)
+        """Take in that a region has ended."""
+        self._board.finish(region)
 
 
 class BarDisplay:
-    """One bar over all networks at work.
+    """A bar in the last line of a terminal, redrawn twice a second; log lines appear above it.
 
     Args:
-        make_bar: `tqdm.tqdm`.
+        terminal: where to draw.
     """
 
-    def __init__(self, make_bar: Any) -> None:
-        self._make_bar = make_bar
-        self._board = Board()
-        self._bar: Any = None
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal, self._board = terminal, Board()
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._since = time.monotonic()
+        self._turn = 0
+        self._handlers: list[tuple[logging.StreamHandler[Any], Any]] = []
+        self._thread = threading.Thread(target=self._redraw, name="progress bar", daemon=True)
 
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        """Whom to tell of a network's evaluations."""
-        self._board.add(region, name, max_iterations)
+    def __enter__(self) -> BarDisplay:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is self._terminal:
+                self._handlers.append((handler, handler.setStream(_AboveTheBar(self))))
+        self._draw()
+        self._thread.start()
+        return self
 
-        def tell(evaluation: Evaluation) -> None:
-            self._board.tell(region, name, evaluation)
-            self._show()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        for handler, stream in self._handlers:
+            handler.setStream(stream)
+        self._write(_ERASE_LINE)
 
-        return tell
+    def start(self, n_regions: int) -> None:
+        """Take in how many regions there are."""
+        self._board.n_regions = n_regions
 
-    def _show(self) -> None:
-        if self._bar is None:
-            self._bar = self._make_bar(leave=False, dynamic_ncols=True)
-        self._bar.total = self._board.total
-        self._bar.n = self._board.done
-        self._bar.set_description_str(self._board.title, refresh=False)
-        self._bar.set_postfix_str(self._board.state, refresh=False)
-        self._bar.update(0)
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        """Take in how far a region is."""
+        with self._lock:
+            if note is None:
+                self._since = time.monotonic()
+            self._board.show(region, note)
 
     def finish_region(self, region: int) -> None:
-        """Take the bar away with the last region."""
-        self._board.remove(region)
-        if self._bar is not None and self._board.is_empty:
-            self._bar.close()
-            self._bar = None
+        """Take in that a region has ended."""
+        with self._lock:
+            self._board.finish(region)
+            self._since = time.monotonic()
+
+    def write_above(self, text: str) -> None:
+        """Write log lines where the bar is, and the bar again below them."""
+        with self._lock:
+            self._write(_ERASE_LINE + text)
+            self._draw()
+
+    def _redraw(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_DRAWINGS):
+            self._turn += 1
+            self._draw()
+
+    def _draw(self) -> None:
+        with self._lock:
+            width = self._width()
+            line = bar_line(self._board, width, time.monotonic() - self._since, self._turn)
+            self._write(_ERASE_LINE + line)
+
+    def _width(self) -> int:
+        try:
+            return os.get_terminal_size(self._terminal.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+    def _write(self, text: str) -> None:
+        self._terminal.write(text)
+        self._terminal.flush()
+
+
+class _AboveTheBar:
+    """The stream that log handlers write to while there is a bar."""
+
+    def __init__(self, display: BarDisplay) -> None:
+        self._display = display
+
+    def write(self, text: str) -> None:
+        self._display.write_above(text)
+
+    def flush(self) -> None:
+        """Everything is flushed when it is written."""

@@ -61,7 +61,7 @@ def _show(prefixes: list[str], only_busy: bool) -> list[Any]:
         together += states
         rows = table(states, only_busy)
         lines += [prefix] if len(prefixes) > 1 else []
-        lines += [*(rows if len(rows) > 1 else []), counts_line(states)]
+        lines += [*rows, counts_line(states)]
     if len(prefixes) > 1:
         lines.append(f"all: {counts_line(together)}")
     clear = "\033[H\033[J" if only_busy and sys.stdout.isatty() else ""

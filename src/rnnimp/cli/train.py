@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import ENGINES, TRAINING_DEVICES
 from rnnimp.cli.memory import TRAINING_BYTES, require_address_space
+from rnnimp.cli.progress import choose_display
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
-from rnnimp.training.recipe import LEAST_STATES, RECIPES
+from rnnimp.training.recipe import ACCURATE, LEAST_STATES, RECIPES
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -36,9 +38,20 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--gamma1", "gamma_higher", float, "exponent of the MAF in the higher-MAF network's loss weights"),
     ("--gamma2", "gamma_lower", float, "exponent of the MAF in the lower-MAF network's loss weights"),
     ("--batch-size", "batch_size", int, "haplotypes per iteration"),
-    ("--max-iteration-count", "max_iterations", int, "most iterations of each network, the haplotype HMM included"),
+    (
+        "--max-iteration-count",
+        "max_iterations",
+        int,
+        f"most iterations of each network; the haplotype HMM takes {ACCURATE.copying_iterations} of them at most",
+    ),
     ("--validation-sample-size", "validation_samples", int, "samples held out for validation"),
-    ("--learning-rate", "learning_rate", float, "Adam's learning rate at the start; the haplotype HMM has its own"),
+    (
+        "--learning-rate",
+        "learning_rate",
+        float,
+        "Adam's highest learning rate: at the start (published), or after a warm-up (accurate); the haplotype HMM has "
+        "its own",
+    ),
     (
         "--patience",
         "patience",
@@ -167,20 +180,19 @@ def run(args: argparse.Namespace) -> None:
     if args.slurm and task is not None:
         raise SettingsError("--slurm assigns the regions to tasks itself; give --slurm or --task, not both")
     require_address_space(TRAINING_BYTES, "training")
-    try:
-        from rnnimp.pipeline.train.run import train
-        from rnnimp.pipeline.train.work import TrainOptions
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
-    options = TrainOptions(
-        regions, args.device, args.engine, args.resume, args.threads, args.chromosome, args.genetic_map, task
-    )
-    if args.slurm:
-        _submit(args, options)
-        return
-    from rnnimp.cli.progress import choose_display
-
-    train(args.data_list, args.output_prefix, _settings(args), options, choose_display())
+    with nullcontext() if args.slurm else choose_display() as display:  # first, since importing torch takes seconds
+        try:
+            from rnnimp.pipeline.train.run import train
+            from rnnimp.pipeline.train.work import TrainOptions
+        except ModuleNotFoundError as error:
+            raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
+        options = TrainOptions(
+            regions, args.device, args.engine, args.resume, args.threads, args.chromosome, args.genetic_map, task
+        )
+        if display is None:
+            _submit(args, options)
+        else:
+            train(args.data_list, args.output_prefix, _settings(args), options, display)
 
 
 def _settings(args: argparse.Namespace) -> TrainingSettings:

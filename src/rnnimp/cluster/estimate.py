@@ -107,3 +107,17 @@ def _kind(engine: str, is_on_gpu: bool) -> str:
 def _gain(n_threads: int) -> float:
     """Of threads on a CPU: two were measured 1.6 times as fast as one."""
     return float(n_threads**0.7)
+
+
+def in_words(seconds: float) -> str:
+    """Seconds as days, hours and minutes, rounded up.
+
+    >>> in_words(59), in_words(3_700), in_words(200_000), in_words(86_400)
+    ('1 min', '1 h 2 min', '2 days 8 h', '1 day')
+    """
+    minutes = -int(-seconds // 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        days, hours = divmod(hours + (minutes > 0), 24)
+        return f"{days} {'day' if days == 1 else 'days'}" + (f" {hours} h" if hours else "")
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

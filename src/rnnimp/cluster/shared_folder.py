@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+SECONDS_FOR_LATE_FILES = 60
+"""How long a shared file system may take to show a file that another machine wrote."""
+
 _NFS = {"nfs", "nfs4"}
 _PARALLEL = {"lustre", "gpfs", "beegfs", "ceph", "panfs", "pvfs2", "orangefs", "glusterfs", "wekafs", "gfs2", "ocfs2"}
 _OTHER = {"cifs", "smb3", "smbfs", "afs", "9p", "virtiofs"}

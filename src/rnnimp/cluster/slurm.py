@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnimp.choices import TASK_MEMORY, TASK_PYTHON
-from rnnimp.cluster.shared_folder import local_file_system
+from rnnimp.cluster.shared_folder import SECONDS_FOR_LATE_FILES, local_file_system
 from rnnimp.errors import RnnimpError, SettingsError
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
-SECONDS_FOR_LATE_FOLDER = 60
 MOST_TASKS = 1000
 """Where Slurm does not tell: its own default."""
 
@@ -278,7 +277,7 @@ def _wait_for(marker: Path) -> list[str]:
     path = shlex.quote(str(marker.resolve()))
     message = shlex.quote(f"rnnimp: error: {marker.resolve()}: this node does not see it, so the folder is not shared")
     return [
-        f"for try in $(seq {SECONDS_FOR_LATE_FOLDER // 5}); do",
+        f"for try in $(seq {SECONDS_FOR_LATE_FILES // 5}); do",
         f'    [ -e {path} ] && break; ls "$(dirname {path})" >/dev/null 2>&1; sleep 5',
         "done",
         f"[ -e {path} ] || {{ echo {message} >&2; exit 1; }}",

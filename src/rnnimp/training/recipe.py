@@ -10,6 +10,9 @@ from rnnimp.network.recurrent.settings import NetworkSettings
 
 DEFAULT_SEED = 3141592653
 LEAST_STATES = 16
+SCHEDULES = ("halving", "cosine")
+BETA1 = 0.9
+"""Adam's first decay rate, in every recipe."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,8 @@ class TrainingSettings:
         for name in ("warm_up", "weight_decay", "longest_gradient"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
-        if self.schedule not in ("halving", "cosine"):
-            raise SettingsError(f"schedule must be halving or cosine, found '{self.schedule}'")
+        if self.schedule not in SCHEDULES:
+            raise SettingsError(f"schedule must be {' or '.join(SCHEDULES)}, found '{self.schedule}'")
         if self.n_states and (self.n_states < LEAST_STATES or self.n_states & (self.n_states - 1)):
             raise SettingsError(f"n_states must be 0 or a power of two from 16 on, found {self.n_states}")
         if self.seed < 0:

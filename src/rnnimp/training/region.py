@@ -1,6 +1,7 @@
-"""The networks of a region, one after another: higher MAF, lower MAF, and the hybrid of both, trained or their mean.
+"""Trains the networks of a region, one after another.
 
-A recipe may have a copying network beside them.
+First the higher-MAF and the lower-MAF network, then the hybrid of both, which is trained or their mean, as the recipe
+says. A recipe may have a haplotype HMM too, whose result is mixed with the hybrid's.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.hmm_states import MOST_CANDIDATES, first_states
+from rnnimp.training.loop import Evaluation, Progress
 from rnnimp.training.loss import site_weights
+from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER, NETWORKS, TITLES
 from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
-from rnnimp.training.trainer import Evaluation, Forward, Objective, Progress, Trainer
-
-NETWORKS = ("higher", "lower", "hybrid", "copying")
+from rnnimp.training.trainer import Forward, Objective, Trainer
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How networks are run.
+    """What runs the networks.
 
     Attributes:
-        engine: its name, which checkpoints keep.
-        forward: makes of a network what runs it: inputs to logits, differentiable in the network's parameters.
-        copying: the same of a copying network.
+        engine: its name, which checkpoints contain.
+        forward: gives, for a recurrent network, the function from inputs to logits that runs it. The function is
+            differentiable in the network's parameters.
+        hmm: the same for a haplotype HMM.
     """
 
     engine: str
@@ -56,9 +58,10 @@ class TrainedRegion:
     Attributes:
         higher: the higher-MAF network.
         lower: the lower-MAF network.
-        hybrid: what joins them.
-        copying: the copying network with its weights rounded, if the recipe has one.
-        evaluations: of the weights kept, by network name; of `hybrid` with the copying network, if there is one.
+        hybrid: joins the two.
+        hmm: the haplotype HMM with its weights rounded, if the recipe has one.
+        evaluations: of the weights kept, by network name. That of `hybrid` is the final model's: it includes the HMM,
+            if there is one. Its iteration is 0 if nothing was trained to combine the networks.
     """
 
     higher: ImputationNetwork
@@ -77,84 +80,121 @@ def train_region(
     progress: Callable[[str], Progress],
     run_by: Runner = PLAIN,
 ) -> TrainedRegion:
-    """Train a region's networks, going on from the checkpoints in its folder.
+    """Train a region's networks, or resume from the checkpoints in its folder.
 
     Args:
         data: the region's haplotypes.
         settings: the recipe.
         number: the region's number, which its seeds derive from.
-        folder: where checkpoints and histories lie.
+        folder: where checkpoints and histories are written.
         device: where to compute.
-        progress: gives, for a network's name, whom to tell of its evaluations.
-        run_by: how networks are run.
+        progress: gives, for a network's name, what follows its training.
+        run_by: what runs the networks.
 
     Returns:
         The networks, on the CPU.
+
+    Raises:
+        TrainingError: if the loss of a network is not finite again and again.
     """
-    feeder = TensorFeeder(data, device)
-    validation = feeder.tensors(data.validation_rows())
-    imputed_freq = data.a1_freq[~data.is_marker]
-    features = data.features(settings.feature_size)
-    evaluations: dict[str, Evaluation] = {}
-    draws = BatchSources(data, settings, number, device)
-
-    def objective_of(name: str, forward: Forward, gamma: float) -> Objective:
-        return Objective(
-            forward=forward,
-            weights=site_weights(imputed_freq, gamma).to(device),
-            batch=lambda iteration: feeder.training_tensors(draws.source(name).batch(iteration)),
-            validation=validation,
-            keep_by_loss=name == "higher",
-        )
-
-    def fit(name: str, model: nn.Module, forward: Forward, gamma: float, by: TrainingSettings = settings) -> None:
-        objective = objective_of(name, forward, gamma)
-        checkpoint = CheckpointFile(folder / f"{name}.pt")
-        evaluations[name] = Trainer(model, objective, by, checkpoint, progress(name), run_by.engine).run()
-        model.requires_grad_(False)
-
-    higher = draw_network(data, features, settings, number, "higher").to(device)
-    run_higher = run_by.forward(higher)
-    fit("higher", higher, run_higher, settings.gamma_higher)
-    # those that the first network went on with, should it come from another machine
+    training = _RegionTraining(data, settings, number, folder, device, progress, run_by)
+    higher, run_higher = training.recurrent(HIGHER, data.features(settings.feature_size), settings.gamma_higher)
+    # a checkpoint of another machine may have other features than this machine computes
     features = higher.features.cpu().numpy()
-    lower = draw_network(data, features, settings, number, "lower").to(device)
-    run_lower = run_by.forward(lower)
-    fit("lower", lower, run_lower, settings.gamma_lower)
-    hybrid = HybridHead(len(imputed_freq)).to(device)
-
-    if settings.trains_hybrid:
-
-        @torch.no_grad()
-        def run_frozen(inputs: Tensor) -> tuple[Tensor, Tensor]:
-            return run_higher(inputs), run_lower(inputs)
-
-        fit("hybrid", hybrid, lambda inputs: hybrid(*run_frozen(inputs)), gamma=0.0)
-
-    hmm = None
-    if settings.n_states:
-        hmm = draw_hmm(data, settings, number).to(device)
-        fit("copying", hmm, run_by.hmm(hmm), settings.gamma_copying, settings.hmm_settings())
-        round_weights(hmm)
+    lower, run_lower = training.recurrent(LOWER, features, settings.gamma_lower)
+    hybrid = training.hybrid(run_higher, run_lower)
+    hmm = training.hmm()
 
     def run_all(inputs: Tensor) -> Tensor:
         logits: Tensor = hybrid(higher(inputs), lower(inputs))
         return logits if hmm is None else combined(logits, hmm(inputs), inputs)
 
     if hmm is not None or not settings.trains_hybrid:
-        evaluation = Evaluation(0, 0.0, math.nan, *objective_of("hybrid", run_all, gamma=0.0).validate(), math.nan)
-        evaluations["hybrid"] = evaluation
-    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), hmm and hmm.cpu(), evaluations)
+        training.evaluate_untrained(HYBRID, run_all)
+    return TrainedRegion(higher.cpu(), lower.cpu(), hybrid.cpu(), hmm and hmm.cpu(), training.evaluations)
+
+
+class _RegionTraining:
+    """Trains one network of a region after another; see `train_region`."""
+
+    def __init__(
+        self,
+        data: RegionData,
+        settings: TrainingSettings,
+        number: int,
+        folder: Path,
+        device: torch.device,
+        progress: Callable[[str], Progress],
+        run_by: Runner,
+    ) -> None:
+        self._data, self._settings, self._number, self._folder = data, settings, number, folder
+        self._device, self._progress, self._run_by = device, progress, run_by
+        self._feeder = TensorFeeder(data, device)
+        self._validation = self._feeder.tensors(data.validation_rows())
+        self._imputed_freq = data.a1_freq[~data.is_marker]
+        self._sources = BatchSources(data, settings, number, device)
+        self.evaluations: dict[str, Evaluation] = {}
+
+    def recurrent(self, name: str, features: NDArray[np.float32], gamma: float) -> tuple[ImputationNetwork, Forward]:
+        """The higher- or lower-MAF network, trained, and what runs it."""
+        network = draw_network(self._data, features, self._settings, self._number, name).to(self._device)
+        forward = self._run_by.forward(network)
+        self._fit(name, network, forward, gamma, self._settings)
+        return network, forward
+
+    def hybrid(self, run_higher: Forward, run_lower: Forward) -> HybridHead:
+        """The hybrid, trained if the recipe wants that."""
+        hybrid = HybridHead(len(self._imputed_freq)).to(self._device)
+
+        @torch.no_grad()
+        def run_frozen(inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return run_higher(inputs), run_lower(inputs)
+
+        if self._settings.trains_hybrid:
+            self._fit(HYBRID, hybrid, lambda inputs: hybrid(*run_frozen(inputs)), 0.0, self._settings)
+        return hybrid
+
+    def hmm(self) -> HaplotypeHmm | None:
+        """The haplotype HMM, trained and rounded; None if the recipe has none."""
+        settings = self._settings
+        if not settings.n_states:
+            return None
+        hmm = draw_hmm(self._data, settings, self._number).to(self._device)
+        self._fit(HMM, hmm, self._run_by.hmm(hmm), settings.gamma_copying, settings.hmm_settings())
+        round_weights(hmm)
+        return hmm
+
+    def evaluate_untrained(self, name: str, forward: Forward) -> None:
+        """Note the validation of something that needs no training."""
+        loss, r2 = self._objective(name, forward, gamma=0.0).validate()
+        self.evaluations[name] = Evaluation(0, 0.0, math.nan, loss, r2, math.nan)
+
+    def _fit(self, name: str, model: nn.Module, forward: Forward, gamma: float, settings: TrainingSettings) -> None:
+        objective, progress = self._objective(name, forward, gamma), self._progress(name)
+        checkpoint = CheckpointFile(self._folder / f"{name}.pt")
+        label = f"region {self._number}, {TITLES[name]}"
+        trainer = Trainer(model, objective, settings, checkpoint, progress, self._run_by.engine, label)
+        self.evaluations[name] = trainer.run()
+        model.requires_grad_(False)
+
+    def _objective(self, name: str, forward: Forward, gamma: float) -> Objective:
+        return Objective(
+            forward=forward,
+            weights=site_weights(self._imputed_freq, gamma).to(self._device),
+            batch=lambda iteration: self._feeder.training_tensors(self._sources.source(name).batch(iteration)),
+            validation=self._validation,
+            keep_by_loss=name == HIGHER,
+        )
 
 
 class BatchSources:
-    """A region's training haplotypes, made when the first batch is drawn from them.
+    """The batch sources of a region's networks; the training haplotypes are coded when the first batch is drawn.
 
     Args:
         data: the region.
         settings: the recipe.
         number: the region's number, which its seeds derive from.
-        device: where the copying model of soft targets runs.
+        device: where the Li & Stephens model of soft targets runs.
     """
 
     def __init__(self, data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> None:
@@ -178,22 +218,24 @@ def draw_network(
     data: RegionData, features: NDArray[np.float32], settings: TrainingSettings, number: int, name: str
 ) -> ImputationNetwork:
     """A region's higher- or lower-MAF network with its first weights, on the CPU."""
-    n_layers = settings.n_layers_higher if name == "higher" else settings.n_layers_lower
+    n_layers = settings.n_layers_higher if name == HIGHER else settings.n_layers_lower
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(network_seed(settings.seed, number, name))
         return ImputationNetwork(settings.network(n_layers), features, data.gaps, data.a1_freq[~data.is_marker])
 
 
 def draw_hmm(data: RegionData, settings: TrainingSettings, number: int) -> HaplotypeHmm:
-    """A region's copying network before training, on the CPU."""
+    """A region's haplotype HMM before training, on the CPU."""
     alleles = data.panel.alleles[:, haplotype_columns(data.training)]
-    seed = network_seed(settings.seed, number, "copying")
+    seed = network_seed(settings.seed, number, HMM)
     crossovers = data.crossover_weights(settings)
-    return first_states(alleles, data.is_marker, crossovers, states_of(data, settings), settings.state_pieces, seed)
+    return first_states(
+        alleles, data.is_marker, crossovers, hmm_state_count(data, settings), settings.state_pieces, seed
+    )
 
 
-def states_of(data: RegionData, settings: TrainingSettings) -> int:
-    """How many states a region's copying network has: no more than there are haplotypes to choose from."""
+def hmm_state_count(data: RegionData, settings: TrainingSettings) -> int:
+    """How many states a region's haplotype HMM has: no more than there are haplotypes to choose from."""
     candidates = min(2 * len(data.training), MOST_CANDIDATES)
     return min(settings.n_states, max(LEAST_STATES, 1 << (candidates.bit_length() - 1)))
 
@@ -201,9 +243,7 @@ def states_of(data: RegionData, settings: TrainingSettings) -> int:
 def trained_networks(settings: TrainingSettings) -> tuple[str, ...]:
     """The names of the networks that a recipe trains, in order."""
     return tuple(
-        name
-        for name in NETWORKS
-        if (name != "hybrid" or settings.trains_hybrid) and (name != "copying" or settings.n_states)
+        name for name in NETWORKS if (name != HYBRID or settings.trains_hybrid) and (name != HMM or settings.n_states)
     )
 
 

@@ -1,66 +1,29 @@
-"""The training loop. It knows a model, batches and a score, and nothing of regions or files' meaning.
-
-An iteration: draw the batch of that number, loss, gradients, clip, step. Every few iterations: validate, let the
-schedule judge, keep or restore the best weights. Every half minute: a checkpoint, from which training goes on as
-if it had never stopped.
-"""
+"""Trains one network with PyTorch's autograd. It knows a model, batches and a score, and nothing of regions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
-from rnnimp.formats.files import atomic_output
-from rnnimp.training.checkpoint import CheckpointFile, require_engine
+from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.loop import Evaluation, Measurement, NetworkRun, Progress, TrainingLoop
 from rnnimp.training.loss import expected_alleles, mean_dosage_r2, weighted_cross_entropy
-from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.schedule import MedianClip, Verdict, schedule_of, score_of
+from rnnimp.training.names import TITLES
+from rnnimp.training.recipe import BETA1, TrainingSettings
+from rnnimp.training.schedule import MedianClip, schedule_of
 
 Forward = Callable[[Tensor], Tensor]
-BETA1 = 0.9
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One line of a network's history.
-
-    Attributes:
-        iteration: iterations done.
-        learning_rate: the rate of the last of them.
-        training_loss: loss of the last batch.
-        validation_loss: the same loss on the samples held out.
-        validation_r2: mean dosage r2 on them over sites that vary.
-        gradient_norm: of the last batch, before clipping.
-    """
-
-    iteration: int
-    learning_rate: float
-    training_loss: float
-    validation_loss: float
-    validation_r2: float
-    gradient_norm: float
-
-
-HISTORY_COLUMNS = tuple(field.name for field in fields(Evaluation))
-
-
-class Progress(Protocol):
-    """Who is told how training goes."""
-
-    def __call__(self, evaluation: Evaluation) -> None:
-        """Take in an evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What a network is trained for.
+    """The batches, loss and score that a network is trained with.
 
     Attributes:
         forward: inputs (n_haplotypes, n_markers, 2) to logits (n_sites, n_haplotypes, 2).
@@ -90,16 +53,17 @@ class Objective:
         return loss, mean_dosage_r2(torch.softmax(logits, dim=2)[:, :, 1], truth)
 
 
-class Trainer:
+class Trainer(TrainingLoop):
     """Trains one network to its best validation score, from a checkpoint if there is one.
 
     Args:
         model: holds the weights; left with the best of them.
         objective: what to train it for.
         settings: rate, schedule, clipping.
-        checkpoint: where its state goes; `<name>.history.tsv` is written beside it.
-        progress: told of each evaluation.
-        engine: the name of what runs the network; a checkpoint is gone on from by the same one.
+        checkpoint: where its state goes; its name is the network's.
+        progress: receives each iteration and each validation result.
+        engine: the name of what runs the network.
+        label: what messages call the network; None for its usual title.
     """
 
     def __init__(
@@ -110,18 +74,17 @@ class Trainer:
         checkpoint: CheckpointFile,
         progress: Progress,
         engine: str = "reference",
+        label: str | None = None,
     ) -> None:
-        self._engine = engine
-        self._model = model
-        self._objective = objective
-        self._settings = settings
-        self._checkpoint = checkpoint
-        self._progress = progress
-        self._optimizer = self._new_optimizer()
-        self._schedule = schedule_of(settings)
+        name = checkpoint.path.stem
+        label = label or TITLES.get(name, name)
+        self._run = NetworkRun(name, label, schedule_of(settings), checkpoint, progress, objective.keep_by_loss)
+        super().__init__([self._run], settings, engine, next(model.parameters()).device)
+        self._model, self._objective = model, objective
         self._clip = MedianClip(settings.clip_factor, settings.clip_window, settings.longest_gradient)
-        self._best = _copy(model)
-        self.history: list[Evaluation] = []
+        self._loss = self._norm = math.nan
+        self._is_broken = False
+        self.reset_optimizer(0)
 
     def run(self) -> Evaluation:
         """Train to the end.
@@ -130,93 +93,77 @@ class Trainer:
             The evaluation of the weights kept.
 
         Raises:
-            TrainingError: if the loss is no longer a number.
+            TrainingError: if the loss is not finite again and again.
         """
-        iteration, is_finished = self._resume()
-        while not is_finished:
-            loss, norm = self._step(iteration)
-            iteration += 1
-            is_last = iteration == self._settings.max_iterations
-            if iteration % self._settings.evaluate_every == 0 or is_last:
-                is_finished = self._evaluate(iteration, loss, norm) is Verdict.STOP or is_last
-                if is_finished or self._checkpoint.is_due():
-                    self._save(iteration, is_finished)
-        self._model.load_state_dict(self._best)
-        best = self._schedule.best_iteration
-        return next(row for row in self.history if row.iteration == best)
+        self.train_to_end()
+        if self._run.failure is not None:
+            raise TrainingError(self._run.failure)
+        best = self._run.schedule.best_iteration
+        return next(evaluation for evaluation in self._run.history if evaluation.iteration == best)
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        betas = BETA1, self._settings.second_moment
-        return torch.optim.AdamW(self._model.parameters(), betas=betas, weight_decay=self._settings.weight_decay)
+    def advance(self, count: int) -> None:
+        """Train for so many iterations, or until a loss or gradient is not finite."""
+        for iteration in range(self._run.iteration, self._run.iteration + count):
+            if not self._is_broken:
+                self._step(iteration)
+                self._run.progress.iterated(iteration + 1)
 
-    def _step(self, iteration: int) -> tuple[float, float]:
+    def _step(self, iteration: int) -> None:
         for group in self._optimizer.param_groups:
-            group["lr"] = self._schedule.rate_at(iteration)
+            group["lr"] = self._run.schedule.rate_at(iteration)
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._objective.loss(iteration)
         loss.backward()  # type: ignore[no-untyped-call]
         parameters = list(self._model.parameters())
         total = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        value, norm = float(loss.detach()), float(total)
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise TrainingError(f"the loss is not a number at iteration {iteration + 1}; lower the learning rate")
-        torch.nn.utils.clip_grads_with_norm_(parameters, self._clip.longest(norm), total)
-        self._optimizer.step()
-        return value, norm
+        self._loss, self._norm = float(loss.detach()), float(total)
+        self._is_broken = not (math.isfinite(self._loss) and math.isfinite(self._norm))
+        if not self._is_broken:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip.longest(self._norm), total)
+            self._optimizer.step()
 
-    def _evaluate(self, iteration: int, loss: float, norm: float) -> Verdict:
-        rate = self._schedule.rate_at(iteration - 1)
-        validation_loss, r2 = self._objective.validate()
-        evaluation = Evaluation(iteration, rate, loss, validation_loss, r2, norm)
-        self.history.append(evaluation)
-        self._progress(evaluation)
-        verdict = self._schedule.judge(iteration, score_of(self._objective.keep_by_loss, validation_loss, r2))
-        if verdict is Verdict.IMPROVED:
-            self._best = _copy(self._model)
-        elif verdict is Verdict.RESTORE:
-            self._model.load_state_dict(self._best)
-            self._optimizer = self._new_optimizer()
-        return verdict
+    def validate(self) -> list[Measurement]:
+        """Measure the network on the samples held out."""
+        loss, r2 = self._objective.validate()
+        return [Measurement(self._loss, loss, r2, self._norm, self._is_broken)]
 
-    def _resume(self) -> tuple[int, bool]:
-        device = next(self._model.parameters()).device
-        state = self._checkpoint.read(device)
-        if state is None:
-            return 0, False
-        self._best = state["best"]
-        self._schedule.restore(state["schedule"])
-        self.history = [Evaluation(*row) for row in state["history"]]
-        if not state["is_finished"]:
-            require_engine(state, self._engine, self._checkpoint.path)
-            self._model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._clip.restore(state["norms"])
-        return state["iteration"], state["is_finished"]
+    def copy_weights(self, index: int) -> dict[str, Tensor]:
+        """A copy of the module's state."""
+        return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
 
-    def _save(self, iteration: int, is_finished: bool) -> None:
-        state: dict[str, Any] = {
-            "iteration": iteration,
-            "is_finished": is_finished,
-            "best": self._best,
-            "schedule": self._schedule.state(),
-            "history": [astuple(row) for row in self.history],
+    def put_weights(self, index: int, weights: dict[str, Tensor]) -> None:
+        """Load a module's state."""
+        self._model.load_state_dict(weights)
+
+    def reset_optimizer(self, index: int) -> None:
+        """Begin with a new optimizer."""
+        betas, decay = (BETA1, self._settings.second_moment), self._settings.weight_decay
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), betas=betas, weight_decay=decay)
+        self._is_broken = False
+
+    def module_state(self, index: int) -> dict[str, Tensor]:
+        """The module's state."""
+        return self._model.state_dict()
+
+    def unfinished_state(self, index: int) -> dict[str, Any]:
+        """Weights, best weights, optimizer and the norms that clipping looks back over."""
+        return {
+            "best": self._run.best,
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "norms": self._clip.state(),
         }
-        if not is_finished:
-            state["engine"] = self._engine
-            state["model"] = self._model.state_dict()
-            state["optimizer"] = self._optimizer.state_dict()
-            state["norms"] = self._clip.state()
-        self._checkpoint.write(state)
-        write_history(self._checkpoint.path, self.history)
 
+    def restore_unfinished(self, index: int, state: dict[str, Any]) -> None:
+        """Resume from these."""
+        self._run.best = state["best"]
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._clip.restore(state["norms"])
 
-def write_history(checkpoint: Path, history: Sequence[Evaluation]) -> None:
-    """Write a network's evaluations to `<name>.history.tsv` beside its checkpoint."""
-    rows = ["\t".join(HISTORY_COLUMNS)]
-    rows += ["\t".join(f"{value:.6g}" for value in astuple(row)) for row in history]
-    with atomic_output(checkpoint.with_suffix(".history.tsv")) as file:
-        file.write("".join(f"{row}\n" for row in rows).encode())
+    def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
+        """Load the best weights."""
+        self._model.load_state_dict(best)
 
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    def retire(self, index: int) -> None:
+        """There is nothing to free."""

@@ -31,9 +31,9 @@ def test_two_processes_make_the_same_models_as_one(
     caplog.set_level(logging.INFO)
     display = Record()
     assert train_on_devices(work, [1, 2, 3], [CPU, CPU], display) == {}
-    assert display.told == {(region, name) for region in (1, 2, 3) for name in ("higher", "lower", "hybrid")}
+    assert display.shown == {(region, name) for region in (1, 2, 3) for name in ("higher", "lower", "hybrid")}
     lines = [record.getMessage() for record in caplog.records]
-    assert sum("validation R2 higher" in line for line in lines) == 3
+    assert sum("final model: R2" in line for line in lines) == 3
     alone = replace(work, output_prefix=str(tmp_path / "alone" / "chr22"))
     assert train_regions(alone, [1, 2, 3], CPU, Record()) == {}
     assert models(tmp_path / "out") == models(tmp_path / "alone")
@@ -64,7 +64,7 @@ def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
 
     threading.Thread(target=kill_the_stuck_one, daemon=True).start()
     failed = train_on_devices(work, [1, 2, 3], [CPU, CPU], Record())
-    assert failed == {2: "its process ended with exit code -9; run the same command again to go on"}
+    assert failed == {2: "its process ended with exit code -9; run the same command again to resume"}
 
 
 def test_the_fused_engine_of_a_gpu_takes_128_units_and_no_more() -> None:

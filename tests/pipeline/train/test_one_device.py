@@ -13,6 +13,7 @@ import torch
 
 from rnnimp.errors import DataError
 from rnnimp.pipeline.train import one_device as stage
+from rnnimp.pipeline.train.region_runs import RegionRuns
 from rnnimp.pipeline.train.work import Work
 from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import Job
@@ -26,10 +27,11 @@ def grouped(work: Work, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Groups of up to three regions; the list of the groups that were trained."""
     groups: list[list[int]] = []
 
-    def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+    def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> dict[int, str]:
         for job in jobs:
             train_region(job.data, settings, job.number, job.folder, CPU, job.progress)
         groups.append([job.number for job in jobs])
+        return {}
 
     monkeypatch.setattr(stacked, "train_group", train_group)
     monkeypatch.setattr(stacked, "regions_at_once", lambda *values: 3)
@@ -37,10 +39,10 @@ def grouped(work: Work, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
 
 def run_groups(work: Work) -> dict[int, str]:
-    training = stage._Training(replace(work, engine="fused"), CPU, Record())
-    training.is_grouped = True
-    training.run_groups([1, 2, 3])
-    return training.failed
+    work = replace(work, engine="fused")
+    regions = RegionRuns(work, CPU, True, Record())
+    stage.DeviceTraining(work, CPU, True, regions).run([1, 2, 3])
+    return regions.failed
 
 
 @pytest.mark.slow
@@ -62,10 +64,10 @@ def test_a_group_too_large_for_the_memory_is_halved(
 ) -> None:
     train_group = stacked.train_group
 
-    def small(jobs: Sequence[Job], *rest: object) -> None:
+    def small(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         if len(jobs) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        train_group(jobs, *rest)
+        return train_group(jobs, *rest)
 
     monkeypatch.setattr(stacked, "train_group", small)
     assert run_groups(work) == {}
@@ -97,10 +99,10 @@ def test_only_the_region_to_blame_fails(
     caplog.set_level(logging.WARNING)
     train_group = stacked.train_group
 
-    def full(jobs: Sequence[Job], *rest: object) -> None:
+    def full(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         if any(job.number == 2 for job in jobs):
             raise DataError("cannot be written (No space left on device)", jobs[0].folder / "higher.pt")
-        train_group(jobs, *rest)
+        return train_group(jobs, *rest)
 
     monkeypatch.setattr(stacked, "train_group", full)
     failed = run_groups(work)
@@ -126,14 +128,28 @@ def test_a_failed_group_is_let_go_before_its_halves_begin(
     train_group = stacked.train_group
     held: list[weakref.ref[torch.Tensor]] = []
 
-    def large(jobs: Sequence[Job], *rest: object) -> None:
+    def large(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         assert all(reference() is None for reference in held)
         memory = torch.zeros(1)
         if len(jobs) > 1:
             held.append(weakref.ref(memory))
             raise torch.OutOfMemoryError("CUDA out of memory")
-        train_group(jobs, *rest)
+        return train_group(jobs, *rest)
 
     monkeypatch.setattr(stacked, "train_group", large)
     assert run_groups(work) == {}
     assert len(held) == 2
+
+
+def test_a_region_whose_network_failed_in_the_group_fails_with_its_reason(
+    work: Work, grouped: list[list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_group = stacked.train_group
+
+    def failing(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
+        sound = [job for job in jobs if job.number != 2]
+        return {**train_group(sound, *rest), 2: "the loss was not finite; lower --learning-rate"}
+
+    monkeypatch.setattr(stacked, "train_group", failing)
+    assert run_groups(work) == {2: "the loss was not finite; lower --learning-rate"}
+    assert sorted(models(tmp_path / "out")) == ["chr22_1.onnx", "chr22_3.onnx"]

@@ -19,10 +19,10 @@ import torch
 from helpers import REPOSITORY, error_line, random_panel
 from rnnimp.cli import main
 from rnnimp.formats.hapslegend import HapsLegendWriter
-from rnnimp.pipeline.train import one_device as stage
+from rnnimp.pipeline.train import region_runs as stage
 from rnnimp.training import checkpoint
 from rnnimp.training.data import RegionData
-from rnnimp.training.trainer import HISTORY_COLUMNS, Trainer
+from rnnimp.training.loop import HISTORY_COLUMNS, Measurement, NetworkRun
 from training_cases import train_arguments, trained_files
 
 
@@ -42,7 +42,7 @@ def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.Captur
     assert manifest["seed"] == manifest["settings"]["seed"] == 5
     assert [entry["index"] for entry in manifest["regions"]] == [1, 2]
     lines = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("region 2: ") and "validation R2 higher" in line for line in lines) == 1
+    assert sum(line.startswith("region 2: ") and "final model: R2 " in line for line in lines) == 1
     for number in (1, 2):
         session = onnxruntime.InferenceSession(models / f"chr22_{number}.onnx")
         assert session.get_inputs()[0].shape[1] == manifest["regions"][number - 1]["n_markers"]
@@ -93,17 +93,17 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 ) -> None:
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
     assert main(train_arguments(data_list, tmp_path / "whole/chr22", "--regions", "1")) == 0
-    evaluate, calls = Trainer._evaluate, 0
+    record, calls = NetworkRun.record, 0
 
-    def interrupted(self: Trainer, *values: float) -> object:
+    def interrupted(self: NetworkRun, found: Measurement) -> object:
         nonlocal calls
         calls += 1
         if calls == stop_after + 1:
             raise KeyboardInterrupt
-        return evaluate(self, *values)
+        return record(self, found)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_evaluate", interrupted)
+        patch.setattr(NetworkRun, "record", interrupted)
         assert main(train_arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 130
     assert not list((tmp_path / "parts").rglob("*.onnx"))
     assert main(train_arguments(data_list, tmp_path / "parts/chr22", "--regions", "1")) == 0
@@ -235,17 +235,17 @@ def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, mon
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
     whole, parts = tmp_path / "whole/chr22", tmp_path / "parts/chr22"
     assert main(train_arguments(data_list, whole, "--regions", "1")) == 0
-    saves, save = 0, Trainer._save
+    saves, write = 0, NetworkRun.write
 
-    def interrupted(self: Trainer, iteration: int, is_finished: bool) -> None:
+    def interrupted(self: NetworkRun, state: dict[str, object]) -> None:
         nonlocal saves
         saves += 1
-        save(self, iteration, is_finished)
+        write(self, state)
         if saves == 5:  # in the middle of the lower network
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save", interrupted)
+        patch.setattr(NetworkRun, "write", interrupted)
         assert main(train_arguments(data_list, parts, "--regions", "1")) == 130
     features = RegionData.features
     monkeypatch.setattr(RegionData, "features", lambda self, n_components: -features(self, n_components))

@@ -12,10 +12,11 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.cluster.locks import STALE_SECONDS, Holder
-from rnnimp.pipeline.train.region_state import ProgressWriter, State
-from rnnimp.pipeline.train.status import read_status
+from rnnimp.pipeline.train.progress import NetworkProgress, RegionProgress
+from rnnimp.pipeline.train.region_state import State
+from rnnimp.pipeline.train.status import EXPLANATION, read_status
 from rnnimp.training import checkpoint
-from rnnimp.training.trainer import Trainer
+from rnnimp.training.loop import Evaluation, NetworkRun
 from training_cases import train_arguments
 
 ELSEWHERE = replace(Holder.this_process(), host="node7", machine="another", job="77_3", log="/logs/slurm-77_3.log")
@@ -38,11 +39,13 @@ def test_finished_and_waiting(data_list: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(train_arguments(data_list, prefix, "--regions", "2")) == 0
     summary = json.loads((tmp_path / "out/chr22_regions/2/summary.json").read_text())
     lines = shown(prefix, capsys, 3)
-    assert lines[0].split() == ["region", "state", "network", "iteration", "R2", "left", "at", "most", "note"]
+    assert lines[0].split("  ")[0] == "region"
+    assert lines[0].split()[-5:] == ["iteration", "R2", "time", "left", "note"]
     assert lines[1].split() == ["1", "waiting", "-", "-", "-", "-"]
     r2 = f"{summary['networks']['hybrid']['validation_r2']:.4f}"
     assert lines[2].split() == ["2", "finished", "-", "-", r2, "-"]
-    assert lines[3:] == ["2 regions: 1 waiting, 0 running, 1 finished, 0 failed, 0 lost"]
+    assert lines[3] == EXPLANATION
+    assert lines[4:] == ["2 regions: 1 waiting, 0 running, 1 finished, 0 failed, 0 lost"]
     assert main(train_arguments(data_list, prefix)) == 0
     assert shown(prefix, capsys, 0)[-1] == "2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"
     assert shown(prefix, capsys, 0, "--watch") == ["2 regions: 0 waiting, 0 running, 2 finished, 0 failed, 0 lost"]
@@ -53,39 +56,70 @@ def test_what_runs_is_shown_while_it_runs(
 ) -> None:
     """Looked at from within, at the second evaluation of the lower-MAF network."""
     prefix, seen = tmp_path / "out/chr22", []
-    monkeypatch.setattr("rnnimp.pipeline.train.region_state.SECONDS_BETWEEN_NOTES", 0)
-    tell = ProgressWriter.tell
+    monkeypatch.setattr("rnnimp.pipeline.train.progress.SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr("rnnimp.pipeline.train.progress.SECONDS_TO_ESTIMATE", 0)
+    evaluated = NetworkProgress.evaluated
 
-    def look(self: ProgressWriter, iteration: int, validation_r2: float) -> None:
-        tell(self, iteration, validation_r2)
-        if (self._network, iteration) == ("lower", 20):
+    def look(self: NetworkProgress, evaluation: Evaluation) -> None:
+        evaluated(self, evaluation)
+        if (self._name, evaluation.iteration) == ("lower", 20):
             seen.extend(read_status(prefix))
 
-    monkeypatch.setattr(ProgressWriter, "tell", look)
+    monkeypatch.setattr(NetworkProgress, "evaluated", look)
     assert main(train_arguments(data_list, prefix, "--regions", "1")) == 0
     running, waiting = seen
     assert (running.state, waiting.state) == (State.RUNNING, State.WAITING)
     assert running.note == str(Holder.this_process())
     progress = running.progress
-    assert progress is not None and progress.seconds_per_iteration is not None
-    assert (progress.network, progress.iteration, progress.max_iterations) == ("lower", 20, 30)
-    # 10 of this network and 30 of the hybrid
-    assert progress.seconds_left == pytest.approx(40 * progress.seconds_per_iteration)
+    assert progress is not None and progress.seconds_left is not None and progress.seconds_left > 0
+    assert (progress.title, progress.iteration, progress.max_iterations) == ("lower-MAF network (2 of 3)", 20, 30)
+    assert progress.share_done == pytest.approx(50 / 90)
+    assert running.validation_r2 == progress.validation_r2
     assert {path.name for path in (tmp_path / "out/chr22_regions/1").iterdir()}.isdisjoint({"lock", "progress.json"})
 
 
-def test_the_pace_is_that_of_this_process(tmp_path: Path) -> None:
-    """Taken up at iteration 500 by another process, 20 seconds ago."""
-    now = 100.0
-    writer = ProgressWriter(tmp_path / "progress.json", "higher", 1000, 2, lambda: now)
-    writer.tell(500, 0.5)
-    now = 110.0
-    writer.tell(550, 0.6)  # too soon for another note
-    assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 500
-    now = 120.0
-    writer.tell(600, 0.7)
-    note = json.loads((tmp_path / "progress.json").read_text())
-    assert (note["iteration"], note["validation_r2"], note["seconds_per_iteration"]) == (600, 0.7, 0.2)
+class TestProgress:
+    def clock(self) -> float:
+        return self.now
+
+    def progress(self, tmp_path: Path, most: dict[str, int]) -> RegionProgress:
+        self.now, self.shown = 100.0, []
+        return RegionProgress(tmp_path / "progress.json", most, True, self.shown.append, clock=self.clock)
+
+    def test_the_pace_is_that_of_this_process(self, tmp_path: Path) -> None:
+        """Resumed at iteration 500 by another process, 20 seconds ago."""
+        region = self.progress(tmp_path, {"higher": 1000, "copying": 300})
+        network = region.network("higher")
+        network.iterated(500)
+        self.now = 110.0
+        network.iterated(550)  # too soon for another note
+        assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 500
+        self.now = 120.0
+        network.iterated(600)
+        note = json.loads((tmp_path / "progress.json").read_text())
+        assert (note["iteration"], note["validation_r2"], note["seconds_left"]) == (600, None, 0.2 * (400 + 300))
+        assert [each.time_left for each in self.shown] == ["not known yet", "at most 3 min", "at most 3 min"]
+
+    def test_a_finished_network_counts_as_done_and_its_pace_stays_for_the_next(self, tmp_path: Path) -> None:
+        region = self.progress(tmp_path, {"higher": 100, "lower": 100})
+        higher, lower = region.network("higher"), region.network("lower")
+        higher.iterated(1)
+        self.now += 10
+        higher.iterated(11)
+        higher.ended()  # before its last iteration
+        lower.iterated(1)
+        assert (self.shown[-1].seconds_left, self.shown[-1].share_done) == (99, 0.505)
+
+    def test_networks_in_training_at_the_same_time_count_once(self, tmp_path: Path) -> None:
+        region = self.progress(tmp_path, {"higher": 100, "lower": 100, "copying": 10})
+        higher, lower = region.network("higher"), region.network("lower")
+        for iteration in (20, 40):
+            higher.iterated(iteration)
+            lower.iterated(iteration)
+            self.now += 20
+        higher.iterated(60)
+        lower.iterated(60)
+        assert self.shown[-1].seconds_left == 40 + 10
 
 
 def test_a_failure_is_shown_with_its_reason_until_it_is_mended(
@@ -110,11 +144,11 @@ def test_a_process_that_has_gone_leaves_its_region_lost(
     prefix = tmp_path / "out/chr22"
     monkeypatch.setattr(checkpoint.CheckpointFile, "is_due", lambda self: True)
 
-    def interrupted(self: Trainer, *values: float) -> object:
+    def interrupted(self: NetworkRun, found: object) -> object:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_evaluate", interrupted)
+        patch.setattr(NetworkRun, "record", interrupted)
         assert main(train_arguments(data_list, prefix, "--regions", "1")) == 130
     folder = tmp_path / "out/chr22_regions/1"
     assert shown(prefix, capsys, 3)[1].split()[:2] == ["1", "waiting"]
@@ -131,18 +165,18 @@ def test_a_process_that_has_gone_leaves_its_region_lost(
 def test_an_interrupted_region_says_how_far_it_came(
     data_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save, saves = Trainer._save, 0
+    write, saves = NetworkRun.write, 0
 
-    def interrupted(self: Trainer, iteration: int, is_finished: bool) -> None:
+    def interrupted(self: NetworkRun, state: dict[str, object]) -> None:
         nonlocal saves
         saves += 1
-        save(self, iteration, is_finished)
+        write(self, state)
         if saves == 2:  # the higher-MAF network and the lower have ended
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_save", interrupted)
+    monkeypatch.setattr(NetworkRun, "write", interrupted)
     assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 130
-    assert shown(tmp_path / "out/chr22", capsys, 3)[1].endswith("interrupted at lower")
+    assert shown(tmp_path / "out/chr22", capsys, 3)[1].endswith("interrupted in the lower-MAF network")
 
 
 def test_several_trainings_at_once(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_a_region_of_a_living_process_is_left_to_it(
     assert lock.exists()
     assert main(train_arguments(data_list, prefix, "--no-resume")) == 1
     assert "chr22_regions/1: process " in (line := capsys.readouterr().err.splitlines()[-1])
-    assert "is at it, so it cannot be trained anew; stop that first" in line
+    assert "is training this region; stop it before you train from the start" in line
 
 
 @pytest.mark.slow

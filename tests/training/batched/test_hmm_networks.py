@@ -17,7 +17,7 @@ from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.networks import HmmGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import PLAIN, Runner, draw_hmm, states_of, train_region, trained_networks
+from rnnimp.training.region import PLAIN, Runner, draw_hmm, hmm_state_count, train_region, trained_networks
 
 COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)
 
@@ -108,9 +108,9 @@ def test_states_are_a_power_of_two(n_states: int) -> None:
 def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
     n_haplotypes = 2 * len(data.training)
-    assert states_of(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
+    assert hmm_state_count(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
     assert draw_hmm(data, replace(COPYING, n_states=1024), 1).switch_in.shape[1] == 16
-    assert states_of(data, replace(COPYING, n_states=0)) == 0
+    assert hmm_state_count(data, replace(COPYING, n_states=0)) == 0
 
 
 @pytest.mark.slow

@@ -17,8 +17,10 @@ from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
 from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.loop import MOST_FALL_BACKS
+from rnnimp.training.names import NETWORKS
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, train_region
+from rnnimp.training.region import train_region
 
 pytestmark = pytest.mark.usefixtures("few_chunks")
 
@@ -197,10 +199,32 @@ def test_a_network_that_breaks_down_goes_back_alone(
         train_group([job(tmp_path / "broken", 1)], SETTINGS, DEVICE)
     train_group([job(tmp_path / "sound", 1)], SETTINGS, DEVICE)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "region 1, higher: not a number at iteration 4; back to the best weights, rate 0.005"
+        "region 1, higher-MAF network: not a finite loss or gradient before iteration 4; back to the weights of "
+        "iteration 2, rate 0.005"
     ]
     one, other = final_states(tmp_path / "broken"), final_states(tmp_path / "sound")
     assert_same({"lower": one["1/lower.pt"]}, {"lower": other["1/lower.pt"]})
     assert all(torch.isfinite(tensor).all() for tensor in one["1/higher.pt"].values())
     rows = (tmp_path / "broken/1/higher.history.tsv").read_text().splitlines()
     assert [row.split("\t")[1] for row in rows[1:]] == ["0.01", "0.01"]
+
+
+def test_a_network_that_breaks_down_again_and_again_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = NetworkGroup.losses
+
+    def broken(self: NetworkGroup, iterations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values, gradients = losses(self, iterations)
+        values[1] = torch.nan
+        return values, gradients
+
+    monkeypatch.setattr(NetworkGroup, "losses", broken)
+    settings = replace(SETTINGS, evaluate_every=1, max_iterations=MOST_FALL_BACKS + 2)
+    failed = train_group([job(tmp_path, 1), job(tmp_path, 2)], settings, DEVICE)
+    assert failed == {
+        1: "the loss or gradient of the lower-MAF network was not finite before its first validation; lower "
+        "--learning-rate"
+    }
+    finished = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.pt")}
+    assert finished == {"1/higher.pt", "2/higher.pt", "2/lower.pt", "2/hybrid.pt"}

@@ -1,7 +1,8 @@
-"""Bundle: check that a training has left every region complete and all of one recipe, and write the model's manifest.
+"""Bundle: check that every region of a training is complete and of the same recipe, and write the manifest.
 
-Training itself lists what is finished so far; a cluster's tasks do so each for themselves, on file systems that may
-show what others wrote late. This stage comes after all of them and looks again. torch is not needed.
+`rnnimp train` writes a manifest of the regions that are finished so far. On a cluster each task does so, and may not
+see yet what the others wrote. This stage comes after all tasks, checks every file and writes the manifest again. torch
+is not needed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rnnimp.formats.files import sha256_of
 from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_json, read_plan
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.region_state import State, read_state
+from rnnimp.pipeline.train.report import reasons_by_region
+from rnnimp.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -29,22 +32,22 @@ def bundle(output_prefix: str | Path, wait_seconds: float = 0) -> Path:
 
     Args:
         output_prefix: of the training.
-        wait_seconds: how long files may take to appear that another machine wrote.
+        wait_seconds: how long to wait for files that other machines wrote.
 
     Returns:
         The manifest's path.
 
     Raises:
-        DataError: if no training was begun here, or a region is not complete or not of the same recipe as the others,
-            naming each.
+        DataError: if there is no training under the prefix, or if a region is not complete or has another recipe than
+            the others.
     """
     n_regions, chromosome = read_plan(output_prefix)
     end = time.monotonic() + wait_seconds
     while (problems := find_problems(output_prefix, n_regions)) and time.monotonic() < end:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if problems:
-        reasons = "; ".join(f"region {number}: {problem}" for number, problem in problems.items())
-        raise DataError(f"{len(problems)} of {n_regions} regions cannot be bundled: {reasons}", output_prefix)
+        count = f"{len(problems)} of {counted(n_regions, 'region')}"
+        raise DataError(f"{count} cannot be bundled: {reasons_by_region(problems)}", output_prefix)
     settings = read_json(RegionFiles(output_prefix, 1).settings)["settings"]
     write_bundle_manifest(output_prefix, n_regions, settings, chromosome)
     path = manifest_path(model_prefix(output_prefix))
@@ -53,7 +56,7 @@ def bundle(output_prefix: str | Path, wait_seconds: float = 0) -> Path:
 
 
 def find_problems(output_prefix: str | Path, n_regions: int) -> dict[int, str]:
-    """What keeps regions out of a bundle, by their number."""
+    """The reason for each region that is not complete or has another recipe, by region number."""
     found: dict[int, str] = {}
     first: tuple[int, dict[str, Any]] | None = None
     for number in range(1, n_regions + 1):
@@ -87,7 +90,7 @@ def _incomplete(files: RegionFiles) -> str | None:
 
 
 def _recipe(files: RegionFiles) -> dict[str, Any]:
-    """What must be equal in all regions."""
+    """Everything that must be equal in all regions."""
     return {**read_json(files.settings)["settings"], "chromosome": read_json(files.summary)["chromosome"]}
 
 
@@ -97,4 +100,4 @@ def _difference(recipe: Mapping[str, Any], number: int, expected: Mapping[str, A
         for name in sorted({*recipe, *expected})
         if recipe.get(name) != expected.get(name)
     ]
-    return f"other settings ({'; '.join(differing)}); train one of them anew" if differing else None
+    return f"other settings ({'; '.join(differing)}); train one of them again" if differing else None

@@ -1,4 +1,4 @@
-"""Regions dealt to several GPUs of this machine: a process each, whose progress and log lines come back here."""
+"""Training on several GPUs of this machine: one process for each, whose progress and log lines are shown here."""
 
 from __future__ import annotations
 
@@ -11,33 +11,31 @@ from typing import Any
 import torch
 
 from rnnimp.pipeline.train.one_device import train_regions
+from rnnimp.pipeline.train.progress import ProgressNote
 from rnnimp.pipeline.train.work import Display, Work
-from rnnimp.training.trainer import Evaluation, Progress
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class QueueDisplay:
-    """Sends what it is told to the process that shows it.
+    """Sends the progress of regions to the process that shows it.
 
     Args:
-        messages: the way there.
+        messages: the queue that this process reads.
     """
 
     def __init__(self, messages: Any) -> None:
         self._messages = messages
 
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        """Whom to tell of a network's evaluations."""
-        self._messages.put(("network", (region, name, max_iterations)))
+    def start(self, n_regions: int) -> None:
+        """The process that shows it knows the number."""
 
-        def tell(evaluation: Evaluation) -> None:
-            self._messages.put(("tell", (region, name, evaluation)))
-
-        return tell
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        """Send how far a region is."""
+        self._messages.put(("show", (region, note)))
 
     def finish_region(self, region: int) -> None:
-        """Clear what is shown of a region."""
+        """Send that a region has ended."""
         self._messages.put(("finish", region))
 
 
@@ -49,7 +47,7 @@ def train_on_devices(
     Args:
         work: what to train.
         numbers: the regions, dealt to the devices in turn.
-        devices: a process each.
+        devices: one process is started for each.
         display: shows the progress of all.
     """
     context = multiprocessing.get_context("spawn")
@@ -71,7 +69,7 @@ def train_on_devices(
     for share, process in zip(shares, processes, strict=False):
         if process.pid not in ended:
             failed |= {
-                number: f"its process ended with exit code {process.exitcode}; run the same command again to go on"
+                number: f"its process ended with exit code {process.exitcode}; run the same command again to resume"
                 for number in share
                 if not work.files(number).summary.exists()
             }
@@ -92,7 +90,7 @@ class _QueueHandler(logging.Handler):
     """Sends log records to the process that shows them.
 
     Args:
-        messages: the way there.
+        messages: the queue that this process reads.
     """
 
     def __init__(self, messages: Any) -> None:
@@ -100,15 +98,14 @@ class _QueueHandler(logging.Handler):
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record, its message made up here."""
+        """Send a record with its message complete, since its arguments may not be sendable."""
         self._messages.put(("log", logging.makeLogRecord({**record.__dict__, "msg": record.getMessage(), "args": ()})))
 
 
 def _relay(messages: Any, processes: Sequence[Any], display: Display) -> tuple[dict[int, str], set[int | None]]:
-    """Show what comes until every process has ended; failures, and the processes that came to their end."""
+    """Show the messages until every process has ended; the failures, and the processes that ended as planned."""
     failed: dict[int, str] = {}
     ended: set[int | None] = set()
-    tellers: dict[tuple[int, str], Progress] = {}
     while True:
         is_alive = any(process.is_alive() for process in processes)
         try:
@@ -117,10 +114,8 @@ def _relay(messages: Any, processes: Sequence[Any], display: Display) -> tuple[d
             if is_alive:
                 continue
             return failed, ended
-        if kind == "network":
-            tellers[content[:2]] = display.network(*content)
-        elif kind == "tell":
-            tellers[content[:2]](content[2])
+        if kind == "show":
+            display.show(*content)
         elif kind == "finish":
             display.finish_region(content)
         elif kind == "log":

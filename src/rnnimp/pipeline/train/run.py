@@ -1,4 +1,4 @@
-"""Train: the regions of a data list into a bundle of models; see `train_files.py` for what lies where."""
+"""Train: the models of the regions of a data list; `files.py` says where the files are written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnimp.cluster.locks import FileLock, read_lock
+from rnnimp.cluster.shared_folder import SECONDS_FOR_LATE_FILES
 from rnnimp.errors import DataError, SettingsError, TrainingError
 from rnnimp.formats.files import read_lines
 from rnnimp.pipeline.outputs import require_output_name, require_separate
@@ -24,14 +25,12 @@ from rnnimp.pipeline.train.files import (
 )
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.one_device import train_regions
+from rnnimp.pipeline.train.report import reasons_by_region
 from rnnimp.pipeline.train.work import Display, TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.wording import shortened
+from rnnimp.wording import counted, shortened
 
 logger = logging.getLogger(__name__)
-
-SECONDS_FOR_LATE_FILES = 60.0
-"""How long a task waits for training files that a shared file system may show late."""
 
 LONGEST_PATH = 4000
 """Bytes of a path; a longer line is no prefix of files."""
@@ -44,17 +43,18 @@ def train(
     options: TrainOptions,
     display: Display,
 ) -> None:
-    """Train the regions of a list, one after another, and write the bundle.
+    """Train the regions of a list, write their model files, and write the manifest.
 
-    A region that fails is named and does not stop the others.
+    A region that fails does not stop the others.
 
     Raises:
-        TrainingError: at the end, naming the regions that failed.
+        TrainingError: at the end, with the reasons of the regions that failed.
     """
     prefixes = read_data_list(data_list, 0 if options.task is None else SECONDS_FOR_LATE_FILES)
     check_genetic_map(prefixes, options.chromosome, options.genetic_map)
     numbers = chosen_regions(options, len(prefixes))
     check_region_outputs(prefixes, data_list, options.genetic_map, output_prefix)
+    display.start(len(numbers))
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)
     if options.engine == "auto" and engine == "reference":
@@ -76,24 +76,24 @@ def train(
     where = f"; models: {model_prefix(output_prefix)}_*" if finished else ""
     logger.info("%d of %d regions are finished%s", finished, len(prefixes), where)
     if failed:
-        reasons = "; ".join(f"region {number}: {reason}" for number, reason in failed.items())
-        raise TrainingError(f"{len(failed)} of {len(numbers)} regions failed: {reasons}")
+        count = counted(len(numbers), "region")
+        raise TrainingError(f"{len(failed)} of {count} failed: {reasons_by_region(failed)}")
 
 
 def log_what_models_hold(settings: TrainingSettings) -> None:
-    """Say it where models will hold more of the panel than weights."""
+    """Report it if models will contain more of the panel than weights."""
     if settings.n_states:
         are_whole = settings.state_pieces == 1
         held = "haplotypes, whole within a region," if are_whole else "recombined stretches of haplotypes"
         logger.info(
-            "the models will hold %s of the training samples, which whoever has the models can read; "
-            "--num-states 0 trains without",
+            "the models will contain %s of the training samples, which everyone who has the models can read; "
+            "--num-states 0 trains without them",
             held,
         )
 
 
 def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
-    """Prefixes of the regions' training files, a line each.
+    """Read the prefixes of the regions' training files, one per line.
 
     Args:
         path: of the list.
@@ -106,11 +106,11 @@ def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
     _appears(Path(path), end)
     prefixes = [line.strip() for line in read_lines(path) if line.strip()]
     if not prefixes:
-        raise DataError("expected a prefix of training files a line, found none; make it with 'rnnimp split'", path)
+        raise DataError("expected one prefix of training files per line, found none; make it with 'rnnimp split'", path)
     for number, prefix in enumerate(prefixes, start=1):
         if len(os.fsencode(prefix)) > LONGEST_PATH or not prefix.isprintable():
             raise DataError(
-                f"expected a prefix of training files a line, found '{shortened(prefix)}'; give the list that 'rnnimp "
+                f"expected one prefix of training files per line, found '{shortened(prefix)}'; give the list that 'rnnimp "
                 "split' wrote, PREFIX.list",
                 path,
                 number,
@@ -127,7 +127,7 @@ def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
 
 
 def _appears(path: Path, end: float) -> bool:
-    """Whether a file is there, or comes until then."""
+    """Whether a file is there, or appears before a time."""
     while not _exists(path):
         if time.monotonic() >= end:
             return False
@@ -160,10 +160,10 @@ def check_region_outputs(
 
 
 def prepare_folders(work: Work, numbers: Sequence[int]) -> None:
-    """Clear the regions to be trained anew; refuse to mix in regions, asked for or not, of another recipe.
+    """Delete what earlier runs left if they are not to be resumed; refuse regions of another recipe.
 
     Raises:
-        DataError: if regions were begun with other settings, or one to be cleared is in training.
+        DataError: if a region was begun with other settings, or is to be deleted and another process is training it.
     """
     if not work.options.resume:
         for number in numbers:
@@ -183,16 +183,16 @@ def _clear(work: Work, number: int) -> None:
     if lock is None:
         held = read_lock(files.lock)
         who = (held and held.holder) or "another process"
-        raise DataError(f"{who} is at it, so it cannot be trained anew; stop that first", files.folder)
+        raise DataError(f"{who} is training this region; stop it before you train from the start", files.folder)
     files.clear()
     lock.release()
 
 
 def chosen_regions(options: TrainOptions, n_regions: int) -> list[int]:
-    """The regions to train: those asked for, or this task's share of them.
+    """The regions to train: the chosen ones, or this task's slice of them.
 
     Raises:
-        SettingsError: if one is asked for that is not there.
+        SettingsError: if the list has no region of such a number.
     """
     numbers = sorted(set(options.regions or range(1, n_regions + 1)))
     absent = [number for number in numbers if not 1 <= number <= n_regions]

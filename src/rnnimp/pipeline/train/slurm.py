@@ -17,8 +17,10 @@ from rnnimp.cluster.estimate import (
     SECONDS_TO_START,
     NetworkShape,
     hmm_seconds,
+    in_words,
     region_seconds,
 )
+from rnnimp.cluster.shared_folder import SECONDS_FOR_LATE_FILES
 from rnnimp.cluster.slices import format_regions, tasks_for
 from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import SettingsError
@@ -27,13 +29,11 @@ from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.pipeline.train.engine_choice import resolve_engine
 from rnnimp.pipeline.train.files import RegionFiles, check_genetic_map, plan_path, read_json
 from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
-from rnnimp.pipeline.train.status import duration
 from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
-SECONDS_FOR_LATE_FILES = 120
 SECONDS_WITHOUT_LIMIT = 3600.0
 """What a task's slice should take where no time limit is asked for: long against the start, short against the whole."""
 
@@ -89,13 +89,13 @@ def submit_training(
     lines = [f'exec {command} --task "$SLURM_ARRAY_TASK_ID/{n_tasks}"']
     script = slurm.array_script(f"1-{n_tasks}", lines, plan_path(output_prefix), logs, jobs)
     array = slurm.submit(script, logs)
-    bundling = ["bundle", output_prefix, "--wait", str(SECONDS_FOR_LATE_FILES)]
+    bundling = ["bundle", output_prefix, "--wait", str(2 * SECONDS_FOR_LATE_FILES)]
     after = slurm.submit(slurm.after_script(bundling, array, logs, jobs), logs)
     logger.info(
         "submitted job %s: %d tasks for %d of %d regions, up to %d a task, each task about %s (an estimate); then job "
         "%s, which bundles them; logs: %s/slurm-%s_<task>.log; see 'rnnimp status %s'",
         *(array, n_tasks, len(left), len(prefixes), -(-len(left) // n_tasks)),
-        *(duration(SECONDS_TO_START + seconds * -(-len(left) // n_tasks)), after, logs, array, output_prefix),
+        *(in_words(SECONDS_TO_START + seconds * -(-len(left) // n_tasks)), after, logs, array, output_prefix),
     )
     return [array, after]
 
@@ -151,8 +151,8 @@ def _regions_a_task(seconds: float, limit: float | None, work: Work, jobs: Slurm
         seconds /= max(1, jobs.gpus_per_task)
     if limit is not None and limit < SECONDS_TO_START + seconds:
         raise SettingsError(
-            f"a time limit of {duration(limit)} is shorter than one region takes, about "
-            f"{duration(SECONDS_TO_START + seconds)}; raise --time, or give --regions-per-task 1 and submit again "
+            f"a time limit of {in_words(limit)} is shorter than one region takes, about "
+            f"{in_words(SECONDS_TO_START + seconds)}; raise --time, or give --regions-per-task 1 and submit again "
             "until all are finished"
         )
     wanted = limit if limit is not None and jobs.time is not None else min(limit or math.inf, SECONDS_WITHOUT_LIMIT)

@@ -1,4 +1,4 @@
-"""Status: how the regions of a training stand, from files alone, so that it works after a scheduler forgot its jobs."""
+"""Shows the progress of a training, region by region, from files only: it works when a scheduler forgot its jobs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from pathlib import Path
 from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_plan
 from rnnimp.pipeline.train.region_state import RegionState, State, read_state
 
-HEADER = ("region", "state", "network", "iteration", "R2", "left at most", "note")
+HEADER = ("region", "state", "network in training", "iteration", "R2", "time left", "note")
+EXPLANATION = (
+    "R2: mean dosage R2 on the held-out samples; of the final model if the region is finished, of the network in "
+    "training if it is running"
+)
 EXIT_UNFINISHED = 3
 _QUIET = (State.WAITING, State.FINISHED)
 
 
 def read_status(output_prefix: str | Path) -> list[RegionState]:
-    """The state of every region of a training, in order.
+    """The state of each region of a training, in order.
 
     Raises:
-        DataError: if no training was begun under the prefix.
+        DataError: if there is no training under the prefix.
     """
     n_regions, _ = read_plan(output_prefix)
     now = _server_time(plan_path(output_prefix).parent)
@@ -28,7 +32,7 @@ def read_status(output_prefix: str | Path) -> list[RegionState]:
 
 
 def _server_time(folder: Path) -> float:
-    """The time by the clock of the folder's file server; this machine's where the folder cannot be written."""
+    """The time of the folder's file server; this machine's if the folder cannot be written."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock.") as file:
             return Path(file.name).stat().st_mtime
@@ -37,7 +41,7 @@ def _server_time(folder: Path) -> float:
 
 
 def status_code(states: Iterable[RegionState]) -> int:
-    """Exit code: 0 if all are finished, 1 if any failed or was lost, 3 if none did but some wait or run."""
+    """Exit code: 0 if all are finished, 1 if any has failed or is lost, else 3: some wait or run."""
     found = {region.state for region in states}
     if found & {State.FAILED, State.LOST}:
         return 1
@@ -45,12 +49,12 @@ def status_code(states: Iterable[RegionState]) -> int:
 
 
 def is_settled(states: Iterable[RegionState]) -> bool:
-    """Whether nothing waits or runs any more."""
+    """Whether no region waits or runs."""
     return all(region.state not in (State.WAITING, State.RUNNING) for region in states)
 
 
 def counts_line(states: Sequence[RegionState]) -> str:
-    """How many regions are in which state.
+    """How many regions are in each state.
 
     >>> counts_line([RegionState(1, State.FINISHED), RegionState(2, State.LOST)])
     '2 regions: 0 waiting, 0 running, 1 finished, 0 failed, 1 lost'
@@ -59,39 +63,34 @@ def counts_line(states: Sequence[RegionState]) -> str:
     return f"{len(states)} regions: " + ", ".join(f"{counts[state]} {state.value}" for state in State)
 
 
-def table(states: Iterable[RegionState], only_busy: bool = False) -> list[str]:
-    """The lines of a table, a region each.
+def table(states: Sequence[RegionState], only_busy: bool = False) -> list[str]:
+    """The lines of a table, one for each region, and what its R2 is.
 
     Args:
         states: of the regions.
-        only_busy: leave out what waits or is finished without a note.
+        only_busy: omit regions that wait or are finished.
+
+    Returns:
+        The lines; none if no region is left to show.
     """
-    rows: list[tuple[str, ...]] = [HEADER]
-    rows += [_row(region) for region in states if not (only_busy and region.state in _QUIET)]
+    shown = [region for region in states if not (only_busy and region.state in _QUIET)]
+    if not shown:
+        return []
+    rows = [HEADER, *(_row(region) for region in shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    has_r2 = any(region.validation_r2 is not None for region in shown)
+    return [*lines, EXPLANATION] if has_r2 else lines
 
 
 def _row(region: RegionState) -> tuple[str, ...]:
     progress = region.progress
     network = iteration = left = "-"
     if progress is not None:
-        network, iteration = progress.network, f"{progress.iteration}/{progress.max_iterations}"
-        left = "-" if progress.seconds_left is None else duration(progress.seconds_left)
+        network, iteration = progress.title, f"{progress.iteration}/{progress.max_iterations}"
+        left = progress.time_left
     score = "-" if region.validation_r2 is None else f"{region.validation_r2:.4f}"
     note = region.note
     if region.log and region.state in (State.FAILED, State.LOST):
         note += f"; log: {region.log}"
     return str(region.number), region.state.value, network, iteration, score, left, note
-
-
-def duration(seconds: float) -> str:
-    """Seconds as days, hours and minutes.
-
-    >>> duration(59), duration(3_700), duration(200_000)
-    ('0:01', '1:02', '2-07:34')
-    """
-    minutes = -int(-seconds // 60)
-    days, minutes = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{days}-{hours:02}:{minutes:02}" if days else f"{hours}:{minutes:02}"

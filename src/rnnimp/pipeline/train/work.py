@@ -7,18 +7,21 @@ from typing import Protocol
 
 from rnnimp.cluster.slices import TaskSlice
 from rnnimp.pipeline.train.files import RegionFiles
+from rnnimp.pipeline.train.progress import ProgressNote
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.trainer import Progress
 
 
 class Display(Protocol):
-    """Shows how a region's training goes."""
+    """Shows how far the training of regions is."""
 
-    def network(self, region: int, name: str, max_iterations: int) -> Progress:
-        """Whom to tell of a network's evaluations."""
+    def start(self, n_regions: int) -> None:
+        """Called once, with the number of regions to train."""
+
+    def show(self, region: int, note: ProgressNote | None) -> None:
+        """Called at each step of a region; None while it is read and prepared."""
 
     def finish_region(self, region: int) -> None:
-        """Clear what is shown of a region."""
+        """Called when a region is finished, or has failed, or is trained by another process."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ class TrainOptions:
         regions: numbers of the regions to train, from 1; None for all.
         device: `auto`, `cpu` or `cuda`.
         engine: `auto`, `reference` (plain PyTorch) or `fused` (our kernels: on a GPU many networks at once).
-        resume: keep finished regions and go on from checkpoints.
+        resume: keep finished regions and resume from checkpoints.
         n_threads: CPU threads.
-        chromosome: its name, for the manifest; else told from the site ids.
+        chromosome: its name, for the manifest; inferred from the site ids if None.
         genetic_map: file of the chromosome's genetic map.
         task: the share of the regions that this task of an array job takes; None for all.
     """
@@ -48,11 +51,11 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Work:
-    """What every process of a training needs to know.
+    """The regions, files and settings of a training, as every process of it needs them.
 
     Attributes:
-        prefixes: of all regions' training files, in order.
-        output_prefix: where to.
+        prefixes: prefixes of all regions' training files, in order.
+        output_prefix: where results are written.
         settings: the recipe.
         options: how to train.
         engine: `reference` or `fused`.

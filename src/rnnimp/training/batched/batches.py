@@ -17,9 +17,9 @@ from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import cumulative_share
 from rnnimp.training.batched.batch_kernel import assemble_batch_kernel
 from rnnimp.training.data import RegionData
+from rnnimp.training.loop import Progress
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import network_seed
-from rnnimp.training.trainer import Progress
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
 
@@ -32,7 +32,7 @@ class Job:
         number: of the region, which its seeds derive from.
         data: its haplotypes.
         folder: of its checkpoints.
-        progress: gives, for a network's name, whom to tell of its evaluations.
+        progress: gives, for a network's name, what follows its training.
     """
 
     number: int

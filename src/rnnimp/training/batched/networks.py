@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnimp.cluster.estimate import GPU_REGIONS_AT_ONCE
 from rnnimp.network.hmm.gpu_batch import HmmBatch
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
@@ -23,13 +24,12 @@ from rnnimp.network.recurrent.gpu.tuning import stored_units
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Batches, Job
-from rnnimp.training.batched.group import NetworkRun, TrainingGroup, network_run
+from rnnimp.training.batched.group import TrainingGroup
 from rnnimp.training.data import RegionData
 from rnnimp.training.loss import site_weights
+from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.region import NETWORKS, draw_hmm, draw_network, states_of
-
-MOST_REGIONS = 33
+from rnnimp.training.region import draw_hmm, draw_network, hmm_state_count
 
 
 class NetworkGroup(TrainingGroup):
@@ -50,16 +50,12 @@ class NetworkGroup(TrainingGroup):
             networks[0].settings, len(networks), n_markers, n_sites, settings.batch_size, device, room=n_haplotypes
         )
         for slot, (job, network, name) in enumerate(zip(jobs, networks, names, strict=True)):
-            gamma = {"higher": settings.gamma_higher, "lower": settings.gamma_lower}[name]
+            gamma = {HIGHER: settings.gamma_higher, LOWER: settings.gamma_lower}[name]
             self.stacked.place(slot, network, site_weights(job.data.a1_freq[~job.data.is_marker], gamma))
         self.networks = networks
         self.batches = Batches(jobs, names, settings, self.stacked)
         self._lengths = self.stacked.lengths.clone()
-        members = [
-            network_run(name, job, settings, self.stacked.parameters[slot])
-            for slot, (job, name) in enumerate(zip(jobs, names, strict=True))
-        ]
-        super().__init__(members, self.stacked.parameters, settings)
+        super().__init__(list(jobs), list(names), self.stacked.parameters, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
@@ -71,36 +67,37 @@ class NetworkGroup(TrainingGroup):
         logits = self.stacked.logits(self.batches.validation_alt)
         return logits[..., 1] - logits[..., 0], self.batches.validation_truth, self.stacked.site_weights
 
-    def retire(self, row: int) -> None:
+    def retire(self, index: int) -> None:
         """A network without markers costs no time."""
-        self.stacked.lengths[row] = 0
+        self.stacked.lengths[index] = 0
 
-    def extra_state(self, row: int) -> dict[str, Tensor]:
+    def extra_state(self, index: int) -> dict[str, Tensor]:
         """The features that the weights go with."""
-        return {"features": self.networks[row].features}
+        return {"features": self.networks[index].features}
 
-    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+    def restore_extra(self, index: int, state: dict[str, Any]) -> None:
         """Those features again."""
-        self.networks[row].features.copy_(state["features"])
-        self._take_features(row)
+        self.networks[index].features.copy_(state["features"])
+        self._take_features(index)
 
-    def _take_features(self, row: int) -> None:
-        features = self.networks[row].features
-        self.stacked.features[row, : len(features)] = features.to(self.stacked.features.device)
+    def _take_features(self, index: int) -> None:
+        features = self.networks[index].features
+        self.stacked.features[index, : len(features)] = features.to(self.stacked.features.device)
 
     def wake(self) -> None:
         """Let all networks compute again, with the weights that they ended with."""
         self.stacked.lengths.copy_(self._lengths)
 
-    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
+    def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference network's state."""
-        self.stacked.layout.write_back(self._rows[row].cpu(), self.networks[row])
-        return self.networks[row].state_dict()
+        self.stacked.layout.write_back(self._rows[index].cpu(), self.networks[index])
+        return self.networks[index].state_dict()
 
-    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
-        self.networks[row].load_state_dict({name: tensor.cpu() for name, tensor in state["best"].items()})
-        self._take_features(row)
-        self._rows[row] = self.stacked.layout.row(self.networks[row]).to(self._rows.device)
+    def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
+        """Its features and weights, which the hybrid and the export read."""
+        self.networks[index].load_state_dict({name: tensor.cpu() for name, tensor in best.items()})
+        self._take_features(index)
+        self._rows[index] = self.stacked.layout.row(self.networks[index]).to(self._rows.device)
 
 
 class HybridGroup(TrainingGroup):
@@ -117,10 +114,9 @@ class HybridGroup(TrainingGroup):
         row = torch.cat([start.weight.detach().reshape(-1), start.bias.detach().reshape(-1)])
         rows = row.to(stacked.alt.device).repeat(len(jobs), 1)
         jobs_of_slots = [job for job in jobs for _ in range(2)]
-        self._batches = Batches(jobs_of_slots, ["hybrid"] * len(jobs_of_slots), settings, stacked)
+        self._batches = Batches(jobs_of_slots, [HYBRID] * len(jobs_of_slots), settings, stacked)
         self._validation = stacked.logits(self._batches.validation_alt)
-        members = [network_run("hybrid", job, settings, rows[slot]) for slot, job in enumerate(jobs)]
-        super().__init__(members, rows, settings)
+        super().__init__(list(jobs), [HYBRID] * len(jobs), rows, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
@@ -147,20 +143,20 @@ class HybridGroup(TrainingGroup):
         odds: Tensor = (four @ difference)[..., 0] + (bias[..., 1] - bias[..., 0])
         return odds
 
-    def retire(self, row: int) -> None:
+    def retire(self, index: int) -> None:
         """Both networks of a finished hybrid rest."""
-        self._group.stacked.lengths[2 * row : 2 * row + 2] = 0
+        self._group.stacked.lengths[2 * index : 2 * index + 2] = 0
 
-    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
+    def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference hybrid's state."""
-        n_sites = self._site_counts[row]
-        weight, bias = self._rows[row, : 8 * self._n_sites].cpu(), self._rows[row, 8 * self._n_sites :].cpu()
+        n_sites = self._site_counts[index]
+        weight, bias = self._rows[index, : 8 * self._n_sites].cpu(), self._rows[index, 8 * self._n_sites :].cpu()
         return {
             "weight": weight.reshape(-1, 4, 2)[:n_sites].clone(),
             "bias": bias.reshape(-1, 1, 2)[:n_sites].clone(),
         }
 
-    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
+    def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
         """Nothing reads a finished hybrid again."""
 
 
@@ -181,11 +177,8 @@ class HmmGroup(TrainingGroup):
         for slot, (job, network) in enumerate(zip(jobs, self.networks, strict=True)):
             frequency = job.data.a1_freq[~job.data.is_marker]
             self.stacked.place(slot, network, site_weights(frequency, settings.gamma_copying))
-        self._batches = Batches(jobs, ["copying"] * len(jobs), settings, self.stacked)
-        rows = self.stacked.parameters
-        super().__init__(
-            [network_run("copying", job, settings, rows[slot]) for slot, job in enumerate(jobs)], rows, settings
-        )
+        self._batches = Batches(jobs, [HMM] * len(jobs), settings, self.stacked)
+        super().__init__(list(jobs), [HMM] * len(jobs), self.stacked.parameters, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
@@ -197,26 +190,26 @@ class HmmGroup(TrainingGroup):
         odds = self.stacked.log_odds(self._batches.validation_alt)
         return odds, self._batches.validation_truth, self.stacked.site_weights
 
-    def retire(self, row: int) -> None:
+    def retire(self, index: int) -> None:
         """A network without markers costs no time."""
-        self.stacked.lengths[row] = 0
+        self.stacked.lengths[index] = 0
 
-    def extra_state(self, row: int) -> dict[str, Tensor]:
+    def extra_state(self, index: int) -> dict[str, Tensor]:
         """The states that the gates go with."""
-        return {"emission": self.networks[row].emission, "site": self.networks[row].site}
+        return {"emission": self.networks[index].emission, "site": self.networks[index].site}
 
-    def restore_extra(self, row: int, state: dict[str, Any]) -> None:
+    def restore_extra(self, index: int, state: dict[str, Any]) -> None:
         """Those states again."""
-        self.networks[row].emission.copy_(state["emission"])
-        self.networks[row].site.copy_(state["site"])
-        self.stacked.take_states(row, self.networks[row])
+        self.networks[index].emission.copy_(state["emission"])
+        self.networks[index].site.copy_(state["site"])
+        self.stacked.take_states(index, self.networks[index])
 
-    def as_module_state(self, row: int, member: NetworkRun) -> dict[str, Tensor]:
+    def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference network's state."""
-        self.stacked.write_back(self._rows[row], self.networks[row])
-        return self.networks[row].state_dict()
+        self.stacked.write_back(self._rows[index], self.networks[index])
+        return self.networks[index].state_dict()
 
-    def _restore_finished(self, row: int, member: NetworkRun, state: dict[str, Any]) -> None:
+    def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
         """Nothing reads a finished copying network again."""
 
 
@@ -232,33 +225,43 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
     of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
-    n_states = states_of(data, settings)
+    n_states = hmm_state_count(data, settings)
     hmm = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MOST_REGIONS, int(0.8 * free / max(2 * (recurrent + of_sites), hmm))))
+    return max(1, min(GPU_REGIONS_AT_ONCE, int(0.8 * free / max(2 * (recurrent + of_sites), hmm))))
 
 
-def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> dict[int, str]:
     """Train all networks of some regions at once, leaving finished checkpoints.
+
+    Returns:
+        The reason for each region of which a network failed, by region number.
 
     Raises:
         torch.OutOfMemoryError: if they are too many for the device.
     """
-    _train_recurrent(jobs, settings, device)
-    if settings.n_states:
-        HmmGroup(jobs, settings.hmm_settings(), device).run()
+    failed = _train_recurrent(jobs, settings, device)
+    sound = [job for job in jobs if job.number not in failed]
+    if settings.n_states and sound:
+        failed |= HmmGroup(sound, settings.hmm_settings(), device).run()
+    return failed
 
 
-def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
+def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> dict[int, str]:
     """Recurrent networks and hybrids; their memory is free afterwards."""
     slots, networks, names = [], [], []
     for job in jobs:
         features = job.data.features(settings.feature_size)
-        for name in NETWORKS[:2]:
+        for name in (HIGHER, LOWER):
             slots.append(job)
             names.append(name)
             networks.append(draw_network(job.data, features, settings, job.number, name))
     group = NetworkGroup(slots, networks, names, settings, device)
-    group.run()
+    failed = group.run()
     if settings.trains_hybrid:
-        HybridGroup(jobs, group, settings).run()
+        hybrids = HybridGroup(jobs, group, settings)
+        for index, job in enumerate(jobs):
+            if job.number in failed:
+                hybrids.give_up(index, failed[job.number])
+        failed |= hybrids.run()
+    return failed

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.trainer import BETA1
+from rnnimp.training.recipe import BETA1, TrainingSettings
 
 EPSILON = 1e-8
 
