@@ -32,9 +32,10 @@ def result_line(number: int, summary: Mapping[str, Any], evaluations: Mapping[st
     ]
     how = f"combined in {final.iteration} iterations" if final.iteration else "combining them needs no training"
     time = f"{seconds:.0f} s" if seconds < 60 else in_words(seconds)
+    size = f"{counted(summary['n_markers'], 'marker')}, {counted(summary['n_sites'], 'site')} to impute"
+    held_out = counted(summary["validation_samples"], "held-out sample")
     return (
-        f"region {number}: finished in {time}; {counted(summary['n_markers'], 'marker')}, {counted(summary['n_sites'], 'site')} to impute; "
-        f"final model: R2 {_r2(final)} on {summary['validation_samples']} held-out samples; its parts: "
+        f"region {number}: finished in {time}; {size}; final model: R2 {_r2(final)} on {held_out}; its parts: "
         f"{', '.join(parts)}; {how}"
     )
 
