@@ -110,8 +110,8 @@ def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
     for number, prefix in enumerate(prefixes, start=1):
         if len(os.fsencode(prefix)) > LONGEST_PATH or not prefix.isprintable():
             raise DataError(
-                f"expected one prefix of training files per line, found '{shortened(prefix)}'; give the list that 'rnnimp "
-                "split' wrote, PREFIX.list",
+                f"expected one prefix of training files per line, found '{shortened(prefix)}'; give the list that "
+                "'rnnimp split' wrote, PREFIX.list",
                 path,
                 number,
             )
