@@ -78,7 +78,8 @@ def test_something_moves_before_the_first_iteration() -> None:
     assert [line[0] for line in lines] == ["|", "/"]
     assert lines[1].endswith("0%, preparing, 3 s")
     assert "0 of 6 regions done; region 1: [....." in lines[1]
-    assert "preparing, 1 s" in bar_line(Board(), 80, 1.0, 0)
+    assert bar_line(Board(), 80, 1.0, 0).startswith("| starting: [....")
+    assert bar_line(Board(), 80, 1.0, 0).endswith("]   0%, 1 s")
 
 
 def test_lines_come_at_the_start_of_a_network_and_then_rarely(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +116,7 @@ def test_log_lines_appear_above_the_bar_and_nothing_is_left_of_it() -> None:
     finally:
         logger.removeHandler(handler)
     pieces = screen.getvalue().split("\r\033[K")
-    assert pieces[1].startswith("| preparing: [")
+    assert pieces[1].startswith("| starting: [")
     assert pieces[2] == "a message\n"
     assert pieces[3].startswith("| region 1: [###...")
     assert pieces[-1] == "another\n"

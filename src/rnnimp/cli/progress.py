@@ -73,7 +73,7 @@ class Board:
     def title(self) -> str:
         """How many regions have ended, if there are several, and which are in training."""
         count = f"{len(self.finished)} of {self.n_regions} regions done; " if self.n_regions > 1 else ""
-        return count + (self.regions if self.notes else "preparing")
+        return count + (self.regions if self.notes else "starting")
 
     @property
     def time_left(self) -> str:
@@ -128,7 +128,8 @@ def bar_line(board: Board, width: int, seconds: float, turn: int) -> str:
     title = f"{_SPINNER[turn % len(_SPINNER)]} {board.title}: "
     percent = f" {100 * board.share_done:3.0f}%, "
     if not board.begun:
-        return _fitted(title, f"{percent}preparing, {seconds:.0f} s", [""], 0.0, width)
+        state = "preparing, " if board.notes else ""
+        return _fitted(title, f"{percent}{state}{seconds:.0f} s", [""], 0.0, width)
     long_r2, r2 = (f", validation R2 {board.r2}", f", R2 {board.r2}") if board.r2 else ("", "")
     network, short = board.network, board.short_network
     details = [f"; {network}{long_r2}", f"; {network}{r2}", f"; {short}{r2}", f"; {short}", ""]

@@ -91,14 +91,18 @@ class TestProgress:
         region = self.progress(tmp_path, {"higher": 1000, "copying": 300})
         network = region.network("higher")
         network.iterated(500)
+        assert json.loads((tmp_path / "progress.json").read_text())["seconds_left"] is None
         self.now = 110.0
-        network.iterated(550)  # too soon for another note
-        assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 500
+        network.iterated(550)  # the time left is known now
+        assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 550
         self.now = 120.0
-        network.iterated(600)
+        network.iterated(600)  # too soon for another note
+        assert json.loads((tmp_path / "progress.json").read_text())["iteration"] == 550
+        self.now = 130.0
+        network.iterated(650)
         note = json.loads((tmp_path / "progress.json").read_text())
-        assert (note["iteration"], note["validation_r2"], note["seconds_left"]) == (600, None, 0.2 * (400 + 300))
-        assert [each.time_left for each in self.shown] == ["not known yet", "at most 3 min", "at most 3 min"]
+        assert (note["iteration"], note["validation_r2"], note["seconds_left"]) == (650, None, 0.2 * (350 + 300))
+        assert [each.time_left for each in self.shown] == ["not known yet", *["at most 3 min"] * 3]
 
     def test_a_finished_network_counts_as_done_and_its_pace_stays_for_the_next(self, tmp_path: Path) -> None:
         region = self.progress(tmp_path, {"higher": 100, "lower": 100})

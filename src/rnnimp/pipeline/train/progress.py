@@ -109,7 +109,7 @@ class RegionProgress:
         self._done: dict[str, int] = {}
         self._ended: set[str] = set()
         self._pace: float | None = None
-        self._written: float | None = None
+        self._written: tuple[float, ProgressNote] | None = None
 
     def network(self, name: str) -> NetworkProgress:
         """What follows the training of one of the networks."""
@@ -131,14 +131,21 @@ class RegionProgress:
         self._pace = pace or self._pace
         note = self._note(name, validation_r2)
         self._show(note)
-        now = self._clock()
-        if self._written is None or now - self._written >= SECONDS_BETWEEN_NOTES:
-            self._written = now
+        if self._is_due(note):
+            self._written = self._clock(), note
             write_json(self._path, asdict(note))
 
     def end(self, name: str) -> None:
         """Note that a network's training has ended."""
         self._ended.add(name)
+
+    def _is_due(self, note: ProgressNote) -> bool:
+        """Whether to write a note: now and then, and as soon as the time left is known."""
+        if self._written is None:
+            return True
+        when, before = self._written
+        is_now_known = before.seconds_left is None and note.seconds_left is not None
+        return is_now_known or self._clock() - when >= SECONDS_BETWEEN_NOTES
 
     def _note(self, name: str, validation_r2: float | None) -> ProgressNote:
         done = sum(most if n in self._ended else self._done.get(n, 0) for n, most in self._most.items())
