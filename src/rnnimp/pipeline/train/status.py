@@ -12,10 +12,7 @@ from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_plan
 from rnnimp.pipeline.train.region_state import RegionState, State, read_state
 
 HEADER = ("region", "state", "network in training", "iteration", "R2", "time left", "note")
-EXPLANATION = (
-    "R2: mean dosage R2 on the held-out samples; of the final model if the region is finished, of the network in "
-    "training if it is running"
-)
+EXPLANATION = "R2: on the held-out samples; of the final model if finished, of the network in training if running"
 EXIT_UNFINISHED = 3
 _QUIET = (State.WAITING, State.FINISHED)
 
