@@ -51,9 +51,9 @@ class SameDraws(NetworkGroup):
         """Losses and gradients of the reference's batches."""
         for slot, iteration in enumerate(iterations.tolist()):
             inputs, targets = self._feeders[slot].training_tensors(self._sources[slot].batch(iteration))
-            self.stacked.alt[slot] = inputs[:, :, 1].T
-            self.stacked.truth[slot] = (CERTAIN * targets).round()
-        return self.stacked.train(), self.stacked.gradients
+            self.network_batch.alt[slot] = inputs[:, :, 1].T
+            self.network_batch.truth[slot] = (CERTAIN * targets).round()
+        return self.network_batch.train(), self.network_batch.gradients
 
 
 def by_kernels(

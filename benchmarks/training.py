@@ -153,7 +153,7 @@ def many_networks(
         group.advance(settings.evaluate_every)
         per = settings.evaluate_every * n_networks
         iteration = best(lambda: group.advance(settings.evaluate_every), 5, device) / per
-        forward = best(lambda: group.stacked.logits(group.stacked.alt), 5, device) / n_networks
+        forward = best(lambda: group.network_batch.logits(group.network_batch.alt), 5, device) / n_networks
     return iteration, forward
 
 

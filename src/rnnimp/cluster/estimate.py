@@ -1,6 +1,6 @@
 """How long a region takes to train, from rates that were measured (docs/benchmarks.md).
 
-An estimate for sizing jobs: other machines differ by a factor of two.
+The estimate is for sizing jobs; other machines differ by a factor of two.
 """
 
 from __future__ import annotations
@@ -8,24 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GPU_REGIONS_AT_ONCE = 33
-SECONDS_TO_START = 30.0
-"""Of a task: Python, torch, kernels that are compiled."""
+"""The most regions that a GPU trains side by side."""
 
-_SECONDS_A_REGION = 5.0
-_SECONDS_AN_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.000697, "gpu reference": 0.0677}
+SECONDS_TO_START = 30.0
+"""Of a task: Python, torch, and the compilation of kernels."""
+
+_SECONDS_PER_REGION = 5.0
+_SECONDS_PER_ITERATION = {"cpu fused": 0.640, "cpu reference": 2.405, "gpu fused": 0.000697, "gpu reference": 0.0677}
 """Of one network of `_MEASURED`: CPU on one thread; fused on a GPU with `GPU_REGIONS_AT_ONCE` regions at once."""
 
-_COPYING_SECONDS = {"cpu fused": 0.8, "cpu reference": 21.0, "gpu fused": 0.0026, "gpu reference": 0.1}
-"""Of an iteration of a copying network of 1,024 states with the markers and the batch of `_MEASURED`; the last one is
-not measured but told from its 6,000 launches."""
+_HMM_SECONDS = {"cpu fused": 0.8, "cpu reference": 21.0, "gpu fused": 0.0026, "gpu reference": 0.1}
+"""Of an iteration of a haplotype HMM with 1,024 states, and the markers and batch of `_MEASURED`. The last one is not
+measured but estimated from its 6,000 kernel launches."""
 
 _FORWARD_SHARE = {"cpu": 0.29, "gpu": 0.19}
-"""What the forward pass has of an iteration."""
+"""The forward pass's share of an iteration."""
 
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What an iteration's time depends on.
+    """The sizes that an iteration's time depends on.
 
     Attributes:
         n_gates: of the recurrent cell.
@@ -33,7 +35,7 @@ class NetworkShape:
         n_layers: of the higher- and the lower-MAF network, on the average.
         n_markers: that a haplotype is read at.
         n_sites: to impute.
-        batch_size: haplotypes an iteration.
+        batch_size: haplotypes per iteration.
         n_mixed: width of the layer that joins both directions.
     """
 
@@ -74,29 +76,29 @@ def region_seconds(
         n_threads: on a CPU.
         trains_hybrid: whether there is a third one to train.
     """
-    pace = _SECONDS_AN_ITERATION[_kind(engine, is_on_gpu)] * shape.products / _MEASURED.products
+    pace = _SECONDS_PER_ITERATION[_kind(engine, is_on_gpu)] * shape.products / _MEASURED.products
     if not is_on_gpu:
         pace /= _gain(n_threads)
     forward_share = _FORWARD_SHARE["gpu" if is_on_gpu else "cpu"]
     networks = 2 + 2 * forward_share * trains_hybrid  # the hybrid runs both networks forward
-    return networks * iterations * pace + _SECONDS_A_REGION
+    return networks * iterations * pace + _SECONDS_PER_REGION
 
 
 def hmm_seconds(
     shape: NetworkShape, n_states: int, iterations: int, engine: str, is_on_gpu: bool, n_threads: int = 1
 ) -> float:
-    """Seconds that a region's copying network takes.
+    """Seconds that a region's haplotype HMM takes.
 
     Args:
         shape: of the region.
-        n_states: of the network; 0 for none.
+        n_states: of the HMM; 0 for none.
         iterations: of its training.
-        engine: and the next two: see `region_seconds`.
-        is_on_gpu: see there.
-        n_threads: see there.
+        engine: see `region_seconds`.
+        is_on_gpu: see `region_seconds`.
+        n_threads: see `region_seconds`.
     """
     size = n_states * shape.n_markers * shape.batch_size / (1024 * _MEASURED.n_markers * _MEASURED.batch_size)
-    pace = _COPYING_SECONDS[_kind(engine, is_on_gpu)] * size
+    pace = _HMM_SECONDS[_kind(engine, is_on_gpu)] * size
     return iterations * pace / (1 if is_on_gpu else _gain(n_threads))
 
 
@@ -105,7 +107,7 @@ def _kind(engine: str, is_on_gpu: bool) -> str:
 
 
 def _gain(n_threads: int) -> float:
-    """Of threads on a CPU: two were measured 1.6 times as fast as one."""
+    """How much faster several CPU threads are: two were measured 1.6 times as fast as one."""
     return float(n_threads**0.7)
 
 

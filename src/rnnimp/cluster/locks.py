@@ -1,14 +1,16 @@
-"""One process at a time on a region: a lock is a file, which works on file systems that machines share.
+"""File locks that let one process at a time train a region, also on file systems that machines share.
 
-Taking it: a file of one's own is written and given the lock's name as a hard link, which servers do in one step; the
-count of links tells whether it worked, even where the server's answer was lost. Holding it: a thread touches the file
-every `HEARTBEAT_SECONDS`. A lock is stale when its process is gone, if that was on this machine, or else when nothing
-has touched it for `STALE_SECONDS`; ages are differences of times that the file server set, so that clocks need not
-agree, and are longer than clients keep attributes for.
+To take a lock, a process writes a file of its own and gives it the lock's name as a hard link. File servers make a link
+in one step. The count of links says whether it worked, even if the server's answer was lost.
 
-Taking over a stale lock: whoever holds a second lock, for that moment, looks at the first again and deletes it; then
-all may take it as any other. Whoever was taken for dead and is not finds at its next heartbeat that the lock is not its
-own.
+While a process has a lock, a thread touches the file every `HEARTBEAT_SECONDS`. The lock is stale when its process has
+ended, if that was on this machine. Locks of other machines are stale when nothing has touched them for `STALE_SECONDS`.
+Ages are differences of times that the file server set, so the machines' clocks need not agree. The limit is longer than
+the time for which clients cache a file's attributes.
+
+To take over a stale lock, a process takes a second lock for a moment, checks the first again and deletes it. After that
+any process may take it. A process that was wrongly taken for dead finds at its next heartbeat that the lock is no
+longer its own.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock.
+    """The process that has a lock.
 
     Attributes:
-        token: of this holding alone.
+        token: a random number of this lock only.
         host: the machine's name.
-        machine: the kernel's run and the namespace that `pid` counts in; empty if unknown.
+        machine: ids of the kernel's boot and of the namespace of `pid`; empty if unknown.
         pid: of the process.
-        process_start: when it began, in the kernel's ticks: another process may get its number later.
+        process_start: when it began, in the kernel's ticks, since another process may get its number later.
         job: the scheduler's number of its job; None outside of one.
-        log: the file that its messages go to; None if that is no file.
+        log: the file that its messages go to; None if they do not go to a file.
     """
 
     token: str
@@ -79,7 +81,7 @@ class Held:
     """A lock as it was found.
 
     Attributes:
-        holder: None where the file does not say.
+        holder: its process; None if the file does not say.
         touched: time of the last heartbeat, in the file server's seconds.
     """
 
@@ -87,14 +89,14 @@ class Held:
     touched: float
 
     def is_stale(self, now: float) -> bool:
-        """Whether nobody holds it any more; `now` is the file server's time."""
+        """Whether its process has ended; `now` is the file server's time."""
         if self.holder is not None and self.holder.is_on_this_machine:
             return self.holder.is_gone
         return now - self.touched > STALE_SECONDS
 
 
 def read_lock(path: Path) -> Held | None:
-    """A lock's holder and last heartbeat; None if it is not taken."""
+    """A lock's process and last heartbeat; None if there is no lock."""
     try:
         with path.open("rb") as file:  # opening asks the server for the time, which stat alone may not
             content, touched = file.read(), os.fstat(file.fileno()).st_mtime
@@ -109,7 +111,7 @@ def read_lock(path: Path) -> Held | None:
 
 
 class FileLock:
-    """A lock that this process holds; see `acquire`."""
+    """A lock that this process has; see `acquire`."""
 
     def __init__(self, path: Path, holder: Holder) -> None:
         self.path = path
@@ -121,7 +123,7 @@ class FileLock:
 
     @classmethod
     def acquire(cls, path: Path) -> FileLock | None:
-        """Take a lock, also one that a dead process left behind; None if another process holds it.
+        """Take a lock, also one that a dead process left; None if another process has it.
 
         Raises:
             DataError: if the folder cannot be written.
@@ -147,10 +149,12 @@ class FileLock:
             DataError: if it was taken over, as after a long suspension.
         """
         if self._is_lost:
-            raise DataError("another process has taken over; this one was taken for dead and leaves it that", self.path)
+            raise DataError(
+                "another process has taken over this region, since this process was silent for too long", self.path
+            )
 
     def release(self) -> None:
-        """Let others have it."""
+        """Let other processes take it."""
         self._ended.set()
         self._thread.join()
         if self._is_own():
@@ -158,7 +162,7 @@ class FileLock:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            with suppress(OSError, DataError):  # a server that is away may come back
+            with suppress(OSError, DataError):  # a file server that does not answer may come back
                 if not self._is_own():
                     self._is_lost = True
                     return
@@ -170,7 +174,7 @@ class FileLock:
 
 
 def _take(path: Path, own: Path) -> bool:
-    """Give `own` the lock's name too, unless somebody alive has it."""
+    """Give `own` the lock's name too, unless a living process has it."""
     while not _link(own, path):
         found = read_lock(path)
         if found is not None and not (_is_stale(found, own) and _remove_stale(path, own)):
@@ -184,11 +188,11 @@ def _is_stale(found: Held, own: Path) -> bool:
 
 
 def _remove_stale(path: Path, own: Path) -> bool:
-    """Delete a stale lock; False if another process is about to."""
+    """Delete a stale lock; False if another process is doing so."""
     guard = path.with_name(f"{path.name}.takeover")
     if not _link(own, guard):
         other = read_lock(guard)
-        if other is not None and _is_stale(other, own):  # it died over it; the next attempt will do
+        if other is not None and _is_stale(other, own):  # its process died meanwhile; the next attempt will succeed
             guard.unlink(missing_ok=True)
         return False
     try:
@@ -204,7 +208,7 @@ def _link(own: Path, path: Path) -> bool:
     try:
         os.link(own, path)
     except FileExistsError:
-        pass  # or so it seems: a repeated request finds what the first one made
+        pass  # perhaps our own: a repeated request finds the link that the first one made
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
@@ -213,7 +217,7 @@ def _link(own: Path, path: Path) -> bool:
 
 
 def _create(own: Path, path: Path) -> bool:
-    """The next best thing on file systems without hard links."""
+    """The second best way, for file systems without hard links."""
     try:
         with path.open("xb") as file:
             file.write(own.read_bytes())
@@ -231,9 +235,9 @@ def _machine() -> str:
 
 
 def _process_start(pid: int) -> str:
-    """When a process began, in ticks since the kernel did; empty if there is none of this number."""
+    """When a process began, in ticks since the kernel did; empty if no process has this number."""
     try:
-        # the name stands in parentheses and may hold anything
+        # the name is in parentheses and may contain anything
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, UnicodeDecodeError):
         return ""
@@ -241,7 +245,7 @@ def _process_start(pid: int) -> str:
 
 
 def _job() -> str | None:
-    """The number of the job that this process is in, with that of the array's task."""
+    """The number of this process's job, with that of the array's task."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     if array and task:
         return f"{array}_{task}"

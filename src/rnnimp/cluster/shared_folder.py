@@ -1,4 +1,4 @@
-"""Whether a folder is this machine's alone, as far as one can tell without asking another."""
+"""The check whether only this machine sees a folder, as far as this machine can know."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _OTHER = {"cifs", "smb3", "smbfs", "afs", "9p", "virtiofs"}
 
 
 def local_file_system(folder: Path, mounts: Path = Path("/proc/mounts"), exports: Path | None = None) -> str | None:
-    """The kind of a file system that other machines do not see; None if they may see it.
+    """The kind of a folder's file system if other machines do not see it; None if they may see it.
 
     Network file systems are shared, `fuse` ones may be, and so is what this machine exports over NFS.
 
     Args:
-        folder: need not be there yet.
+        folder: the folder, which need not exist yet.
         mounts: the kernel's list of mounts.
         exports: the list of what the NFS server here exports.
     """
@@ -30,7 +30,7 @@ def local_file_system(folder: Path, mounts: Path = Path("/proc/mounts"), exports
     holding = [(place, kind) for place, kind in kinds if path.is_relative_to(place)]
     if not holding:
         return None
-    # the longest holds it; of two mounts at one place the later one hides the other
+    # the longest path has the folder; of two mounts at one place the later one hides the other
     kind = max(enumerate(holding), key=lambda item: (len(item[1][0]), item[0]))[1][1]
     return None if kind in _NFS | _PARALLEL | _OTHER or kind.startswith("fuse") else kind
 

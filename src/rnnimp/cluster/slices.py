@@ -1,4 +1,4 @@
-"""Lists of regions, and the slice of one that a task of an array job takes."""
+"""Lists of regions, and the slice of a list that one task of an array job trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rnnimp.errors import SettingsError
 
 @dataclass(frozen=True)
 class TaskSlice:
-    """One of several equal shares of a list.
+    """One of several equal slices of a list.
 
     Attributes:
         index: which one, from 1.
@@ -36,7 +36,7 @@ class TaskSlice:
         return cls(int(index), int(count))
 
     def of(self, numbers: Sequence[int]) -> list[int]:
-        """Its share of a list, neighbours together; shares differ by one at most, and together are the list.
+        """This task's slice of a list. The slices together are the list; their lengths differ by at most one.
 
         >>> [TaskSlice(index, 3).of([1, 2, 3, 4, 5]) for index in (1, 2, 3)]
         [[1], [2, 3], [4, 5]]
@@ -78,17 +78,17 @@ def format_regions(numbers: Iterable[int]) -> str:
     return ",".join("-".join(map(str, run)) for run in runs)
 
 
-def tasks_for(n_regions: int, regions_a_task: int, most_running: int | None, most_tasks: int) -> int:
+def tasks_for(n_regions: int, regions_per_task: int, most_running: int | None, most_tasks: int) -> int:
     """How many tasks an array job should have.
 
-    Slices are as large as a task may take; smaller, if else fewer tasks would come than may run at once; and larger, if
-    the scheduler does not take as many tasks.
+    Slices are as large as a task may take. They are smaller if there would be fewer tasks than may run at once, and
+    larger if the scheduler does not accept that many tasks.
 
     Args:
-        n_regions: to deal out, 1 or more.
-        regions_a_task: the most that a task may take.
-        most_running: tasks that may run at once; None if that does not bound them.
-        most_tasks: that the scheduler takes in an array.
+        n_regions: regions to train, 1 or more.
+        regions_per_task: the most that a task may take.
+        most_running: most tasks that run at once; None for no limit.
+        most_tasks: most tasks that the scheduler accepts in an array.
     """
-    fewest = -(-n_regions // regions_a_task)
+    fewest = -(-n_regions // regions_per_task)
     return min(max(fewest, min(n_regions, most_running or 0)), most_tasks, n_regions)

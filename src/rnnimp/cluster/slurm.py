@@ -1,7 +1,7 @@
 """Submission to Slurm: the tasks of an array job and a job after them, as batch scripts for `sbatch`.
 
-What would only come to light in the queue is asked for before: whether Slurm answers, whether the partition exists and
-gives the time, whether the nodes see the folder that results go to.
+Problems that would only appear in the queue are checked before: whether Slurm answers, whether the partition exists and
+allows the time, and whether the nodes see the output folder.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from rnnimp.errors import RnnimpError, SettingsError
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 MOST_TASKS = 1000
-"""Where Slurm does not tell: its own default."""
+"""If Slurm does not say: its own default."""
 
 _INFINITE = ("unlimited", "infinite", "n/a", "none")
 
 
 @dataclass(frozen=True)
 class SlurmSettings:
-    """What is asked of Slurm.
+    """The resources to ask Slurm for.
 
     Attributes:
         job_name: the job's name.
         memory: memory of a task, as Slurm writes it (`20GB`).
         n_threads: CPUs of a task.
         python: the Python to run it with.
-        time: the most that a task may take, as Slurm writes it (`1-12:00:00`); None for the partition's own limit.
-        partition: where to; None for Slurm's default.
-        account: that is charged; None for the user's own.
+        time: time limit of a task, as Slurm writes it (`1-12:00:00`); None for the partition's own limit.
+        partition: partition of the job; None for Slurm's default.
+        account: account to charge; None for the user's own.
         gpus_per_task: GPUs of a task.
-        most_running: tasks that may run at once; None for as many as there is room for.
+        most_running: most tasks that run at once; None for no limit.
         extra: further options of `sbatch`, as `qos=long`, with or without the dashes.
     """
 
@@ -87,7 +87,7 @@ def parse_time(text: str | None) -> float | None:
         raise SettingsError(f"--time expects minutes, HOURS:MINUTES:SECONDS or DAYS-HOURS:MINUTES, found '{text}'")
     days, *given = match.groups()
     parts = [float(part) for part in given if part is not None]
-    # with days it begins with hours, and so it does with three parts; else with minutes
+    # with days, or with three parts, the first part is hours; else it is minutes
     begins_with_hours = days is not None or len(parts) == 3
     hours, minutes, seconds = [*([] if begins_with_hours else [0.0]), *parts, 0.0, 0.0][:3]
     return ((float(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
@@ -95,13 +95,13 @@ def parse_time(text: str | None) -> float | None:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition as `sinfo` tells of it.
+    """A partition as `sinfo` describes it.
 
     Attributes:
         name: of the partition.
-        is_default: whether it is taken where none is named.
-        longest: the most that a job may take, seconds; None for no limit.
-        usual: what a job gets that does not ask, seconds; None for `longest`.
+        is_default: whether it is Slurm's default.
+        longest: the longest time of a job in seconds; None for no limit.
+        usual: the limit in seconds of a job that asks for none; None for `longest`.
         hosts: the machines.
     """
 
@@ -205,10 +205,10 @@ def array_script(tasks: str, lines: Sequence[str], marker: Path, log_folder: Pat
 
     Args:
         tasks: their numbers, as `1-12` or `3,7-9`.
-        lines: what a task does, in the shell; its number is `$SLURM_ARRAY_TASK_ID`.
+        lines: shell commands of a task; its number is `$SLURM_ARRAY_TASK_ID`.
         marker: a file that every node must see before it begins; the submitting machine wrote it.
         log_folder: where each task's output goes, as `slurm-<job>_<task>.log`.
-        settings: what to ask for.
+        settings: the resources to ask for.
     """
     throttle = f"%{settings.most_running}" if settings.most_running else ""
     options = [
@@ -229,13 +229,13 @@ def array_script(tasks: str, lines: Sequence[str], marker: Path, log_folder: Pat
 def after_script(
     arguments: Sequence[str], after: str | None, log_folder: Path, settings: SlurmSettings, memory: str = "4GB"
 ) -> str:
-    """The batch script of a job that runs when all tasks of another have succeeded, and goes if one has not.
+    """The batch script of a job that runs when all tasks of another have succeeded, and is cancelled if one failed.
 
     Args:
         arguments: of `rnnimp`.
-        after: the other job; None if there is nothing to wait for.
+        after: the other job; None to start at once.
         log_folder: where its output goes, as `slurm-<job>.log`.
-        settings: what was asked for that job.
+        settings: the settings of that job.
         memory: of this one.
     """
     waiting = [] if after is None else [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"]
@@ -273,7 +273,7 @@ def _log_pattern(folder: Path, name: str) -> str:
 
 
 def _wait_for(marker: Path) -> list[str]:
-    """Lines that end a task whose node does not see a file; a listing makes a client forget that it was absent."""
+    """Lines that end a task if its node does not see a file. Listing the folder makes a client look again."""
     path = shlex.quote(str(marker.resolve()))
     message = shlex.quote(f"rnnimp: error: {marker.resolve()}: this node does not see it, so the folder is not shared")
     return [

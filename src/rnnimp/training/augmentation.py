@@ -1,10 +1,10 @@
-"""Batches of recombined haplotypes, drawn by counting: the same iteration always gives the same batch.
+"""Batches of recombined haplotypes. The same iteration always gives the same batch.
 
 Training haplotypes are dealt into groups of three, which exchange segments at shared crossover points: in the
 stretch after k of them, the place of haplotype i is taken by haplotype i + k of the group. Where a crossover
 falls follows the probability of recombination between neighbouring sites, `1 - exp(-4 Ne r d / 3)` for a
-distance of d base pairs. Groups and crossovers are drawn anew every few iterations. A recipe can let crossovers
-happen with a probability only, and hide a share of each haplotype's markers.
+distance of d base pairs. New groups and crossovers are drawn every few iterations. In some recipes a crossover
+point has a crossover only with some probability, and a share of each haplotype's markers is hidden.
 
 Every draw comes from a generator seeded with (seed, region, network, purpose, count), so that nothing has to be
 stored to resume.
@@ -31,7 +31,7 @@ def crossover_weights(
 
     Args:
         positions: int64 (n_sites,), base pairs, rising.
-        recombination_rate: crossovers a base pair and generation.
+        recombination_rate: crossovers per base pair and generation.
         effective_size: diploid effective population size.
 
     Returns:
@@ -41,7 +41,7 @@ def crossover_weights(
 
 
 def cumulative_share(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of the crossover probability before each site but the first; 0 where there is none."""
+    """The share of the crossover probability before each site except the first; 0 if there is none."""
     total = weights.sum()
     return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))
 
@@ -51,13 +51,13 @@ class BatchSource:
     """Training batches of one network.
 
     Attributes:
-        rows: uint8 (n_haplotypes, n_sites), the training haplotypes, a row each, as `data.py` codes them.
+        rows: uint8 (n_haplotypes, n_sites), the training haplotypes, one per row, as `data.py` codes them.
         markers: int64 (n_markers,), the sites that are markers.
         weights: float64 (n_sites - 1,), how likely a crossover falls between each site and the next.
-        batch_size: haplotypes a batch; all of them if there are fewer.
+        batch_size: haplotypes per batch; all of them if there are fewer.
         crossovers: crossover points in each group.
-        crossing_probability: of each point, that it is one.
-        hidden: the most of its markers that a haplotype hides, as a share.
+        crossing_probability: probability that a point has a crossover.
+        hidden: largest share of its markers that a haplotype hides.
         redraw_every: iterations between new groups.
         key: the start of every seed: (seed, region, network).
     """
@@ -81,7 +81,7 @@ class BatchSource:
         settings: TrainingSettings,
         key: tuple[int, ...],
     ) -> BatchSource:
-        """As a recipe wants it; see the attributes."""
+        """A source with the settings of a recipe; see the attributes."""
         return cls(
             rows, markers, weights, settings.batch_size, settings.crossovers, settings.crossing_probability,
             settings.hidden_markers, settings.redraw_every, key,
@@ -111,7 +111,7 @@ class BatchSource:
         draws = rng.random((n_groups, self.crossovers)) * total
         points = 1 + np.searchsorted(np.cumsum(self.weights), draws, side="right")
         points = np.minimum(points, len(self.weights))
-        if self.crossing_probability < 1:  # one that does not happen lies behind the last site
+        if self.crossing_probability < 1:  # a crossover that does not happen is put behind the last site
             happens = rng.random(points.shape) < self.crossing_probability
             points = np.where(happens, points, len(self.weights) + 1)
         return order, np.sort(points, axis=1)
@@ -124,8 +124,8 @@ def recombine(
 
     Args:
         rows: uint8 (n_haplotypes, n_sites).
-        order: int64 (n_haplotypes,), haplotypes in dealt order; each three in a row are a group, a rest of one
-            or two exchanges within itself.
+        order: int64 (n_haplotypes,), haplotypes in dealt order; each three in a row are a group;
+            the last group may have one or two.
         points: int64 (n_groups, n_crossovers), the first site after each crossover, rising in a row.
         chosen: int64 (n_chosen,), places in the dealt order.
 

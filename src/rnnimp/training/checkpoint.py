@@ -1,4 +1,4 @@
-"""Files that training goes on from."""
+"""Checkpoint files, from which training resumes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from rnnimp.formats.files import atomic_output
 
 
 def require_engine(state: dict[str, Any], engine: str, path: Path) -> None:
-    """Refuse to go on with one engine from an unfinished state of another.
+    """Refuse to resume an unfinished training with another engine.
 
     Raises:
         DataError: naming both.
     """
     if state["engine"] != engine:
         raise DataError(
-            f"was begun with --engine {state['engine']} and cannot go on with {engine}; use the same engine, or "
-            "--no-resume to train anew",
+            f"was begun with --engine {state['engine']} and cannot resume with {engine}; use the same engine, or "
+            "--no-resume to train from the start",
             path,
         )
 
 
 class CheckpointFile:
-    """The state of one network's training, written every so often, complete or not at all.
+    """The state of one network's training. A file is complete or absent.
 
     Args:
         path: the file.
-        seconds: the least time between two writes by `write_if_due`.
+        seconds: after this time the next write is due.
     """
 
     def __init__(self, path: Path, seconds: float = 30.0) -> None:
@@ -41,7 +41,7 @@ class CheckpointFile:
         self._written = time.monotonic()
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
-        """The state, tensors on `device`; None if there is none yet.
+        """The state, tensors on `device`; None if there is no file yet.
 
         Raises:
             DataError: if the file is damaged.

@@ -1,7 +1,7 @@
-"""A region's haplotypes as a network is fed with them.
+"""A region's haplotypes as the input and targets of networks.
 
 Training haplotypes are bytes: at markers 0, 1, or 2 for missing; at imputed sites the target, P(a1) in parts of
-`CERTAIN`. It is the true allele, or in part what the copying model expects (`copying.py`).
+`CERTAIN`. A target is the true allele, or a mean of it and what the Li & Stephens model expects (`soft_targets.py`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LEAST_CM = 1e-6  # a crossover can fall between any two sites, also where the ma
 
 @dataclass(frozen=True, eq=False)
 class RegionData:
-    """A region's panel, parted into training and validation samples.
+    """A region's panel, split into training and validation samples.
 
     Attributes:
         panel: flank markers and the body's sites, in order, with marker flags.
         training: int64, the samples to train on.
         validation: int64, the samples held out.
-        map_cm: float64 (n_rows,), genetic positions; None where there is no map.
+        map_cm: float64 (n_rows,), genetic positions; None if there is no map.
     """
 
     panel: Panel
@@ -45,7 +45,7 @@ class RegionData:
 
     @classmethod
     def of(cls, panel: Panel, settings: TrainingSettings, genetic_map: GeneticMap | None = None) -> RegionData:
-        """Hold samples out; the same ones for every region of a panel.
+        """Hold out samples for validation, the same ones for every region of a panel.
 
         Args:
             panel: see above.
@@ -80,7 +80,7 @@ class RegionData:
 
     @cached_property
     def a1_freq(self) -> NDArray[np.float64]:
-        """float64 (n_rows,), the legend's frequencies, or the panel's where it has none."""
+        """float64 (n_rows,), the legend's frequencies, or the panel's if it has none."""
         known = self.panel.sites.a1_freq
         return alt_frequency(self.panel.alleles) if known is None else known
 
@@ -104,11 +104,13 @@ class RegionData:
         return crossover_weights(self.panel.sites.positions, settings.recombination_rate, settings.effective_size)
 
     def training_bytes(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
-        """The training haplotypes, uint8 (n_rows, n_haplotypes), coded as this module says; made once for all networks.
+        """The training haplotypes, uint8 (n_rows, n_haplotypes), coded as this module says.
+
+        They are computed once for all networks.
 
         Args:
             settings: the recipe.
-            device: where the copying model runs, if the recipe has one.
+            device: where the Li & Stephens model runs, if the recipe has soft targets.
         """
         recipe = settings.soft_target_share, settings.copying_size, settings.copying_error, settings.seed
         if recipe not in self._coded:
@@ -133,7 +135,7 @@ class RegionData:
         return coded
 
     def _cm(self) -> NDArray[np.float64]:
-        """Genetic positions; without a map 1 cM a million base pairs, the human genome's mean."""
+        """Genetic positions; without a map 1 cM per million base pairs, the human genome's mean."""
         return self.panel.sites.positions / 1e6 if self.map_cm is None else self.map_cm
 
     def validation_rows(self) -> NDArray[np.int8]:
@@ -180,7 +182,7 @@ class TensorFeeder:
         return self._inputs(markers, markers < 0), truth
 
     def training_tensors(self, rows: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """The same of training haplotypes, uint8 (n_haplotypes, n_rows), with targets, float32, P(a1), for truth."""
+        """Inputs and targets, float32, P(a1), from training haplotypes, uint8 (n_haplotypes, n_rows)."""
         targets = torch.from_numpy(np.ascontiguousarray(rows[:, self._imputed].T)).to(self._device)
         markers = rows[:, self._markers]
         return self._inputs(markers, markers == MISSING), targets.float() / CERTAIN

@@ -1,8 +1,8 @@
-"""The states that a copying network begins with: recombined haplotypes of the training samples.
+"""The hidden states that a haplotype HMM begins with: recombined haplotypes of the training samples.
 
 First the haplotypes that differ most are chosen, so that common ones do not fill the states with copies of themselves.
-Then these recombine: each state is a mosaic of a few of them, and at every place each of them is in one state. What is
-drawn depends on the alleles too: whoever has a model and its seed, but not the panel, cannot draw it again.
+Then these are recombined: each state is a mosaic of a few of them, and at every place each of them is in one state.
+The random numbers depend on the alleles too, so that a model and its seed are not enough to draw them again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rnnimp.sites.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
 
 _MARKER_ODDS, _SITE_ODDS = 4.0, 6.0
-_SWITCH_OUT_AT_A_JOINT = 0.0  # as likely left as kept
+_SWITCH_OUT_AT_A_JOINT = 0.0  # switching and staying are equally likely
 _WINDOWS, _WINDOW_STEP = (10, 20, 40), 4
-_EXCHANGED_AT_ONCE = 64  # states, at one place, so that it does not tell which two belong together
+_EXCHANGED_AT_ONCE = 64  # states at one place, so that a place does not show which two belong together
 MOST_CANDIDATES = 8192
 
 
@@ -34,15 +34,15 @@ def first_states(
     n_pieces: int,
     seed: int,
 ) -> HaplotypeHmm:
-    """A copying network before training.
+    """A haplotype HMM before training.
 
     Args:
-        alleles: int8 (n_rows, n_haplotypes), -1 for missing; there a state emits by the row's frequency.
+        alleles: int8 (n_rows, n_haplotypes), -1 for missing, where a state has the row's frequency.
         is_marker: bool (n_rows,).
-        crossovers: float64 (n_rows - 1,), relative chance that a piece ends between a row and the next.
+        crossovers: float64 (n_rows - 1,), relative probability that a piece ends between a row and the next.
         n_states: K.
-        n_pieces: at most, of haplotypes in each state; 1 for whole ones.
-        seed: of what is drawn, together with the alleles.
+        n_pieces: most haplotypes that a state is a mosaic of; 1 for whole haplotypes.
+        seed: of the random numbers, together with the alleles.
     """
     digest = hashlib.sha256(alleles.tobytes()).digest()
     rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
@@ -60,7 +60,7 @@ def first_states(
 
 
 def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[np.float64]) -> torch.Tensor:
-    """Log odds of a1 that states emit, float32 as `drawn`, of a size for each row or less."""
+    """Log odds of a1 in each state, float32 shaped as `drawn`; a row's are no larger than its `size`."""
     frequency = np.nan_to_num(alt_frequency(alleles), nan=0.5)[:, None]
     with np.errstate(divide="ignore"):
         by_frequency = np.clip(np.log(frequency) - np.log1p(-frequency), -size, size)
@@ -68,15 +68,16 @@ def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[
 
 
 def diverse_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Choose haplotypes one after another, each the one least like those before it.
+    """Choose haplotypes one after another, each the one that differs most from those before it.
 
-    In windows of markers all over the region, of several widths, a haplotype is worth one part in 1 + the number of
-    those chosen that are the same there.
+    The region is covered with windows of markers of several widths. In each window a haplotype is worth 1 / (1 + n),
+    where n chosen haplotypes are the same there.
 
     Args:
-        markers: int8 (n_markers, n_haplotypes); at most `MOST_CANDIDATES` of them, drawn at random, can be chosen.
-        count: how many; where there are fewer, they are repeated.
-        rng: decides between equals.
+        markers: int8 (n_markers, n_haplotypes); only `MOST_CANDIDATES` of them, drawn at random, can be
+            chosen.
+        count: how many to choose; if there are fewer, they are repeated.
+        rng: decides between equal ones.
 
     Returns:
         int64 (count,), indices of haplotypes.
@@ -90,7 +91,7 @@ def diverse_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Gen
     chosen: list[int] = []
     while len(chosen) < min(count, len(candidates)):
         _, number = heapq.heappop(heap)
-        worth = float((1 / (1 + taken[window, alike[number]])).sum())  # it only falls: what the heap says is a bound
+        worth = float((1 / (1 + taken[window, alike[number]])).sum())  # it only falls, so the heap has upper bounds
         if not heap or worth >= -heap[0][0]:
             chosen.append(number)
             taken[window, alike[number]] += 1
@@ -117,16 +118,16 @@ def _alike_in_windows(markers: NDArray[np.int8], rng: np.random.Generator) -> ND
 def recombined(
     chosen: NDArray[np.intp], crossovers: NDArray[np.float64], n_pieces: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Which haplotype each state has at each row.
+    """The haplotype that each state has at each row.
 
-    `n_pieces - 1` times all states are dealt into groups, and those of a group exchange all that follows a place.
+    `n_pieces - 1` times all states are dealt into groups. The states of a group exchange everything after a place.
 
     Args:
         chosen: int64 (n_states,), haplotypes.
-        crossovers: float64 (n_rows - 1,), relative chance of the place between a row and the next; where all are 0
+        crossovers: float64 (n_rows - 1,), relative probability of a place between a row and the next; if all are 0,
             nothing is exchanged.
-        n_pieces: at most, in a state.
-        rng: what draws places and groups.
+        n_pieces: most pieces of a state.
+        rng: draws places and groups.
 
     Returns:
         int64 (n_rows, n_states).

@@ -66,7 +66,7 @@ class Progress(Protocol):
     """Follows the training of one network."""
 
     def iterated(self, iteration: int) -> None:
-        """Called when so many iterations are done."""
+        """Called with the number of iterations done."""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Called with each validation result."""
@@ -79,7 +79,7 @@ class NoProgress:
     """Follows nothing."""
 
     def iterated(self, iteration: int) -> None:
-        """Called when so many iterations are done."""
+        """Called with the number of iterations done."""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Called with each validation result."""
@@ -90,7 +90,7 @@ class NoProgress:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of a network at a validation; see `Evaluation`.
+    """The measurements of a network at a validation; see `Evaluation`.
 
     Attributes:
         is_broken: whether a loss or gradient since the validation before was not finite.
@@ -105,7 +105,7 @@ class Measurement:
 
 @dataclass(eq=False)
 class NetworkRun:
-    """One network in training: what is known of it, apart from its weights.
+    """One network in training: everything except its weights.
 
     Attributes:
         name: one of `NETWORKS`.
@@ -172,7 +172,7 @@ class NetworkRun:
         return "train without the HMM (--num-states 0)" if self.name == HMM else "lower --learning-rate"
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint contains of every network, finished or not."""
+        """The part of a checkpoint that finished and unfinished networks have."""
         return {
             "iteration": self.iteration,
             "schedule": self.schedule.state(),
@@ -181,7 +181,7 @@ class NetworkRun:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Resume from what `state` gave."""
+        """Resume from the result of `state`."""
         self.iteration, self.is_finished = state["iteration"], state["is_finished"]
         self.schedule.restore(state["schedule"])
         self.history = [Evaluation(*values) for values in state["history"]]
@@ -199,7 +199,7 @@ class TrainingLoop(ABC):
     Args:
         runs: the networks.
         settings: the recipe.
-        engine: the name of what runs the networks; unfinished checkpoints are resumed by the same one only.
+        engine: name of the engine that runs the networks; only the same one resumes an unfinished checkpoint.
         device: where checkpoints are read to.
     """
 
@@ -209,7 +209,7 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def advance(self, count: int) -> None:
-        """Train all unfinished networks for so many iterations, or until they break down."""
+        """Train all unfinished networks for a number of iterations, or until they break down."""
 
     @abstractmethod
     def validate(self) -> list[Measurement]:
@@ -233,11 +233,11 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def unfinished_state(self, index: int) -> dict[str, Any]:
-        """What a checkpoint needs to resume a network: weights, best weights, optimizer."""
+        """The part of a checkpoint that unfinished networks need: weights, best weights, optimizer."""
 
     @abstractmethod
     def restore_unfinished(self, index: int, state: dict[str, Any]) -> None:
-        """Resume from what `unfinished_state` gave."""
+        """Resume from the result of `unfinished_state`."""
 
     @abstractmethod
     def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What training makes small, and what it is judged by."""
+"""The training loss, and the validation score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def site_weights(a1_freq: NDArray[np.float64], gamma: float) -> Tensor:
 
     Args:
         a1_freq: float64 (n_sites,), panel frequencies; NaN counts as 0.5.
-        gamma: above 0 favours common sites, below 0 rare ones, 0 none.
+        gamma: above 0 gives common sites more weight, below 0 rare ones.
 
     Returns:
         float32 (n_sites,).
@@ -49,8 +49,8 @@ def weighted_cross_entropy(logits: Tensor, expected: Tensor, weights: Tensor) ->
 def mean_dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> float:
     """Mean over sites of the squared correlation between true and expected dosages.
 
-    Sites whose true dosages do not vary are left out; a site whose expected dosages do not vary counts 0. A
-    sample with a missing allele is left out at that site.
+    Sites whose true dosages do not vary are omitted; a site whose expected dosages do not vary counts 0. A
+    sample with a missing allele is omitted at that site.
 
     Args:
         alt_probabilities: float (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 are one sample's.

@@ -24,46 +24,47 @@ class TrainingSettings:
     Attributes:
         cell: one of `CELLS`, by name.
         n_units: width of the recurrent state.
-        n_layers_higher: recurrent layers a direction of the higher-MAF network.
+        n_layers_higher: recurrent layers per direction of the higher-MAF network.
         n_layers_lower: the same of the lower-MAF network.
         feature_size: width of the marker features.
         gamma_higher: exponent of the MAF in the higher-MAF network's site weights.
         gamma_lower: the same of the lower-MAF network.
-        batch_size: haplotypes an iteration.
-        max_iterations: for each of the three networks.
-        validation_samples: samples held out, two at least.
-        learning_rate: Adam's, at the start.
+        batch_size: haplotypes per iteration.
+        max_iterations: most iterations of each network.
+        validation_samples: samples held out for validation, at least two.
+        learning_rate: Adam's highest learning rate; at the start, or after the warm-up.
         smallest_rate: training ends when the rate falls below it.
         evaluate_every: iterations between validations.
-        patience: iterations without gain after which the rate is halved; itself halved each time.
-        smallest_patience: what it is halved to at the least.
-        clip_factor: gradients longer than this multiple of the running median norm are cut to it.
+        patience: iterations without improvement after which the rate is halved; the patience is then halved too.
+        smallest_patience: the patience is not halved below this.
+        clip_factor: gradients longer than this multiple of the running median norm are clipped to it.
         clip_window: iterations that the running median looks back over.
         crossovers: crossover points in each group of three haplotypes.
-        recombination_rate: crossovers a base pair and generation.
+        recombination_rate: crossovers per base pair and generation.
         effective_size: Ne of the crossover probability.
         redraw_every: iterations between new groups and crossovers.
-        crossing_probability: of each crossover point, that it is one.
-        hidden_markers: the most of a training haplotype's markers that are hidden, as a share.
-        n_mixed: width of the layer that joins both directions at a gap; 0 for none.
-        schedule: of the rate: `halving`, as above, or `cosine`, to 0 over all iterations; then the last weights are
-            kept.
-        warm_up: iterations over which the cosine's rate rises first.
-        weight_decay: decoupled, as in AdamW.
+        crossing_probability: probability that a crossover point has a crossover.
+        hidden_markers: largest share of a training haplotype's markers that is hidden.
+        n_mixed: width of the layer that joins both directions at a gap; 0 for no such layer.
+        schedule: of the learning rate: `halving` as above, or `cosine`, which falls to 0 over all iterations. With the
+            cosine the last weights are kept.
+        warm_up: iterations over which the rate of the cosine rises at the start.
+        weight_decay: decoupled weight decay, as in AdamW.
         second_moment: Adam's beta2.
-        longest_gradient: gradients longer than this are cut to it too; 0 for no such limit.
+        longest_gradient: gradients longer than this are clipped to it too; 0 for no such limit.
         trains_hybrid: whether the hybrid is trained, or stays the mean of both networks' logits.
-        soft_target_share: share of the copying model's expectation in a training target; the rest is the true allele.
-        copying_size: the copying model's effective population size.
-        copying_error: its probability that an allele differs from the copied one.
-        n_states: of the copying network, a power of two from 16 on, where there are so many training haplotypes; 0 for
-            no such network.
-        state_pieces: training haplotypes, at most, that a state is a mosaic of; 1 for whole ones.
-        copying_iterations: of its training, but no more than of the others'.
-        copying_rate: its highest learning rate.
-        gamma_copying: exponent of the MAF in its site weights.
-        copying_hidden: `hidden_markers` of its training.
-        seed: of everything that is drawn.
+        soft_target_share: share of the Li & Stephens model's expectation in a training target; the rest is the true
+            allele.
+        copying_size: effective population size of that model.
+        copying_error: probability in that model that an allele differs from the copied one.
+        n_states: hidden states of the haplotype HMM, a power of two from 16 on; fewer if there are fewer training
+            haplotypes; 0 for no HMM.
+        state_pieces: most training haplotypes that a hidden state is a mosaic of; 1 for whole haplotypes.
+        copying_iterations: most iterations of the HMM's training; `max_iterations` is a limit too.
+        copying_rate: highest learning rate of the HMM.
+        gamma_copying: exponent of the MAF in the HMM's site weights.
+        copying_hidden: `hidden_markers` in the HMM's training.
+        seed: seed of all random numbers.
     """
 
     cell: str = "GRU"
@@ -138,11 +139,11 @@ class TrainingSettings:
         self.network(self.n_layers_lower)
 
     def network(self, n_layers: int) -> NetworkSettings:
-        """The shape of a network with so many layers."""
+        """The settings of a network with this number of layers."""
         return NetworkSettings(self.cell, self.n_units, n_layers, self.feature_size, self.n_mixed)
 
     def hmm_settings(self) -> TrainingSettings:
-        """The settings that the copying network is trained by: its own rate and length, along a cosine."""
+        """The settings of the haplotype HMM's training: its own learning rate and length, along a cosine."""
         return replace(
             self,
             learning_rate=self.copying_rate,
@@ -164,7 +165,7 @@ ACCURATE = TrainingSettings(
     gamma_lower=-0.75,
     max_iterations=7_000,
     learning_rate=6e-3,
-    evaluate_every=40,  # a checkpoint can follow, and on a CPU core so many iterations take a minute
+    evaluate_every=40,  # a checkpoint can follow; 40 iterations take about a minute on a CPU core
     crossing_probability=0.3,
     redraw_every=1,
     hidden_markers=0.06,
@@ -178,7 +179,7 @@ ACCURATE = TrainingSettings(
     trains_hybrid=False,
     soft_target_share=0.5,
 )
-"""What the experiments of docs/experiments.md led to."""
+"""The recipe that the experiments of docs/experiments.md led to."""
 
 RECIPES = {"accurate": ACCURATE, "published": TrainingSettings()}
 """The recipes by name; the first is the default of `rnnimp train`."""

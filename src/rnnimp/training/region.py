@@ -33,7 +33,7 @@ from rnnimp.training.trainer import Forward, Objective, Trainer
 
 @dataclass(frozen=True)
 class Runner:
-    """What runs the networks.
+    """The functions that run the networks.
 
     Attributes:
         engine: its name, which checkpoints contain.
@@ -235,7 +235,7 @@ def draw_hmm(data: RegionData, settings: TrainingSettings, number: int) -> Haplo
 
 
 def hmm_state_count(data: RegionData, settings: TrainingSettings) -> int:
-    """How many states a region's haplotype HMM has: no more than there are haplotypes to choose from."""
+    """The number of states of a region's haplotype HMM: no more than there are haplotypes to choose from."""
     candidates = min(2 * len(data.training), MOST_CANDIDATES)
     return min(settings.n_states, max(LEAST_STATES, 1 << (candidates.bit_length() - 1)))
 

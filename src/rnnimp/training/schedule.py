@@ -12,7 +12,7 @@ from rnnimp.training.recipe import TrainingSettings
 
 
 class Verdict(Enum):
-    """What to do after a validation."""
+    """Verdicts on a validation."""
 
     CONTINUE = "continue"
     IMPROVED = "improved"
@@ -21,23 +21,23 @@ class Verdict(Enum):
 
 
 def score_of(by_loss: bool, validation_loss: float, validation_r2: float) -> float:
-    """What a network is kept by: its validation loss, or its r2 if that exists.
+    """The score of a validation: minus its loss, or its r2 if that exists.
 
-    Where no true dosage varies among the samples held out there is no r2, and the loss decides.
+    If no true dosage varies among the samples held out, there is no r2, and the loss decides.
     """
     return -validation_loss if by_loss or math.isnan(validation_r2) else validation_r2
 
 
 class HalvingSchedule:
-    """Halves the rate, and goes back to the best weights, when a score has not gained for a while.
+    """Halves the rate, and goes back to the best weights, when the score has not improved for a while.
 
     Each time the patience is halved as well. Training ends when the rate falls below the smallest.
 
     Args:
         learning_rate: at the start.
         smallest_rate: training ends below it.
-        patience: iterations without gain before the first halving.
-        smallest_patience: what the patience is halved to at the least.
+        patience: iterations without improvement before the first halving.
+        smallest_patience: the patience is not halved below this.
     """
 
     def __init__(self, learning_rate: float, smallest_rate: float, patience: int, smallest_patience: int) -> None:
@@ -54,7 +54,7 @@ class HalvingSchedule:
         return self.learning_rate
 
     def judge(self, iteration: int, score: float) -> Verdict:
-        """Take in a validation score, larger being better, and say what to do. NaN is never a gain."""
+        """Take in a validation score, larger being better, and say what to do. NaN is never an improvement."""
         if score > self.best_score:
             self.best_score, self.best_iteration, self._waiting_since = score, iteration, iteration
             return Verdict.IMPROVED
@@ -66,29 +66,29 @@ class HalvingSchedule:
         return Verdict.STOP if self.learning_rate < self._smallest_rate else Verdict.RESTORE
 
     def fall_back(self, iteration: int) -> Verdict:
-        """Halve the rate because training broke down; say whether to go on from the best weights or to stop."""
+        """Halve the rate because training broke down; say whether to restore the best weights or to stop."""
         self.learning_rate /= 2
         self._waiting_since = iteration
         return Verdict.STOP if self.learning_rate < self._smallest_rate else Verdict.RESTORE
 
     def state(self) -> dict[str, Any]:
-        """All that changes, for a checkpoint."""
+        """Everything that changes, for a checkpoint."""
         names = ("learning_rate", "best_score", "best_iteration", "_patience", "_waiting_since")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state."""
+        """Resume from a checkpoint's state."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
 class CosineSchedule:
-    """Lets the rate rise over a warm-up and fall to 0 along a cosine; the latest weights are always the best.
+    """The rate rises over a warm-up and falls to 0 along a cosine; the latest weights are always the best.
 
     Args:
         learning_rate: the highest.
         warm_up: iterations of the rise.
-        n_iterations: of all.
+        n_iterations: all iterations of the training.
     """
 
     def __init__(self, learning_rate: float, warm_up: int, n_iterations: int) -> None:
@@ -102,21 +102,21 @@ class CosineSchedule:
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * iteration / self._n_iterations))
 
     def judge(self, iteration: int, score: float) -> Verdict:
-        """Whatever the score is."""
+        """Call every validation an improvement."""
         self.best_iteration = iteration
         return Verdict.IMPROVED
 
     def fall_back(self, iteration: int) -> Verdict:
-        """Halve all rates because training broke down; go on from the latest weights that were whole."""
+        """Halve all rates because training broke down; restore the best weights, which are the last finite ones."""
         self.learning_rate /= 2
         return Verdict.RESTORE
 
     def state(self) -> dict[str, Any]:
-        """All that changes, for a checkpoint."""
+        """Everything that changes, for a checkpoint."""
         return {"learning_rate": self.learning_rate, "best_iteration": self.best_iteration}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state."""
+        """Resume from a checkpoint's state."""
         self.learning_rate, self.best_iteration = state["learning_rate"], state["best_iteration"]
 
 
@@ -124,7 +124,7 @@ Schedule = HalvingSchedule | CosineSchedule
 
 
 def schedule_of(settings: TrainingSettings) -> Schedule:
-    """A new schedule as the recipe wants it."""
+    """A new schedule, of the recipe's kind."""
     if settings.schedule == "cosine":
         return CosineSchedule(settings.learning_rate, settings.warm_up, settings.max_iterations)
     return HalvingSchedule(
@@ -138,7 +138,7 @@ class MedianClip:
     Args:
         factor: the multiple.
         window: how many norms the median looks back over.
-        longest: a limit that holds as well; 0 for none.
+        longest: a second limit; 0 for none.
     """
 
     def __init__(self, factor: float, window: int, longest: float = 0.0) -> None:
@@ -146,9 +146,9 @@ class MedianClip:
         self._norms: deque[float] = deque(maxlen=window)
 
     def longest(self, norm: float) -> float:
-        """The longest norm allowed, given the norm of the gradient at hand, which then joins the median.
+        """The longest norm allowed, given the norm of the present gradient, which is then added to the median.
 
-        A norm that is not finite does not join. The first gradient is not clipped.
+        A norm that is not finite is not added. The first gradient is not clipped.
         """
         allowed = self._factor * median(self._norms) if self._norms else math.inf
         if math.isfinite(norm):
@@ -160,5 +160,5 @@ class MedianClip:
         return list(self._norms)
 
     def restore(self, state: list[float]) -> None:
-        """Go on from a checkpoint's norms."""
+        """Resume from a checkpoint's norms."""
         self._norms.extend(state)

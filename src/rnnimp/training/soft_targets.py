@@ -1,9 +1,9 @@
-"""What a haplotype's markers say of its other sites by the copying model of Li & Stephens (2003), itself left out.
+"""Soft training targets: the alleles that the model of Li & Stephens (2003) expects of each training haplotype.
 
-Each haplotype is seen as a mosaic of the others: between neighbouring markers it goes over to another one with a
-probability that grows with the genetic distance, and its allele differs from the copied one's now and then. The
-posterior over whom it copies, from forward and backward pass, gives the expected alleles at imputed sites: soft
-targets, which hold what can be known from the markers and not the haplotype's own whims.
+The model sees a haplotype as a mosaic of the other samples' haplotypes. Between neighbouring markers it switches to
+another one with a probability that grows with the genetic distance. Its allele differs from the copied one with a small
+probability. The forward and backward pass give the posterior probability of each copied haplotype, and so the expected
+alleles at imputed sites. They contain what can be known from the markers, and no deviations of the haplotype itself.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 
 MOST_STATES = 8192
 _SHORTEST_CM = 1e-7
-_BYTES_AT_ONCE = {"cpu": 2 << 20, "cuda": 7 << 20}  # of a marker's posteriors; on the CPU so many stay in cache
+_BYTES_AT_ONCE = {"cpu": 2 << 20, "cuda": 7 << 20}  # of a marker's posteriors; on the CPU they stay in cache
 
 
 @dataclass(frozen=True, eq=False)
 class LiStephensModel:
-    """The copying model of a region.
+    """The Li & Stephens model of a region.
 
     Attributes:
         alleles: int8 (n_rows, n_haplotypes), of training haplotypes; 2i and 2i + 1 are one sample's; -1 for missing.
@@ -32,7 +32,7 @@ class LiStephensModel:
         map_cm: float64 (n_rows,), genetic positions, not falling.
         effective_size: Ne; a switch has probability `1 - exp(-4 Ne d / n_states)` over d Morgan.
         error: probability that an allele differs from the copied one.
-        seed: of the states, where they must be drawn.
+        seed: of the states, if they must be drawn.
     """
 
     alleles: NDArray[np.int8]
@@ -59,7 +59,7 @@ class LiStephensModel:
         return expected
 
     def _states(self) -> NDArray[np.int64]:
-        """The haplotypes to copy from: all, or as many as are enough."""
+        """The haplotypes to copy from: all, or a random choice of `MOST_STATES`."""
         n_haplotypes = self.alleles.shape[1]
         if n_haplotypes <= MOST_STATES:
             return np.arange(n_haplotypes)
@@ -89,7 +89,7 @@ class _Passes:
         self._switch = (-np.expm1(-4 * model.effective_size * distance / len(states))).tolist()
         self._emissions = _emissions(alleles[:, states], model.error)
         self._sums = _weighted_sites(model, states, device)
-        self._forward = torch.empty(len(alleles), at_once, len(states), device=device)  # anew each time takes longer
+        self._forward = torch.empty(len(alleles), at_once, len(states), device=device)  # allocated once, to save time
         self._emitted = torch.empty_like(self._forward[0])
 
     def expected(self, queries: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class Trainer(TrainingLoop):
         return next(evaluation for evaluation in self._run.history if evaluation.iteration == best)
 
     def advance(self, count: int) -> None:
-        """Train for so many iterations, or until a loss or gradient is not finite."""
+        """Train for a number of iterations, or until a loss or gradient is not finite."""
         for iteration in range(self._run.iteration, self._run.iteration + count):
             if not self._is_broken:
                 self._step(iteration)

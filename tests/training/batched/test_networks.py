@@ -12,12 +12,12 @@ import torch
 from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
+from rnnimp.training import loop
 from rnnimp.training.batched import networks as stacked
 from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
 from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.loop import MOST_FALL_BACKS
 from rnnimp.training.names import NETWORKS
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import train_region
@@ -45,7 +45,7 @@ class TestBatches:
         group = group_of([one], settings)
         group.batches.draw(torch.zeros(2, dtype=torch.int32, device=DEVICE))
         rows, is_marker = one.data.panel.alleles[:, haplotype_columns(one.data.training)].T, one.data.is_marker
-        alt, truth = group.stacked.alt[0].cpu().numpy(), group.stacked.truth[0].cpu().numpy()
+        alt, truth = group.network_batch.alt[0].cpu().numpy(), group.network_batch.truth[0].cpu().numpy()
         frequency = one.data.a1_freq[is_marker].astype(np.float32)
         mixed = 0
         for column in range(60):
@@ -65,11 +65,11 @@ class TestBatches:
         iterations = torch.tensor([3, 3, 3, 3], dtype=torch.int32, device=DEVICE)
         alone.batches.draw(iterations[:2])
         together.batches.draw(iterations)
-        n_markers, n_sites = int(alone.stacked.lengths[0]), int(alone.stacked.site_counts[0])
+        n_markers, n_sites = int(alone.network_batch.lengths[0]), int(alone.network_batch.site_counts[0])
         for slot in (0, 1):
-            assert torch.equal(alone.stacked.alt[slot], together.stacked.alt[2 + slot, :n_markers])
-            assert torch.equal(alone.stacked.truth[slot], together.stacked.truth[2 + slot, :n_sites])
-        assert not torch.equal(alone.stacked.alt[0], alone.stacked.alt[1])
+            assert torch.equal(alone.network_batch.alt[slot], together.network_batch.alt[2 + slot, :n_markers])
+            assert torch.equal(alone.network_batch.truth[slot], together.network_batch.truth[2 + slot, :n_sites])
+        assert not torch.equal(alone.network_batch.alt[0], alone.network_batch.alt[1])
 
 
 def stretches_needed(agrees: np.ndarray) -> int:
@@ -209,6 +209,7 @@ def test_a_network_that_breaks_down_goes_back_alone(
     assert [row.split("\t")[1] for row in rows[1:]] == ["0.01", "0.01"]
 
 
+@pytest.mark.slow
 def test_a_network_that_breaks_down_again_and_again_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +221,8 @@ def test_a_network_that_breaks_down_again_and_again_fails_alone(
         return values, gradients
 
     monkeypatch.setattr(NetworkGroup, "losses", broken)
-    settings = replace(SETTINGS, evaluate_every=1, max_iterations=MOST_FALL_BACKS + 2)
+    monkeypatch.setattr(loop, "MOST_FALL_BACKS", 1)
+    settings = replace(SETTINGS, evaluate_every=1, max_iterations=2)
     failed = train_group([job(tmp_path, 1), job(tmp_path, 2)], settings, DEVICE)
     assert failed == {
         1: "the loss or gradient of the lower-MAF network was not finite before its first validation; lower "

@@ -48,7 +48,7 @@ def resolve_engine(name: str, device: torch.device, settings: TrainingSettings) 
 
 
 def obstacles(device: torch.device, settings: TrainingSettings) -> list[str]:
-    """What keeps the fused engine from running, in words."""
+    """The reasons why the fused engine cannot run, in words."""
     if not CELLS[settings.cell].has_kernels:
         return [f"no kernels for {settings.cell} cells"]
     if device.type != "cuda":

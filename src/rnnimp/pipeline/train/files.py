@@ -1,8 +1,8 @@
-"""What training leaves on disk, and what of it counts as finished.
+"""The files of a training, and the test whether a region is finished.
 
 For a prefix `results/train/chr22`, a region's models go to `results/train/models/chr22_<i>.onnx`, `.ort` and
-`.legend.gz`, and what training needs to go on to `results/train/chr22_regions/<i>/`. There, `settings.json` says what
-the region was begun with, and `summary.json` that it is finished.
+`.legend.gz`, and the files that training resumes from to `results/train/chr22_regions/<i>/`. There, `settings.json`
+contains the settings that the region was begun with. `summary.json` is written when it is finished.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODEL_ENDINGS = ("onnx", "ort", "legend.gz")
 
 
 class RegionFiles:
-    """Where one region's files lie."""
+    """The paths of one region's files."""
 
     def __init__(self, output_prefix: str | Path, number: int) -> None:
         prefix = Path(output_prefix)
@@ -49,7 +49,7 @@ class RegionFiles:
         return Path(f"{self.model}.{name}")
 
     def clear(self) -> None:
-        """Delete all that was trained, the models first; a lock stays."""
+        """Delete everything that was trained, the models first; a lock stays."""
         for ending in MODEL_ENDINGS:
             self.ending(ending).unlink(missing_ok=True)
         if self.folder.exists():
@@ -58,7 +58,7 @@ class RegionFiles:
                     path.unlink()
 
     def forget_failure(self) -> None:
-        """Delete what an earlier attempt left to say why it failed."""
+        """Delete the messages of an earlier attempt that failed."""
         for path in (self.failure, self.error_log):
             path.unlink(missing_ok=True)
 
@@ -70,7 +70,7 @@ def model_prefix(output_prefix: str | Path) -> Path:
 
 
 def fingerprint(prefix: str, settings: TrainingSettings, genetic_map: str | None) -> dict[str, Any]:
-    """What decides a region's weights: going on under another one would mix two trainings.
+    """Everything that decides a region's weights. A training resumes only with the same, or two trainings would mix.
 
     Args:
         prefix: of the region's training files.
@@ -84,7 +84,7 @@ def fingerprint(prefix: str, settings: TrainingSettings, genetic_map: str | None
 
 
 def is_finished(files: RegionFiles, expected: dict[str, Any]) -> bool:
-    """Whether a region is finished with what is expected of it.
+    """Whether a region is finished, with the expected settings and data.
 
     Raises:
         DataError: if it was begun with other settings or data.
@@ -118,7 +118,7 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
     if differing:
         raise DataError(
             f"was begun with other settings or data ({'; '.join(differing)}); use the same, another "
-            "--output, or --no-resume to train it anew",
+            "--output, or --no-resume to train it from the start",
             files.folder,
         )
 
@@ -140,7 +140,7 @@ def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None
     if before["n_regions"] != n_regions:
         raise DataError(
             f"was begun with a data list of {before['n_regions']} regions, this one has {n_regions}; use the same, "
-            "another --output, or --no-resume to train anew",
+            "another --output, or --no-resume to train from the start",
             path,
         )
     plan = {"n_regions": n_regions, "chromosome": chromosome or before["chromosome"]}
@@ -213,7 +213,7 @@ def plan_path(output_prefix: str | Path) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
+    """Read a file of `write_json`.
 
     Raises:
         DataError: if it is damaged.

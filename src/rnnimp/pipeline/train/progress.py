@@ -112,7 +112,7 @@ class RegionProgress:
         self._written: tuple[float, ProgressNote] | None = None
 
     def network(self, name: str) -> NetworkProgress:
-        """What follows the training of one of the networks."""
+        """The follower of one of the networks."""
         return NetworkProgress(self, name, self._clock)
 
     def report(self, name: str, iteration: int, validation_r2: float | None, pace: float | None) -> None:
@@ -180,7 +180,7 @@ class NetworkProgress:
         self._r2: float | None = None
 
     def iterated(self, iteration: int) -> None:
-        """Called when so many iterations are done."""
+        """Called with the number of iterations done."""
         self._iteration = iteration
         self._first = self._first or (iteration, self._clock())
         self._report()

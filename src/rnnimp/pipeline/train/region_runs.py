@@ -155,7 +155,7 @@ class RegionRuns:
         logger.info("%s", result_line(number, summary, region.evaluations, time.monotonic() - started))
 
     def _runner(self) -> Runner:
-        """What runs a network: the CPU kernels, or the module itself, or, after a group, nothing."""
+        """The functions that run a network: the CPU kernels', the module itself, or, after a group, none."""
         if self._is_grouped:
             return Runner("fused", _refuse, _refuse)
         if self._work.engine == "reference" or self._device.type != "cpu":

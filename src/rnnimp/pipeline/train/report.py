@@ -1,4 +1,4 @@
-"""What messages say of regions whose training has ended. torch is not needed."""
+"""Messages about regions whose training has ended. torch is not needed."""
 
 from __future__ import annotations
 

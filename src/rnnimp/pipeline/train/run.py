@@ -192,7 +192,7 @@ def chosen_regions(options: TrainOptions, n_regions: int) -> list[int]:
     """The regions to train: the chosen ones, or this task's slice of them.
 
     Raises:
-        SettingsError: if the list has no region of such a number.
+        SettingsError: if a chosen number is not in the list.
     """
     numbers = sorted(set(options.regions or range(1, n_regions + 1)))
     absent = [number for number in numbers if not 1 <= number <= n_regions]

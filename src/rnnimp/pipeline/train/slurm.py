@@ -1,7 +1,7 @@
-"""Training as jobs of a cluster: check all that can be checked here, then submit what is unfinished.
+"""Training as jobs of a cluster: check everything that can be checked here, then submit the unfinished regions.
 
-The regions that are left are dealt to the tasks of an array job, in slices that fit the time limit or fill a GPU; a job
-after them bundles what they made. Submitting again takes up what is unfinished then.
+The tasks of an array job train slices of the unfinished regions. A slice fits the time limit or fills a GPU. A job
+after them bundles the results. Submitting again trains the regions that are unfinished then.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rnnimp.training.recipe import TrainingSettings
 logger = logging.getLogger(__name__)
 
 SECONDS_WITHOUT_LIMIT = 3600.0
-"""What a task's slice should take where no time limit is asked for: long against the start, short against the whole."""
+"""The time of a task if no limit is given: much longer than its start, and short enough to repeat."""
 
 
 def submit_training(
@@ -55,16 +55,16 @@ def submit_training(
         output_prefix: of the training.
         settings: the recipe.
         options: how to train.
-        jobs: what to ask of Slurm.
+        jobs: the resources to ask Slurm for.
         task_arguments: gives the arguments of `rnnimp` for a list of regions.
-        regions_per_task: how many regions a task takes; None to size it.
-        assume_shared: do not look whether the nodes see the output folder.
+        regions_per_task: how many regions a task trains; None to compute it.
+        assume_shared: do not check whether the nodes see the output folder.
 
     Returns:
-        The ids of the two jobs; none if nothing is left to do.
+        The ids of the two jobs; none if all regions are finished.
 
     Raises:
-        SettingsError: if something can be seen to go wrong in the queue.
+        SettingsError: if the jobs would certainly fail in the queue.
         DataError: as in training itself.
         RnnimpError: if Slurm does not answer or refuses the job.
     """

@@ -14,14 +14,13 @@ def assemble_batch_kernel(
 ):  # fmt: skip
     """Draw each network's batch of recombined haplotypes.
 
-    In the pool of a redraw period, haplotype j begins as training haplotype j and goes over to another one, drawn
-    at random, at each crossover that happens; a batch draws from the pool. Each haplotype of a batch hides a share of
-    its markers, HIDDEN times a uniform number. All draws are Philox numbers of the network's seed and of
-    counts, so that they depend on nothing else.
+    A batch draws from a pool of haplotypes, which is new in each redraw period. In the pool, haplotype j begins as
+    training haplotype j and switches to a random other one at each crossover that happens. Each haplotype of a batch
+    hides a share of its markers, HIDDEN times a uniform number. All draws are Philox numbers of the network's seed and
+    of counts, so that they depend on nothing else.
 
     Args:
-        panel: uint8 (K, L, H), sites by haplotypes: of markers 0, 1, or 2 for missing, of imputed sites what `truth`
-            takes.
+        panel: uint8 (K, L, H), sites by haplotypes: 0, 1, or 2 for missing at markers, targets at imputed sites.
         dest: int32 (K, L), t for marker t, -1 - s for imputed site s.
         crossings: float32 (K, L), the share of the crossover probability that lies before each site.
         frequency: float32 (K, T), for missing alleles of markers.
@@ -46,7 +45,7 @@ def assemble_batch_kernel(
         hidden = HIDDEN * tl.rand(seed + 2, iteration * N + batch)
         for row in range(first, tl.minimum(first + ROWS, rows_here)):
             crossed = tl.load(crossings + network * L + row)
-            # each crossover before this site hands over to another haplotype; the last one in order counts
+            # each crossover before this site switches to another haplotype; the last one counts
             source = member
             latest = tl.full((TILE,), -1.0, tl.float32)
             for crossover in tl.static_range(CROSSOVERS):

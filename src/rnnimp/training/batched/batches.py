@@ -26,7 +26,7 @@ ROWS_AT_ONCE, COLUMNS_AT_ONCE = 16, 128
 
 @dataclass(eq=False)
 class Job:
-    """One region's place in a group.
+    """One region to train in a group.
 
     Attributes:
         number: of the region, which its seeds derive from.
@@ -42,11 +42,11 @@ class Job:
 
 
 class Batches:
-    """Panels of all slots on the device, and the batches drawn from them.
+    """The panels of all networks on the device, and the batches drawn from them.
 
     Args:
-        jobs: the region of each slot.
-        names: the network of each slot.
+        jobs: the region of each network.
+        names: the name of each network.
         settings: the recipe.
         network_batch: its `alt` and `truth` receive the batches.
     """
@@ -91,16 +91,15 @@ class Batches:
         self._n_columns = as_device(np.array([len(columns) for columns in training], dtype=np.int32))
 
     def draw(self, iterations: Tensor) -> None:
-        """Draw the batches of these iterations, int32 (n_slots,)."""
-        network_batch = self._network_batch
+        """Draw the batches of these iterations, int32 (n_networks,)."""
+        batch, settings = self._network_batch, self._settings
         n, n_rows, n_columns = self._panel.shape
-        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-network_batch.n_haplotypes // COLUMNS_AT_ONCE))
+        grid = (n, -(-n_rows // ROWS_AT_ONCE), -(-batch.n_haplotypes // COLUMNS_AT_ONCE))
         assemble_batch_kernel[grid](
             panel=self._panel, dest=self._dest, crossings=self._crossings, frequency=self._frequency,
-            alt=network_batch.alt, truth=network_batch.truth, seeds=self._seeds, iterations=iterations,
-            n_rows=self._n_rows, n_columns=self._n_columns, lengths=network_batch.lengths, L=n_rows, H=n_columns,
-            T=network_batch.n_markers, S=network_batch.n_sites, N=network_batch.n_haplotypes,
-            REDRAW=self._settings.redraw_every, CROSSING=self._settings.crossing_probability,
-            HIDDEN=self._settings.hidden_markers, CROSSOVERS=self._settings.crossovers, ROWS=ROWS_AT_ONCE,
-            TILE=COLUMNS_AT_ONCE,
+            alt=batch.alt, truth=batch.truth, seeds=self._seeds, iterations=iterations,
+            n_rows=self._n_rows, n_columns=self._n_columns, lengths=batch.lengths,
+            L=n_rows, H=n_columns, T=batch.n_markers, S=batch.n_sites, N=batch.n_haplotypes,
+            REDRAW=settings.redraw_every, CROSSING=settings.crossing_probability, HIDDEN=settings.hidden_markers,
+            CROSSOVERS=settings.crossovers, ROWS=ROWS_AT_ONCE, TILE=COLUMNS_AT_ONCE,
         )  # fmt: skip

@@ -65,7 +65,7 @@ class TrainingGroup(TrainingLoop):
         return {job.number: run.failure for job, run in pairs if run.failure is not None}
 
     def advance(self, count: int) -> None:
-        """Train all unfinished networks for so many iterations."""
+        """Train all unfinished networks for a number of iterations."""
         device = self._rows.device
         done = [run.iteration for run in self.runs]
         iterations = torch.tensor(done, dtype=torch.int32, device=device)

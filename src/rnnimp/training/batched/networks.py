@@ -1,9 +1,8 @@
 """Training the networks of many regions at once on a GPU: the fused engine.
 
-It fills the checkpoint files that `training/region.py` goes on from: first both networks of each region of a group,
-side by side, then the hybrids and the copying networks of the group. Each network has its own data, rate, clipping,
-schedule, best weights, history and checkpoint, and draws by its own seed; what becomes of it does not depend on the
-others.
+It writes the checkpoint files from which `training/region.py` takes finished networks: first both recurrent networks of
+each region, side by side, then the hybrids and the haplotype HMMs. Each network has its own data, seed, learning rate,
+clipping, schedule, best weights, history and checkpoint. Its result does not depend on the others.
 """
 
 from __future__ import annotations
@@ -46,93 +45,93 @@ class NetworkGroup(TrainingGroup):
         n_markers = max(len(network.features) for network in networks)
         n_sites = max(len(network.gap) for network in networks)
         n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
-        self.stacked = NetworkBatch(
+        self.network_batch = NetworkBatch(
             networks[0].settings, len(networks), n_markers, n_sites, settings.batch_size, device, room=n_haplotypes
         )
         for slot, (job, network, name) in enumerate(zip(jobs, networks, names, strict=True)):
             gamma = {HIGHER: settings.gamma_higher, LOWER: settings.gamma_lower}[name]
-            self.stacked.place(slot, network, site_weights(job.data.a1_freq[~job.data.is_marker], gamma))
+            self.network_batch.place(slot, network, site_weights(job.data.a1_freq[~job.data.is_marker], gamma))
         self.networks = networks
-        self.batches = Batches(jobs, names, settings, self.stacked)
-        self._lengths = self.stacked.lengths.clone()
-        super().__init__(list(jobs), list(names), self.stacked.parameters, settings)
+        self.batches = Batches(jobs, names, settings, self.network_batch)
+        self._lengths = self.network_batch.lengths.clone()
+        super().__init__(list(jobs), list(names), self.network_batch.parameters, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
         self.batches.draw(iterations)
-        return self.stacked.train(), self.stacked.gradients
+        return self.network_batch.train(), self.network_batch.gradients
 
     def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the validation samples."""
-        logits = self.stacked.logits(self.batches.validation_alt)
-        return logits[..., 1] - logits[..., 0], self.batches.validation_truth, self.stacked.site_weights
+        """Log odds, truth and weights of the validation samples."""
+        logits = self.network_batch.logits(self.batches.validation_alt)
+        return logits[..., 1] - logits[..., 0], self.batches.validation_truth, self.network_batch.site_weights
 
     def retire(self, index: int) -> None:
-        """A network without markers costs no time."""
-        self.stacked.lengths[index] = 0
+        """Set the number of markers to 0, so that the network costs no time."""
+        self.network_batch.lengths[index] = 0
 
     def extra_state(self, index: int) -> dict[str, Tensor]:
-        """The features that the weights go with."""
+        """The marker features, which the weights belong to."""
         return {"features": self.networks[index].features}
 
     def restore_extra(self, index: int, state: dict[str, Any]) -> None:
-        """Those features again."""
+        """Take the features from a checkpoint."""
         self.networks[index].features.copy_(state["features"])
         self._take_features(index)
 
     def _take_features(self, index: int) -> None:
         features = self.networks[index].features
-        self.stacked.features[index, : len(features)] = features.to(self.stacked.features.device)
+        self.network_batch.features[index, : len(features)] = features.to(self.network_batch.features.device)
 
     def wake(self) -> None:
-        """Let all networks compute again, with the weights that they ended with."""
-        self.stacked.lengths.copy_(self._lengths)
+        """Let all networks compute again, with their final weights."""
+        self.network_batch.lengths.copy_(self._lengths)
 
     def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference network's state."""
-        self.stacked.layout.write_back(self._rows[index].cpu(), self.networks[index])
+        self.network_batch.layout.write_back(self._rows[index].cpu(), self.networks[index])
         return self.networks[index].state_dict()
 
     def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
-        """Its features and weights, which the hybrid and the export read."""
+        """Take its features and weights, which the hybrid and the export read."""
         self.networks[index].load_state_dict({name: tensor.cpu() for name, tensor in best.items()})
         self._take_features(index)
-        self._rows[index] = self.stacked.layout.row(self.networks[index]).to(self._rows.device)
+        self._rows[index] = self.network_batch.layout.row(self.networks[index]).to(self._rows.device)
 
 
 class HybridGroup(TrainingGroup):
-    """Hybrids over the finished networks of a group: rows of weights (n_sites, 4, 2), then biases (n_sites, 2)."""
+    """Hybrids of a group's finished networks. A row has weights (n_sites, 4, 2), then biases (n_sites, 2)."""
 
     def __init__(self, jobs: Sequence[Job], group: NetworkGroup, settings: TrainingSettings) -> None:
-        stacked = group.stacked
+        network_batch = group.network_batch
         group.wake()
-        self._group, self._n_sites = group, stacked.n_sites
-        self._site_counts = [int(count) for count in stacked.site_counts[::2].tolist()]
+        self._group, self._n_sites = group, network_batch.n_sites
+        self._site_counts = [int(count) for count in network_batch.site_counts[::2].tolist()]
         is_site = torch.arange(self._n_sites)[None, :] < torch.tensor(self._site_counts)[:, None]
-        self._weights = 0.5 * is_site.float().to(stacked.alt.device)
+        self._weights = 0.5 * is_site.float().to(network_batch.alt.device)
         start = HybridHead(self._n_sites)
         row = torch.cat([start.weight.detach().reshape(-1), start.bias.detach().reshape(-1)])
-        rows = row.to(stacked.alt.device).repeat(len(jobs), 1)
-        jobs_of_slots = [job for job in jobs for _ in range(2)]
-        self._batches = Batches(jobs_of_slots, [HYBRID] * len(jobs_of_slots), settings, stacked)
-        self._validation = stacked.logits(self._batches.validation_alt)
+        rows = row.to(network_batch.alt.device).repeat(len(jobs), 1)
+        jobs_of_networks = [job for job in jobs for _ in range(2)]
+        self._batches = Batches(jobs_of_networks, [HYBRID] * len(jobs_of_networks), settings, network_batch)
+        self._validation = network_batch.logits(self._batches.validation_alt)
         super().__init__(list(jobs), [HYBRID] * len(jobs), rows, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
         self._batches.draw(iterations.repeat_interleave(2))
-        stacked = self._group.stacked
-        logits = stacked.logits(stacked.alt)
+        network_batch = self._group.network_batch
+        logits = network_batch.logits(network_batch.alt)
         rows = self._rows.detach().requires_grad_()
         odds = self._odds(rows, logits)
-        truth = stacked.truth[::2].float() / CERTAIN
+        truth = network_batch.truth[::2].float() / CERTAIN
         each = (functional.softplus(odds) - truth * odds).mean(2) * self._weights
         losses = each.sum(1) / (self._weights > 0).sum(1)
         (gradients,) = torch.autograd.grad(losses.sum(), rows)
         return losses.detach(), gradients
 
     def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the validation samples."""
+        """Log odds, truth and weights of the validation samples."""
         return self._odds(self._rows, self._validation), self._batches.validation_truth[::2], self._weights
 
     def _odds(self, rows: Tensor, logits: Tensor) -> Tensor:
@@ -144,8 +143,8 @@ class HybridGroup(TrainingGroup):
         return odds
 
     def retire(self, index: int) -> None:
-        """Both networks of a finished hybrid rest."""
-        self._group.stacked.lengths[2 * index : 2 * index + 2] = 0
+        """Stop both networks of the hybrid."""
+        self._group.network_batch.lengths[2 * index : 2 * index + 2] = 0
 
     def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference hybrid's state."""
@@ -157,15 +156,15 @@ class HybridGroup(TrainingGroup):
         }
 
     def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
-        """Nothing reads a finished hybrid again."""
+        """Nothing to do: no other network reads a finished hybrid."""
 
 
 class HmmGroup(TrainingGroup):
-    """Copying networks side by side."""
+    """Haplotype HMMs side by side."""
 
     def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
         self.networks = [draw_hmm(job.data, settings, job.number) for job in jobs]
-        self.stacked = HmmBatch(
+        self.network_batch = HmmBatch(
             self.networks[0].switch_in.shape[1],
             len(jobs),
             max(len(network.emission) for network in self.networks),
@@ -176,47 +175,47 @@ class HmmGroup(TrainingGroup):
         )
         for slot, (job, network) in enumerate(zip(jobs, self.networks, strict=True)):
             frequency = job.data.a1_freq[~job.data.is_marker]
-            self.stacked.place(slot, network, site_weights(frequency, settings.gamma_copying))
-        self._batches = Batches(jobs, [HMM] * len(jobs), settings, self.stacked)
-        super().__init__(list(jobs), [HMM] * len(jobs), self.stacked.parameters, settings)
+            self.network_batch.place(slot, network, site_weights(frequency, settings.gamma_copying))
+        self._batches = Batches(jobs, [HMM] * len(jobs), settings, self.network_batch)
+        super().__init__(list(jobs), [HMM] * len(jobs), self.network_batch.parameters, settings)
 
     def losses(self, iterations: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and gradients of the drawn batches."""
         self._batches.draw(iterations)
-        return self.stacked.train(), self.stacked.gradients
+        return self.network_batch.train(), self.network_batch.gradients
 
     def logit_differences(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the validation samples."""
-        odds = self.stacked.log_odds(self._batches.validation_alt)
-        return odds, self._batches.validation_truth, self.stacked.site_weights
+        """Log odds, truth and weights of the validation samples."""
+        odds = self.network_batch.log_odds(self._batches.validation_alt)
+        return odds, self._batches.validation_truth, self.network_batch.site_weights
 
     def retire(self, index: int) -> None:
-        """A network without markers costs no time."""
-        self.stacked.lengths[index] = 0
+        """Set the number of markers to 0, so that the network costs no time."""
+        self.network_batch.lengths[index] = 0
 
     def extra_state(self, index: int) -> dict[str, Tensor]:
-        """The states that the gates go with."""
+        """The hidden states, which the transition weights belong to."""
         return {"emission": self.networks[index].emission, "site": self.networks[index].site}
 
     def restore_extra(self, index: int, state: dict[str, Any]) -> None:
-        """Those states again."""
+        """Take the states from a checkpoint."""
         self.networks[index].emission.copy_(state["emission"])
         self.networks[index].site.copy_(state["site"])
-        self.stacked.take_states(index, self.networks[index])
+        self.network_batch.take_states(index, self.networks[index])
 
     def module_state(self, index: int) -> dict[str, Tensor]:
         """The reference network's state."""
-        self.stacked.write_back(self._rows[index], self.networks[index])
+        self.network_batch.write_back(self._rows[index], self.networks[index])
         return self.networks[index].state_dict()
 
     def restore_finished(self, index: int, best: dict[str, Tensor]) -> None:
-        """Nothing reads a finished copying network again."""
+        """Nothing to do: no other network reads a finished HMM."""
 
 
 def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.device) -> int:
     """How many regions like this one the device has room for, by the memory that is free.
 
-    More than fill the device do not make it faster, and end later.
+    More regions than fill the device would not make it faster, and would end later.
     """
     n_markers, n_rows = int(np.count_nonzero(data.is_marker)), len(data.panel.sites)
     n_haplotypes = max(settings.batch_size, 2 * settings.validation_samples)
@@ -224,11 +223,11 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     states = (1 + CELLS[settings.cell].n_states) * n_layers + 5
     recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
-    of_sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
+    sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
     n_states = hmm_state_count(data, settings)
     hmm = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(GPU_REGIONS_AT_ONCE, int(0.8 * free / max(2 * (recurrent + of_sites), hmm))))
+    return max(1, min(GPU_REGIONS_AT_ONCE, int(0.8 * free / max(2 * (recurrent + sites), hmm))))
 
 
 def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> dict[int, str]:
@@ -248,7 +247,7 @@ def train_group(jobs: Sequence[Job], settings: TrainingSettings, device: torch.d
 
 
 def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> dict[int, str]:
-    """Recurrent networks and hybrids; their memory is free afterwards."""
+    """Train the recurrent networks and hybrids; their memory is free afterwards."""
     slots, networks, names = [], [], []
     for job in jobs:
         features = job.data.features(settings.feature_size)

@@ -1,4 +1,4 @@
-"""Adam with clipping for many networks at once: a row of parameters, a rate and a memory each."""
+"""Adam with clipping for many networks at once: each has one row of parameters and of moments, and its own rate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EPSILON = 1e-8
 class BatchedAdam:
     """Adam (Kingma & Ba 2015), with decoupled weight decay, over rows that do not touch each other.
 
-    A gradient longer than `clip_factor` times the running median of its row's norms, or than `longest_gradient`, is cut
-    to that. A row whose loss or gradient is not finite keeps its parameters and is marked in `is_broken`.
+    A gradient longer than `clip_factor` times the running median of its row's norms, or than `longest_gradient`, is
+    clipped to that. A row whose loss or gradient is not finite keeps its parameters and is marked in `is_broken`.
 
     Args:
         n_rows: networks.
         n_parameters: length of a row.
         settings: the recipe's clipping, decay and second moment.
-        device: where.
+        device: where to compute.
     """
 
     def __init__(self, n_rows: int, n_parameters: int, settings: TrainingSettings, device: torch.device) -> None:
@@ -77,18 +77,18 @@ class BatchedAdam:
         self.n_norms += moves[:, 0]
 
     def forget(self, row: int) -> None:
-        """Begin a row's moments anew."""
+        """Set a row's moments to 0, and note that it is not broken."""
         self.mean[row] = 0
         self.square[row] = 0
         self.steps[row] = 0
         self.is_broken[row] = False
 
     def state(self, row: int) -> dict[str, Any]:
-        """A row's memory, for a checkpoint."""
+        """A row's moments and norms, for a checkpoint."""
         names = ("mean", "square", "steps", "norms", "n_norms")
         return {name: getattr(self, name)[row].clone() for name in names}
 
     def restore(self, row: int, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's memory."""
+        """Resume from these."""
         for name, value in state.items():
             getattr(self, name)[row] = value.to(self.mean.device)
