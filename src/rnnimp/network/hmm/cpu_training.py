@@ -324,7 +324,7 @@ class _TrainedHmm(torch.autograd.Function):
         zeros, jobs = np.zeros_like(ctx.arguments[0].switch_in), _jobs(ctx.shape.n_haplotypes)
         parts = [_TransitionGradients(zeros.copy(), zeros.copy()) for _ in jobs]
         ctx.engine.run(_run_tile_back, ctx.shape, [(*ctx.arguments, by_site, part) for part in parts])
-        sums = [sum(of_jobs[1:], of_jobs[0]) for of_jobs in zip(*parts, strict=True)]
+        sums = [sum(job_parts[1:], job_parts[0]) for job_parts in zip(*parts, strict=True)]
         by_row = [torch.from_numpy(table).view(-1, ctx.shape.n_states)[:, : ctx.n_states] for table in sums]
         return None, None, *by_row
 

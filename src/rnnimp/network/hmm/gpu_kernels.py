@@ -51,11 +51,11 @@ def hmm_pass_fwd_kernel(
     own = tl.arange(0, C)
     is_row = rows < N
     at = rows[:, None] * C + own[None, :]
-    of_network = (side * K + network) * (M + 1)
-    switch_in = transitions + of_network * C
+    own_rows = (side * K + network) * (M + 1)
+    switch_in = transitions + own_rows * C
     switch_out = transitions + ((1 - side) * K + network) * (M + 1) * C
     state = tl.zeros((TILE, C), tl.float32)
-    tl.store(states + (of_network + side * length) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
+    tl.store(states + (own_rows + side * length) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
     for step in range(0, length):
         marker = step + side * (length - 1 - 2 * step)
         near, far = marker + side, marker + 1 - side
@@ -64,8 +64,8 @@ def hmm_pass_fwd_kernel(
         reached = (state + tl.load(switch_in + near * C + own)[None, :]) * emissions
         total = tl.sum(reached * tl.load(switch_out + far * C + own)[None, :], axis=1)
         state = reached / total[:, None]
-        tl.store(states + (of_network + far) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
-        tl.store(scale + (of_network + far) * N + rows, total, mask=is_row)
+        tl.store(states + (own_rows + far) * N * C + at, state.to(OPERAND), mask=is_row[:, None])
+        tl.store(scale + (own_rows + far) * N + rows, total, mask=is_row)
 
 
 @triton.jit
@@ -86,36 +86,36 @@ def hmm_pass_bwd_kernel(
     own = tl.arange(0, C)
     is_row = rows < N
     at = rows[:, None] * C + own[None, :]
-    of_network = (side * K + network) * (M + 1)
-    of_other = ((1 - side) * K + network) * (M + 1)
+    own_rows = (side * K + network) * (M + 1)
+    other_rows = ((1 - side) * K + network) * (M + 1)
     carried = tl.zeros((TILE, C), tl.float32)
     for step in range(0, length):
         marker = length - 1 - step + side * (2 * step - length + 1)
         far = marker + 1 - side
-        switch_out = tl.load(transitions + (of_other + far) * C + own)[None, :]
+        switch_out = tl.load(transitions + (other_rows + far) * C + own)[None, :]
         here = far.to(tl.int64) * N * C + at
-        other = tl.load(states + of_other * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
-        state = tl.load(states + of_network * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
+        other = tl.load(states + other_rows * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
+        state = tl.load(states + own_rows * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
         slope = tl.load(d_weight + network * (M + 1) * N * C + here, mask=is_row[:, None], other=0.0).to(tl.float32)
         d_state = carried + slope * (other + 0.5 * switch_out)
         inner = tl.sum(d_state * state, axis=1)
-        total = tl.load(scale + (of_network + far) * N + rows, mask=is_row, other=1.0)
+        total = tl.load(scale + (own_rows + far) * N + rows, mask=is_row, other=1.0)
         observed = tl.load(alt + (network * M + marker) * N + rows, mask=is_row, other=0.0)
         emissions = _emissions(observed, tl.load(emission_probability + (network * M + marker) * C + own))
         carried = (d_state - switch_out * inner[:, None]) / total[:, None] * emissions
         tl.store(flow + ((side * K + network) * M + marker) * N * C + at, carried.to(OPERAND), mask=is_row[:, None])
-        tl.store(sums + (of_network + far) * N + rows, inner, mask=is_row)
+        tl.store(sums + (own_rows + far) * N + rows, inner, mask=is_row)
 
 
 @triton.jit
 def _weights(states, transitions, network, gap, rows, is_row, own, K, M, N, C: tl.constexpr):
     """w of some haplotypes and states at a gap: float32 (TILE, CHUNK)."""
-    of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
+    left_row, right_row = network * (M + 1) + gap, (K + network) * (M + 1) + gap
     at = rows[:, None] * C + own[None, :]
-    left = tl.load(states + of_left * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
-    right = tl.load(states + of_right * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
-    switch_in = tl.load(transitions + of_left * C + own)[None, :]
-    switch_out = tl.load(transitions + of_right * C + own)[None, :]
+    left = tl.load(states + left_row * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
+    right = tl.load(states + right_row * N * C + at, mask=is_row[:, None], other=0.0).to(tl.float32)
+    switch_in = tl.load(transitions + left_row * C + own)[None, :]
+    switch_out = tl.load(transitions + right_row * C + own)[None, :]
     return left * right + 0.5 * (switch_out * left + switch_in * right)
 
 
@@ -176,7 +176,7 @@ def hmm_site_heads_fwd_bwd_kernel(
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
             is_row = rows < N
-            of_gap = tl.zeros((TILE,), tl.float32)
+            gap_inner = tl.zeros((TILE,), tl.float32)
             for block in range(begin, end, SITES):
                 sites = block + tl.arange(0, SITES)
                 is_site = sites < end
@@ -192,11 +192,11 @@ def hmm_site_heads_fwd_bwd_kernel(
                     part, slope = _site_loss(alt, size, true, weigh, here)
                     total -= part
                     tl.store(slopes + at, slope, mask=here)
-                    of_gap += tl.sum(slope * alt, axis=1)
+                    gap_inner += tl.sum(slope * alt, axis=1)
                 else:
                     tl.store(odds + at, tl.log(alt) - tl.log(1.0 - alt), mask=here)
             if TRAINS:
-                tl.store(inner + (network * (M + 1) + gap) * N + rows, of_gap, mask=is_row)
+                tl.store(inner + (network * (M + 1) + gap) * N + rows, gap_inner, mask=is_row)
         if TRAINS:
             tl.store(loss + network * (M + 1) + gap, total)
 
@@ -213,11 +213,11 @@ def hmm_weight_bwd_kernel(
     if gap <= tl.load(lengths + network):
         begin = tl.load(first_site + network * (M + 2) + gap)
         end = tl.load(first_site + network * (M + 2) + gap + 1)
-        of_gap = network * (M + 1) + gap
+        gap_row = network * (M + 1) + gap
         for start in range(0, N, TILE):
             rows = start + tl.arange(0, TILE)
             is_row = rows < N
-            base = tl.load(inner + of_gap * N + rows, mask=is_row, other=0.0)
+            base = tl.load(inner + gap_row * N + rows, mask=is_row, other=0.0)
             slope = tl.zeros((TILE, CHUNK), tl.float32) - base[:, None]
             for block in range(begin, end, SITES):
                 sites = block + tl.arange(0, SITES)
@@ -226,7 +226,7 @@ def hmm_weight_bwd_kernel(
                 each = tl.load(slopes + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0.0)
                 at = (network * S + sites[:, None]) * C + own[None, :]
                 slope = tl.dot(each, tl.load(site_probability + at, mask=is_site[:, None], other=0.0), acc=slope)
-            at = (of_gap * N + rows[:, None]) * C + own[None, :]
+            at = (gap_row * N + rows[:, None]) * C + own[None, :]
             tl.store(d_weight + at, slope.to(OPERAND), mask=is_row[:, None])
 
 
@@ -247,7 +247,7 @@ def hmm_transition_bwd_kernel(
     length = tl.load(lengths + network)
     if gap <= length:
         has_left, has_right = gap > 0, gap < length
-        of_left, of_right = network * (M + 1) + gap, (K + network) * (M + 1) + gap
+        left_row, right_row = network * (M + 1) + gap, (K + network) * (M + 1) + gap
         after, before = network * M + gap, (K + network) * M + gap - 1  # markers of `flow`: pass from left, from right
         d_switch_in, d_switch_out = tl.zeros((CHUNK,), tl.float32), tl.zeros((CHUNK,), tl.float32)
         for start in range(0, N, TILE):
@@ -255,14 +255,14 @@ def hmm_transition_bwd_kernel(
             is_row = rows < N
             at = rows[:, None] * C + own[None, :]
             inside = is_row[:, None]
-            left = tl.load(states + of_left * N * C + at, mask=inside, other=0.0).to(tl.float32)
-            right = tl.load(states + of_right * N * C + at, mask=inside, other=0.0).to(tl.float32)
-            slope = tl.load(d_weight + of_left * N * C + at, mask=inside, other=0.0).to(tl.float32)
+            left = tl.load(states + left_row * N * C + at, mask=inside, other=0.0).to(tl.float32)
+            right = tl.load(states + right_row * N * C + at, mask=inside, other=0.0).to(tl.float32)
+            slope = tl.load(d_weight + left_row * N * C + at, mask=inside, other=0.0).to(tl.float32)
             to_left = tl.load(flow + after * N * C + at, mask=inside & has_right, other=0.0).to(tl.float32)
             to_right = tl.load(flow + before * N * C + at, mask=inside & has_left, other=0.0).to(tl.float32)
-            left_sum = tl.load(sums + of_left * N + rows, mask=is_row & has_left, other=0.0)[:, None]
-            right_sum = tl.load(sums + of_right * N + rows, mask=is_row & has_right, other=0.0)[:, None]
+            left_sum = tl.load(sums + left_row * N + rows, mask=is_row & has_left, other=0.0)[:, None]
+            right_sum = tl.load(sums + right_row * N + rows, mask=is_row & has_right, other=0.0)[:, None]
             d_switch_in += tl.sum(to_left + right * (0.5 * slope - right_sum), axis=0)
             d_switch_out += tl.sum(to_right + left * (0.5 * slope - left_sum), axis=0)
-        tl.store(d_transitions + of_left * C + own, d_switch_in)
-        tl.store(d_transitions + of_right * C + own, d_switch_out)
+        tl.store(d_transitions + left_row * C + own, d_switch_in)
+        tl.store(d_transitions + right_row * C + own, d_switch_out)

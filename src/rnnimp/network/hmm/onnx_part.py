@@ -109,10 +109,10 @@ def _weights_of_gaps(graph: GraphWriter, weights: HmmWeights, allele: str, one: 
     _, before = graph.scan(_body(with_gap=False), [start], left)
     right = [_rows(graph, switch_out, _LAST_ROWS), _column(graph, first_switch_in), *markers]
     gaps = [before, *(_rows(graph, transition, _LAST_ROWS) for transition in (half_switch_out, half_switch_in))]
-    last, of_gaps = graph.scan(_body(with_gap=True), [start], [_turned(graph, part) for part in (*right, *gaps)])
+    last, gap_weights = graph.scan(_body(with_gap=True), [start], [_turned(graph, part) for part in (*right, *gaps)])
     first_gap = graph.add("Mul", [last, _rows(graph, half_switch_in, (0, 1))])  # (n_haplotypes, n_states)
     axis = graph.constant("gap_axis", np.array([0]))
-    return graph.add("Concat", [of_gaps, graph.add("Unsqueeze", [first_gap, axis])], axis=0)
+    return graph.add("Concat", [gap_weights, graph.add("Unsqueeze", [first_gap, axis])], axis=0)
 
 
 def _body(with_gap: bool) -> onnx.GraphProto:
@@ -130,21 +130,21 @@ def _body(with_gap: bool) -> onnx.GraphProto:
         kept = body.add("Add", [kept, body.add("Mul", ["before", "half_enter"])])
     else:
         kept = body.add("Identity", [behind])
-    of_gap = ["left", "half_leave", "half_enter"] if with_gap else []
-    inputs = ["before", "enter", "leave", "emissions", "allele", *of_gap]
+    gap_inputs = ["left", "half_leave", "half_enter"] if with_gap else []
+    inputs = ["before", "enter", "leave", "emissions", "allele", *gap_inputs]
     return body.body("over a marker", inputs, [behind, kept], whole="allele")
 
 
-def _odds(graph: GraphWriter, weights: HmmWeights, of_gaps: str, one: str) -> str:
+def _odds(graph: GraphWriter, weights: HmmWeights, gap_weights: str, one: str) -> str:
     """Log odds of a1, (n_sites, n_haplotypes, 1)."""
     gaps, sites, places = _groups(weights.gaps)
-    of_groups = graph.add("Gather", [of_gaps, graph.constant("gaps", len(weights.emission) - gaps)], axis=0)
+    group_weights = graph.add("Gather", [gap_weights, graph.constant("gaps", len(weights.emission) - gaps)], axis=0)
     odds = _scaled(graph, "site", weights.site, ODDS_STEP)
     rows = graph.constant("sites", sites)
     sums = []
     for probabilities in _both(graph, odds, one):
-        of_sites = graph.add("Transpose", [graph.add("Gather", [probabilities, rows], axis=0)], perm=[0, 2, 1])
-        sums.append(graph.add("MatMul", [of_groups, of_sites]))  # (n_groups, n_haplotypes, sites of a group)
+        site_columns = graph.add("Transpose", [graph.add("Gather", [probabilities, rows], axis=0)], perm=[0, 2, 1])
+        sums.append(graph.add("MatMul", [group_weights, site_columns]))  # (n_groups, n_haplotypes, sites of a group)
     by_group = graph.add("Transpose", [graph.add("Log", [graph.add("Div", sums[::-1])])], perm=[0, 2, 1])
     flat = graph.add("Reshape", [by_group, graph.constant("flat", np.array([sites.size, -1, 1]))])
     return graph.add("Gather", [flat, graph.constant("places", places)], axis=0)

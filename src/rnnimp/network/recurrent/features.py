@@ -65,8 +65,8 @@ def cosine_exponential_kernel(left: NDArray[np.float64], right: NDArray[np.float
 
 def _centre(kernel: NDArray[np.float64], training: NDArray[np.float64]) -> NDArray[np.float64]:
     """Move the origin of the feature space to the mean of the training points."""
-    of_rows, of_training = kernel.mean(axis=1, keepdims=True), training.mean(axis=0, keepdims=True)
-    centred: NDArray[np.float64] = kernel - of_rows - of_training + training.mean()
+    row_means, training_means = kernel.mean(axis=1, keepdims=True), training.mean(axis=0, keepdims=True)
+    centred: NDArray[np.float64] = kernel - row_means - training_means + training.mean()
     return centred
 
 

@@ -96,27 +96,27 @@ class CpuEngine:
             layer = JoiningWeights((0,), (weight,), mixing.bias.detach().numpy())
             join(states, pack_joining([layer], len(weight)), self.threads)
 
-    def mixing_gradients(self, states: Floats, of_states: Floats) -> tuple[Floats, list[Tensor]]:
+    def mixing_gradients(self, states: Floats, d_states: Floats) -> tuple[Floats, list[Tensor]]:
         """Gradients of the joining layer.
 
         Args:
             states: as after `join`.
-            of_states: gradients of them, of the same shape.
+            d_states: gradients of them, of the same shape.
 
         Returns:
             Gradients of both stacks' states, (n_gaps, units of both stacks, n_padded), and of the layer's parameters.
         """
         mixing = self._network.mixing
         if mixing is None:
-            return of_states, []
+            return d_states, []
         units = 2 * self._network.settings.n_units
         sizes = [units, states.shape[1] - units]
         both, mixed = torch.split(torch.from_numpy(states), sizes, dim=1)
-        of_both, of_mixed = torch.split(torch.from_numpy(of_states), sizes, dim=1)
-        slope = of_mixed * (1 - mixed.square())
+        d_both, d_mixed = torch.split(torch.from_numpy(d_states), sizes, dim=1)
+        slope = d_mixed * (1 - mixed.square())
         weight = torch.cat([mixing.left, mixing.right]).detach()
-        of_weight = (both @ slope.transpose(1, 2)).sum(0)
-        return (of_both + weight @ slope).numpy(), [*of_weight.chunk(2), slope.sum((0, 2))]
+        d_weight = (both @ slope.transpose(1, 2)).sum(0)
+        return (d_both + weight @ slope).numpy(), [*d_weight.chunk(2), slope.sum((0, 2))]
 
     def logits(self, states: Floats) -> Tensor:
         """Logits (n_sites, 2, n_padded), from states (n_gaps, units of both stacks and n_mixed, n_padded)."""
@@ -124,13 +124,13 @@ class CpuEngine:
         logits = logits_of_states(self.head(), bias, self._first_rows, states, self.threads)
         return torch.from_numpy(logits).view(-1, 2, states.shape[2])
 
-    def head_gradients(self, states: Floats, of_logits: Tensor) -> tuple[Floats, list[Tensor]]:
+    def head_gradients(self, states: Floats, d_logits: Tensor) -> tuple[Floats, list[Tensor]]:
         """Gradients of the states, and of the heads and their bias, from those of `logits`."""
-        head, of_rows = self.head(), of_logits.reshape(-1, states.shape[2]).numpy()
-        of_head, of_bias, of_states = gradients_of_heads(head, self._first_rows, states, of_rows, self.threads)
-        by_site = torch.from_numpy(of_head).view(-1, 2, head.shape[1]).transpose(1, 2)
+        head, d_rows = self.head(), d_logits.reshape(-1, states.shape[2]).numpy()
+        d_head, d_bias, d_states = gradients_of_heads(head, self._first_rows, states, d_rows, self.threads)
+        by_site = torch.from_numpy(d_head).view(-1, 2, head.shape[1]).transpose(1, 2)
         widths = [head.shape[1] for head in self._heads()]
-        return of_states, [*torch.split(by_site, widths, dim=1), torch.from_numpy(of_bias).view(-1, 1, 2)]
+        return d_states, [*torch.split(by_site, widths, dim=1), torch.from_numpy(d_bias).view(-1, 1, 2)]
 
 
 class _TrainedNetwork(torch.autograd.Function):
@@ -145,11 +145,11 @@ class _TrainedNetwork(torch.autograd.Function):
         return engine.logits(ctx.states)
 
     @staticmethod
-    def backward(ctx: Any, *of_logits: Tensor) -> Any:
+    def backward(ctx: Any, *d_logits: Tensor) -> Any:
         engine: CpuEngine = ctx.engine
-        of_states, of_heads = engine.head_gradients(ctx.states, of_logits[0])
-        of_states, of_mixing = engine.mixing_gradients(ctx.states, of_states)
-        of_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, of_states, engine.threads)
+        d_states, d_heads = engine.head_gradients(ctx.states, d_logits[0])
+        d_states, d_mixing = engine.mixing_gradients(ctx.states, d_states)
+        d_stacks = backward(ctx.stacks, ctx.kept, engine.gaps, d_states, engine.threads)
         engine.workspace.give_back(ctx.kept)
-        of_layers = [torch.from_numpy(part) for stack in of_stacks for layer in stack.layers for part in layer]
-        return None, None, *of_heads, *of_mixing, *of_layers
+        d_layers = [torch.from_numpy(part) for stack in d_stacks for layer in stack.layers for part in layer]
+        return None, None, *d_heads, *d_mixing, *d_layers

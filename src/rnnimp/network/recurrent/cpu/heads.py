@@ -38,7 +38,7 @@ def _logits(first_gap, last_gap, first_rows, head, bias, states, logits, n_units
 
 
 @kernel
-def _backward(first_gap, last_gap, first_rows, head, of_head, of_bias, states, of_states, of_logits, n_units, width):  # type: ignore
+def _backward(first_gap, last_gap, first_rows, head, d_head, d_bias, states, d_states, d_logits, n_units, width):  # type: ignore
     for gap in range(first_gap, last_gap):
         first, last = first_rows[gap], first_rows[gap + 1]
         for unit in range(n_units):
@@ -47,19 +47,19 @@ def _backward(first_gap, last_gap, first_rows, head, of_head, of_bias, states, o
                 from_row = first * width + column
                 one = (splat(0.0),)
                 one = add_product(
-                    one, head, first * n_units + unit, 1, n_units, of_logits, from_row, width, last - first
+                    one, head, first * n_units + unit, 1, n_units, d_logits, from_row, width, last - first
                 )
-                store(of_states, at + column, one[0])
+                store(d_states, at + column, one[0])
             for row in range(first, last):
                 sums = splat(0.0)
                 for column in range(0, width, LANES):
-                    sums = fma(load(states, at + column), load(of_logits, row * width + column), sums)
-                of_head[row * n_units + unit] = total(sums)
+                    sums = fma(load(states, at + column), load(d_logits, row * width + column), sums)
+                d_head[row * n_units + unit] = total(sums)
         for row in range(first, last):
             sums = splat(0.0)
             for column in range(0, width, LANES):
-                sums = sums + load(of_logits, row * width + column)
-            of_bias[row] = total(sums)
+                sums = sums + load(d_logits, row * width + column)
+            d_bias[row] = total(sums)
 
 
 def logits_of_states(
@@ -85,7 +85,7 @@ def logits_of_states(
 
 
 def gradients_of_heads(
-    head: Floats, first_rows: NDArray[np.int64], states: Floats, of_logits: Floats, threads: int = 1
+    head: Floats, first_rows: NDArray[np.int64], states: Floats, d_logits: Floats, threads: int = 1
 ) -> tuple[Floats, Floats, Floats]:
     """Gradients of the head, of its bias and of the states.
 
@@ -93,18 +93,18 @@ def gradients_of_heads(
         head: as in `logits_of_states`, like `first_rows` and `threads`.
         first_rows: see there.
         states: as in `logits_of_states`; finite in all columns.
-        of_logits: float32 (n_rows, n_padded), gradient of the logits; 0 in columns beyond the haplotypes.
+        d_logits: float32 (n_rows, n_padded), gradient of the logits; 0 in columns beyond the haplotypes.
         threads: see there.
 
     Returns:
         float32 (n_rows, n_units), (n_rows,) and (n_gaps, n_units, n_padded).
     """
     _, n_units, width = states.shape
-    of_head, of_bias = np.empty(head.size, np.float32), np.empty(len(head), np.float32)
-    of_states = aligned_empty(states.size)
-    arrays = first_rows, _flat(head), of_head, of_bias, _flat(states), of_states, _flat(of_logits), n_units, width
+    d_head, d_bias = np.empty(head.size, np.float32), np.empty(len(head), np.float32)
+    d_states = aligned_empty(states.size)
+    arrays = first_rows, _flat(head), d_head, d_bias, _flat(states), d_states, _flat(d_logits), n_units, width
     deal_gaps(_backward, len(first_rows) - 1, arrays, threads)
-    return of_head.reshape(head.shape), of_bias, of_states.reshape(states.shape)
+    return d_head.reshape(head.shape), d_bias, d_states.reshape(states.shape)
 
 
 def deal_gaps(job: Callable[..., None], n_gaps: int, arguments: tuple[Any, ...], threads: int) -> None:

@@ -265,15 +265,15 @@ def _gru_rows(width, scratch, layer, states, previous, gates, kept):  # type: ig
         n, r = load(gates, kept + at), load(gates, kept + tile + at)
         z, m = load(gates, kept + 2 * tile + at), load(gates, kept + 3 * tile + at)
         carry = 2 * layer * tile + at
-        of_state = load(scratch.above, at) + load(scratch.carry, carry)
-        through_z = of_state * z
-        of_n = (of_state - through_z) * (1.0 - n * n)
-        of_m = of_n * r
+        d_state = load(scratch.above, at) + load(scratch.carry, carry)
+        through_z = d_state * z
+        d_n = (d_state - through_z) * (1.0 - n * n)
+        d_m = d_n * r
         store(scratch.carry, carry, through_z)
-        store(scratch.rows, at, of_n)
-        store(scratch.rows, tile + at, of_m * m * (1.0 - r))
+        store(scratch.rows, at, d_n)
+        store(scratch.rows, tile + at, d_m * m * (1.0 - r))
         store(scratch.rows, 2 * tile + at, through_z * (1.0 - z) * (load(states, previous + at) - n))
-        store(scratch.rows, 3 * tile + at, of_m)
+        store(scratch.rows, 3 * tile + at, d_m)
 
 
 @kernel
@@ -284,15 +284,15 @@ def _lstm_rows(width, scratch, layer, states, previous, current, gates, kept):  
         i, f = load(gates, kept + at), load(gates, kept + tile + at)
         g, o = load(gates, kept + 2 * tile + at), load(gates, kept + 3 * tile + at)
         carry = 2 * layer * tile + at
-        of_state = load(scratch.above, at) + load(scratch.carry, carry)
+        d_state = load(scratch.above, at) + load(scratch.carry, carry)
         bent = tanh(load(states, current + tile + at))
-        of_cell = fma(of_state * o, 1.0 - bent * bent, load(scratch.carry, carry + tile))
+        d_cell = fma(d_state * o, 1.0 - bent * bent, load(scratch.carry, carry + tile))
         store(scratch.carry, carry, splat(0.0))
-        store(scratch.carry, carry + tile, of_cell * f)
-        store(scratch.rows, at, of_cell * g * i * (1.0 - i))
-        store(scratch.rows, tile + at, of_cell * load(states, previous + tile + at) * f * (1.0 - f))
-        store(scratch.rows, 2 * tile + at, of_cell * i * (1.0 - g * g))
-        store(scratch.rows, 3 * tile + at, of_state * bent * o * (1.0 - o))
+        store(scratch.carry, carry + tile, d_cell * f)
+        store(scratch.rows, at, d_cell * g * i * (1.0 - i))
+        store(scratch.rows, tile + at, d_cell * load(states, previous + tile + at) * f * (1.0 - f))
+        store(scratch.rows, 2 * tile + at, d_cell * i * (1.0 - g * g))
+        store(scratch.rows, 3 * tile + at, d_state * bent * o * (1.0 - o))
 
 
 @kernel
@@ -386,9 +386,9 @@ def _input_backward(shape, weights, gradients, scratch, layer, marker, here, sta
     n_rows = shape.n_products * width
     if layer == 0:
         for row in range(n_rows):
-            of_row = load(scratch.rows, row * LANES)
-            gradients.table[2 * marker * n_rows + row] = total(of_row)
-            gradients.table[(2 * marker + 1) * n_rows + row] = total(of_row * here)
+            d_row = load(scratch.rows, row * LANES)
+            gradients.table[2 * marker * n_rows + row] = total(d_row)
+            gradients.table[(2 * marker + 1) * n_rows + row] = total(d_row * here)
         return
     at = (layer - 1) * n_rows * width
     _add_transposed_product(scratch.above, 0, weights.input_back, at, scratch.rows, 0, n_rows, width)

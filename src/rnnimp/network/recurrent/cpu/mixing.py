@@ -46,11 +46,11 @@ def _join(first_gap, last_gap, starts, sizes, weight, bias, states, first_row, n
             at = gap * n_rows * width + column
             for row in range(0, n_mixed, _ROWS):
                 sums = (splat(bias[row]), splat(bias[row + 1]), splat(bias[row + 2]), splat(bias[row + 3]))
-                of_part = row * n_read
+                weight_at = row * n_read
                 for part in range(len(starts)):
                     place = at + starts[part] * width
-                    sums = add_product(sums, weight, of_part, n_read, 1, states, place, width, sizes[part])
-                    of_part += sizes[part]
+                    sums = add_product(sums, weight, weight_at, n_read, 1, states, place, width, sizes[part])
+                    weight_at += sizes[part]
                 place = at + (first_row + row) * width
                 store(states, place, tanh(sums[0]))
                 if row + 1 < n_mixed:

@@ -281,7 +281,7 @@ def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int)
 
 
 def backward(
-    stacks: Sequence[PackedStack], kept: Kept, gaps: NDArray[np.int64], of_states: Floats, threads: int = 1
+    stacks: Sequence[PackedStack], kept: Kept, gaps: NDArray[np.int64], d_states: Floats, threads: int = 1
 ) -> list[StackWeights]:
     """Gradients of all weights.
 
@@ -289,17 +289,17 @@ def backward(
         stacks: as in the forward pass.
         kept: from `forward_training`.
         gaps: as in the forward pass.
-        of_states: float32 (n_gaps, units of all stacks, n_padded), gradient of the output of the forward pass. Columns
+        d_states: float32 (n_gaps, units of all stacks, n_padded), gradient of the output of the forward pass. Columns
             beyond the haplotypes must be 0.
         threads: as in `forward`.
 
     Returns:
         The gradients of each stack, in the layout of its weights.
     """
-    n_tiles, output = len(kept.alt), np.ascontiguousarray(of_states).reshape(-1)
+    n_tiles, output = len(kept.alt), np.ascontiguousarray(d_states).reshape(-1)
     jobs: list[tuple[Any, ...]] = []
     sums = []
-    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps, of_states.shape[1]), strict=True)):
+    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps, d_states.shape[1]), strict=True)):
         by_tile = np.zeros((n_tiles, sum(_gradient_sizes(stack.shape))), np.float32)
         sums.append(by_tile)
         for tile in range(n_tiles):
@@ -338,20 +338,20 @@ def _unpack(stack: PackedStack, buffer: Floats) -> StackWeights:
     shape, gradients = stack.shape, _gradients(stack.shape, buffer)
     n, width, units = shape.n_products, shape.width, slice(shape.n_units)
     table = gradients.table.reshape(-1, 2, n, width)[..., units]
-    of_bias = gradients.bias.reshape(-1, GATES, width)[..., units].copy()
-    of_bias[0, :n] = table[:, 0].sum(axis=0)
+    d_bias = gradients.bias.reshape(-1, GATES, width)[..., units].copy()
+    d_bias[0, :n] = table[:, 0].sum(axis=0)
     inputs = list(gradients.input.reshape(-1, n, width, width)[:, :, units, units])
     inputs.insert(0, _first_input_gradient(table, stack.features))
     recurrents = gradients.recurrent.reshape(-1, n, width, width)[:, :, units, units]
     layout = _GATE_LAYOUTS[stack.cell]
     layers = [
         LayerWeights(
-            _by_gate_back(of_input, layout.input),
-            _by_gate_back(of_recurrent, layout.recurrent),
+            _by_gate_back(d_input, layout.input),
+            _by_gate_back(d_recurrent, layout.recurrent),
             _by_gate_back(bias[layout.input_rows], layout.input),
             _by_gate_back(bias[layout.recurrent_rows], layout.recurrent),
         )
-        for of_input, of_recurrent, bias in zip(inputs, recurrents, of_bias, strict=True)
+        for d_input, d_recurrent, bias in zip(inputs, recurrents, d_bias, strict=True)
     ]
     return StackWeights(stack.cell, shape.from_right, tuple(layers))
 

@@ -176,12 +176,12 @@ class NetworkBatch(NetworkBatchBase):
         product = product.view(-1, self.n_markers, 2, n_gates, units)
         start = sizes[0] + sizes[1]
         biases = self._stacks(self.parameters)[:, :, start : start + 2 * n_gates * units]
-        of_input, of_state = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
+        input_bias, recurrent_bias = biases.reshape(-1, 1, 2, n_gates, units).unbind(2)
         # for P(a1) = 0, and what P(a1) = 1 adds; each rounded in two parts, for `parts.table_factors`
         whole = self._zeros(2, len(product), self.n_markers, 4, units)
         whole[:, :, :, :n_gates] = product.permute(2, 0, 1, 3, 4)
-        whole[0, :, :, :n_gates] += of_input
-        whole[0][:, :, list(self._cell.recurrent_rows)] += of_state
+        whole[0, :, :, :n_gates] += input_bias
+        whole[0][:, :, list(self._cell.recurrent_rows)] += recurrent_bias
         high = whole.to(self._operand)
         low = (whole - high).to(self._operand)
         nothing = torch.zeros_like(high[0])
@@ -318,10 +318,10 @@ class NetworkBatch(NetworkBatchBase):
         left, right, _ = self._mixing_parts(weights)
         from_left, from_right = self._sides(self._y[-1], n_haplotypes)
         d_left, d_right = self._sides(self._dy, n_haplotypes)
-        of_left, of_right, of_bias = self._mixing_parts(self.gradients)
-        of_left.copy_(from_left.transpose(1, 2) @ behind_left)
-        of_right.copy_(from_right.transpose(1, 2) @ before_right)
-        of_bias.copy_(slope.sum(1, keepdim=True, dtype=torch.float32))
+        d_left_weight, d_right_weight, d_bias = self._mixing_parts(self.gradients)
+        d_left_weight.copy_(from_left.transpose(1, 2) @ behind_left)
+        d_right_weight.copy_(from_right.transpose(1, 2) @ before_right)
+        d_bias.copy_(slope.sum(1, keepdim=True, dtype=torch.float32))
         d_left.baddbmm_(behind_left, left.transpose(1, 2))
         d_right.baddbmm_(before_right, right.transpose(1, 2))
 
