@@ -31,7 +31,7 @@ from rnnimp.network.hmm.weights import ODDS_STEP, TRANSITION_STEP, HmmWeights
 from rnnimp.network.onnx_writer import INPUT, OUTPUT, GraphWriter
 from rnnimp.network.recurrent.cells import Cell
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork, RecurrentStack, layer_weights
-from rnnimp.network.recurrent.weights import GAP_PADS
+from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_DIRECTIONS
 
 LARGEST_ERROR = 1e-5
 
@@ -170,7 +170,7 @@ def _difference(pairs: Tensor) -> Tensor:
 
 
 def _add_stack(graph: GraphWriter, stack: RecurrentStack, features: str, name: str) -> str:
-    direction = "reverse" if stack.from_right else "forward"
+    direction = ONNX_DIRECTIONS[int(stack.from_right)]
     states = features
     for depth, layer in enumerate(stack.layers):
         output = _add_layer(graph, stack.cell, layer, states, f"{name}_{depth}", direction)

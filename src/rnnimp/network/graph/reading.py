@@ -25,10 +25,10 @@ from onnx import numpy_helper
 from rnnimp.network.hmm import onnx_part
 from rnnimp.network.hmm.weights import HmmWeights, MixtureWeight
 from rnnimp.network.recurrent.cells import CELLS, Cell
-from rnnimp.network.recurrent.weights import GAP_PADS, JoiningWeights, LayerWeights, StackWeights
+from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_DIRECTIONS, JoiningWeights, LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
-_DIRECTIONS = {"forward": False, "reverse": True}
+_FROM_RIGHT = dict(zip(ONNX_DIRECTIONS, (False, True), strict=True))
 _CELL_OF_OPERATOR = {cell.onnx_operator: cell for cell in CELLS.values() if cell.has_kernels}
 
 
@@ -245,14 +245,14 @@ class _Walk:
             raise ForeignGraphError(f"expected {' or '.join(_CELL_OF_OPERATOR)}")
         found = {item.name: onnx.helper.get_attribute_value(item) for item in self._makers[squeezed].attribute}
         direction, n_units = found["direction"].decode(), found["hidden_size"]
-        _require(direction in _DIRECTIONS, "one direction")
+        _require(direction in _FROM_RIGHT, "one direction")
         expected = {"direction": found["direction"], "hidden_size": n_units, **cell.onnx_attributes}
         node = self._made_by(cell.onnx_operator, squeezed, **expected)
         _require(len(node.input) == 4 and node.output[0] == squeezed, "a layer that begins at 0")
         inputs, recurrent, biases = (self._constants[operand][0] for operand in node.input[1:])
         halves = np.split(biases, 2)
         weights = (_in_pytorch_order(part, cell) for part in (inputs, recurrent, *halves))
-        return (cell.name, _DIRECTIONS[direction]), node.input[0], LayerWeights(*weights)
+        return (cell.name, _FROM_RIGHT[direction]), node.input[0], LayerWeights(*weights)
 
     def _features(self, name: str) -> Floats:
         columns, features = self._made_by("MatMul", name).input

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from rnnimp.network.hmm import gpu_kernels as kernels
 from rnnimp.network.hmm.reference import HaplotypeHmm
-from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
-
-SITES_AT_ONCE = 16
+from rnnimp.network.kernels.gpu_slots import SITES_AT_ONCE, NetworkBatchBase
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from triton import language as tl
 
+SITES_AT_ONCE = 16
+"""Sites that a kernel of the heads reads at once."""
+
 
 class NetworkBatchBase:
     """Slots for networks that may differ in markers and sites; arrays are padded to the largest.

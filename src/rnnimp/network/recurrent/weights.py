@@ -17,6 +17,10 @@ There is one more gap than there are markers. The states are 0 left of the first
 """
 
 
+ONNX_DIRECTIONS = ("forward", "reverse")
+"""ONNX's names of the directions of stacks from the left and from the right."""
+
+
 class LayerWeights(NamedTuple):
     """Weights of one layer, in PyTorch's layout: `n_gates` and their order are in the cell's row of `cells.CELLS`.
 

@@ -16,7 +16,7 @@ from rnnimp.network.kernels.gpu_limits import (
     MOST_UNITS_NARROW,
     shared_memory,
 )
-from rnnimp.network.kernels.gpu_slots import NetworkBatchBase
+from rnnimp.network.kernels.gpu_slots import SITES_AT_ONCE, NetworkBatchBase
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.gpu import gradients as sums
 from rnnimp.network.recurrent.gpu import narrow
@@ -27,8 +27,7 @@ from rnnimp.network.recurrent.gpu.tuning import Tuning, stored_units
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.network.recurrent.settings import NetworkSettings
 
-SITES_AT_ONCE = 16
-CHUNKS = 16
+CHUNKS = 16  # of markers, for the sums of weight gradients
 
 
 class NetworkBatch(NetworkBatchBase):
