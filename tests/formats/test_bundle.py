@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,15 +116,15 @@ def test_corrupt_model_is_one_clear_line(prefix: Path) -> None:
     bundle = open_bundle(prefix)
     path = bundle.regions[0].model_path
     path.write_bytes(path.read_bytes()[:100])
-    assert load_error(bundle).startswith(f"{path}: ONNX Runtime cannot load the model")
+    assert load_error(bundle).startswith(f"{path}: the model is refused: it is no ONNX file, or a damaged one")
     path.write_bytes(b"no model at all")
-    assert load_error(bundle).startswith(f"{path}: ONNX Runtime cannot load the model")
+    assert load_error(bundle).startswith(f"{path}: the model is refused: it is no ONNX file, or a damaged one")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x10\x00\x00\x00ORTM" + bytes(200)])
 def test_corrupt_ort_is_one_clear_line(prefix: Path, content: bytes) -> None:
     Path(f"{prefix}_1.ort").write_bytes(content)
-    assert load_error(open_bundle(prefix)).startswith(f"{prefix}_1.ort: ONNX Runtime cannot load the model")
+    assert load_error(open_bundle(prefix)).startswith(f"{prefix}_1.ort: the model is refused: it ")
 
 
 def test_truncated_published_ort_is_one_clear_line(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_truncated_published_ort_is_one_clear_line(tmp_path: Path) -> None:
         shutil.copyfile(shared_data("legacy_model/gru") / name, tmp_path / name)
     path = tmp_path / "s_1.ort"
     path.write_bytes(path.read_bytes()[:50_000])
-    assert load_error(open_bundle(tmp_path / "s")).startswith(f"{path}: ONNX Runtime cannot load the model")
+    assert load_error(open_bundle(tmp_path / "s")).startswith(f"{path}: the model is refused: its tables are damaged")
 
 
 def test_model_of_another_region_is_refused(prefix: Path, regions: list[TinyRegion]) -> None:
@@ -209,14 +212,26 @@ def test_a_region_that_the_manifest_does_not_list_is_not_used(
     assert "m: 1 region not in the manifest, and therefore not used: m_3; run the training again" in caplog.text
 
 
-def test_an_unfinished_model_says_so(prefix: Path, regions: list[TinyRegion], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("n_regions", "missing"), [(3, (2,)), (5, (2, 4, 5)), (None, (2,))])
+def test_an_unfinished_model_says_what_it_lacks(
+    prefix: Path, regions: list[TinyRegion], n_regions: int | None, missing: tuple[int, ...]
+) -> None:
     manifest = manifest_of(prefix, regions)
     for path in prefix.parent.glob("m_2.*"):
         path.unlink()
     finished = tuple(entry for entry in manifest.regions if entry.index != 2)
-    write_manifest(prefix, replace(manifest, regions=finished, n_regions=3))
-    assert [region.index for region in open_bundle(prefix).regions] == [1, 3]
-    assert "has 2 of its chromosome's 3 regions" in caplog.text
+    write_manifest(prefix, replace(manifest, regions=finished, n_regions=n_regions))
+    bundle = open_bundle(prefix)
+    assert [region.index for region in bundle.regions] == [1, 3]
+    assert bundle.missing_regions == missing
+
+
+def test_legends_of_several_chromosomes_are_refused(prefix: Path, regions: list[TinyRegion]) -> None:
+    write_legend(f"{prefix}_1.legend.gz", replace(regions[0].sites, chromosome="chr22"))
+    write_legend(f"{prefix}_2.legend.gz", replace(regions[1].sites, chromosome="22"))
+    assert open_bundle(prefix).chromosome == "chr22"
+    write_legend(f"{prefix}_2.legend.gz", replace(regions[1].sites, chromosome="21"))
+    assert "m_2.legend.gz: expected chromosome chr22 as in the rest of the model, found 21" in error_of(prefix)
 
 
 def test_model_unknown_to_the_manifest_is_not_used(prefix: Path, regions: list[TinyRegion]) -> None:
@@ -233,8 +248,18 @@ def test_model_unknown_to_the_manifest_is_not_used(prefix: Path, regions: list[T
         ({"format": "other"}, "expected a manifest of format rnnimp-bundle"),
         ({"format_version": 2}, "expected format version 1, found 2; update rnnimp"),
         ({"colour": "red"}, "colour"),
-        ({"regions": [{"index": 1}]}, "expected a manifest with the fields"),
-        ({"regions": None}, "expected a manifest with the fields"),
+        ({"regions": [{"index": 1}]}, "entry 1 of regions: expected the fields index, files, n_markers, n_sites, "),
+        ({"regions": None}, "expected a list of regions as regions, found None"),
+        ({"n_regions": "x"}, "expected a whole number from 1 to 100000, or null as n_regions, found 'x'"),
+        ({"n_regions": True}, "as n_regions, found True"),
+        ({"n_regions": 2}, "expected the regions 1 to n_regions, 2, found region 3"),
+        ({"chromosome": "22>\n##INFO=<ID=X"}, "expected a chromosome's name, or null as chromosome, found '22>\\n##"),
+        ({"chromosome": 22}, "as chromosome, found 22"),
+        ({"seed": 1.5}, "expected a whole number from 0 to 18446744073709551615 as seed, found 1.5"),
+        ({"versions": {"torch": None}}, "expected a text for each name as versions"),
+        ({"rnnimp_version": "2\x1b[31m"}, "expected a text without control characters as rnnimp_version"),
+        ({"settings": []}, "expected a table of values as settings, found []"),
+        ({"format_version": "1"}, "expected format version 1, found '1'"),
     ],
 )
 def test_malformed_manifest(prefix: Path, regions: list[TinyRegion], change: dict[str, object], message: str) -> None:
@@ -244,3 +269,88 @@ def test_malformed_manifest(prefix: Path, regions: list[TinyRegion], change: dic
     assert message in error_of(prefix)
     manifest_path(prefix).write_text("{")
     assert "expected JSON" in error_of(prefix)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"index": 0}, "entry 2 of regions: expected a whole number from 1 to 100000 as index, found 0"),
+        ({"index": 1}, "expected each region once, found the index 1 again"),
+        ({"index": 2.0}, "as index, found 2.0"),
+        ({"files": {}}, "expected a SHA-256 of 64 hexadecimal digits for each file name as files, found {}"),
+        ({"files": {"m_2.onnx": None}}, "expected a SHA-256 of 64 hexadecimal digits for each file name as files"),
+        ({"files": {"m_2.onnx": "12"}}, "expected a SHA-256 of 64 hexadecimal digits for each file name as files"),
+        ({"files": {"../m_2.onnx": "0" * 64}}, "expected a SHA-256 of 64 hexadecimal digits for each file name"),
+        ({"n_markers": -1}, "as n_markers, found -1"),
+        ({"n_markers": 1}, "the manifest says n_markers 1, this legend"),
+        ({"n_sites": 1}, "the manifest says n_sites 1, this legend"),
+        ({"last_position": 2**31}, "as last_position, found 2147483648"),
+        ({"first_position": 2**31 - 2}, "expected a first_position that is not behind the last_position"),
+        ({"summary": None}, "expected a table of values as summary, found None"),
+        ({"colour": "red"}, "found 'colour' too"),
+    ],
+)
+def test_malformed_region_of_a_manifest(
+    prefix: Path, regions: list[TinyRegion], change: dict[str, object], message: str
+) -> None:
+    write_manifest(prefix, manifest_of(prefix, regions))
+    content = json.loads(manifest_path(prefix).read_text())
+    content["regions"][1] |= change
+    manifest_path(prefix).write_text(json.dumps(content))
+    assert message in error_of(prefix)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"format": "a", "format": "b"}',
+        '{"seed": NaN}',
+        "\0",
+        "null",
+        '{"seed": ' + "1" * 5000 + "}",
+        "",
+    ],
+    ids=["deep", "twice", "NaN", "zero byte", "null", "a number of 5,000 digits", "empty"],
+)
+def test_json_that_is_no_manifest(prefix: Path, text: str) -> None:
+    manifest_path(prefix).write_text(text)
+    assert f"{manifest_path(prefix)}: expected" in error_of(prefix)
+
+
+def rows_of(prefix: Path) -> list[str]:
+    return gzip.decompress(Path(f"{prefix}_1.legend.gz").read_bytes()).decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[:1], "expected markers and sites to impute, found 0 markers in 0 sites"),
+        (lambda rows: [rows[0], *(f"{row.rsplit(' ', 2)[0]} 1 0.5" for row in rows[1:])], "expected markers and sites"),
+        (lambda rows: [*rows[:2], rows[2].replace(" ", "\x1b ", 1), *rows[3:]], ":3: expected text, found the control"),
+        (lambda rows: [*rows[:2], rows[2].replace(" ", "\x85 ", 1), *rows[3:]], ":3: expected text, found the control"),
+    ],
+)
+def test_model_legends_that_are_refused(prefix: Path, change: Callable[[list[str]], list[str]], message: str) -> None:
+    rows = change(rows_of(prefix))
+    Path(f"{prefix}_1.legend.gz").write_bytes(gzip.compress("".join(f"{row}\n" for row in rows).encode()))
+    assert message in error_of(prefix)
+
+
+def test_a_legend_that_unpacks_to_gigabytes_is_refused_in_little_memory(prefix: Path) -> None:
+    part = gzip.compress(b"x 5 A C 0 zzzzz\n" * 2**20)
+    Path(f"{prefix}_1.legend.gz").write_bytes(part * 256)  # 4 GB unpacked
+    assert "_1.legend.gz: expected at most 67 MB of text in a file of its kind" in error_of(prefix)
+
+
+@pytest.mark.parametrize("name", ["m_1.legend.gz", "m_1.onnx", "m.manifest.json"])
+def test_a_pipe_or_folder_in_place_of_a_file_is_refused(prefix: Path, name: str) -> None:
+    path = prefix.parent / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=f"{name}: expected a file, found a pipe; check the path"):
+        load_session(open_bundle(prefix).regions[0])
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=f"{name}: expected a file, found a folder; check the path"):
+        load_session(open_bundle(prefix).regions[0])

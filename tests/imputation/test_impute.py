@@ -290,7 +290,18 @@ def test_model_that_diverged_is_refused(chromosome: Chromosome, bundle_of: Calla
     bundle = bundle_of(regions)
     weights: NDArray[np.float32] = regions[0].weights * np.float32(np.nan)
     write_tiny_model(bundle.regions[0].model_path, weights)
-    with pytest.raises(DataError, match="predicts what is no number"):
+    with pytest.raises(DataError, match="the weights weights are not all finite numbers"):
+        run(markers_of(panel), bundle)
+
+
+@pytest.mark.parametrize("factor", [1.5, -1, 3e38])
+def test_model_that_predicts_no_probabilities_is_refused(
+    chromosome: Chromosome, bundle_of: Callable[..., Bundle], factor: float
+) -> None:
+    panel, regions = chromosome
+    bundle = bundle_of(regions)
+    write_tiny_model(bundle.regions[0].model_path, regions[0].weights * np.float32(factor))
+    with pytest.raises(DataError, match="expected probabilities from 0 to 1, the model predicts"):
         run(markers_of(panel), bundle)
 
 

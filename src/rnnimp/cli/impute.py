@@ -151,8 +151,8 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--force",
         action="store_true",
-        help=f"impute also if a region has under {100 * LEAST_SHARE:.0f}%% of its markers in the target, or if the "
-        "positions are of another genome build",
+        help=f"impute also if a region has under {100 * LEAST_SHARE:.0f}%% of its markers in the target, if the "
+        "positions are of another genome build, or if the model lacks regions",
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, open_input, sha256_of, unreadable
+from rnnimp.formats.files import atomic_output, read_unpacked, require_regular, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
+from rnnimp.formats.schema import (
+    CHECKSUMS,
+    CHROMOSOME,
+    TABLE,
+    TEXT,
+    TEXTS,
+    Field,
+    excerpt,
+    parse_json,
+    table_problem,
+    whole_number,
+)
+from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES, printable_line
+from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
+from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Sites, known_chromosome
 from rnnimp.wording import counted, first_few
 
@@ -28,6 +43,34 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "rnnimp-bundle"
 FORMAT_VERSION = 1
+
+LARGEST_MANIFEST = 1 << 24
+"""Bytes."""
+
+LARGEST_LEGEND = 1 << 26
+"""Bytes of a region's legend, unpacked."""
+
+_MOST_REGIONS = 100_000
+_REGION_FIELDS = {
+    "index": whole_number(1, _MOST_REGIONS),
+    "files": CHECKSUMS,
+    "n_markers": whole_number(1),
+    "n_sites": whole_number(1),
+    "first_position": whole_number(1, LAST_POSITION),
+    "last_position": whole_number(1, LAST_POSITION),
+    "summary": TABLE.optional(),
+}
+_MANIFEST_FIELDS = {
+    "format": TEXT,
+    "format_version": whole_number(1),
+    "rnnimp_version": TEXT,
+    "versions": TEXTS,
+    "chromosome": CHROMOSOME.or_null(),
+    "settings": TABLE,
+    "seed": whole_number(0, 2**64 - 1),
+    "regions": Field("a list of regions", lambda value: isinstance(value, list) and 0 < len(value) <= _MOST_REGIONS),
+    "n_regions": whole_number(1, _MOST_REGIONS).or_null().optional(),
+}
 
 _MODEL_ENDINGS = ("ort", "onnx")
 """In order of preference: an `.ort` file is optimised already, so that it loads much faster."""
@@ -121,19 +164,20 @@ class Bundle:
         regions: in order of their index.
         chromosome: of the manifest or of the legends' ids; None if neither tells.
         manifest: None for bundles of the published program.
+        missing_regions: numbers of the chromosome's regions that the model does not have; its training may not have
+            ended. Without a manifest nothing tells whether regions are missing at the end.
     """
 
     prefix: Path
     regions: tuple[BundleRegion, ...]
     chromosome: str | None
     manifest: Manifest | None
+    missing_regions: tuple[int, ...] = ()
 
     @property
-    def n_missing(self) -> int:
-        """Regions of the chromosome that the model does not have, as far as its manifest says so."""
-        if self.manifest is None or self.manifest.n_regions is None:
-            return 0
-        return max(0, self.manifest.n_regions - len(self.regions))
+    def n_regions(self) -> int:
+        """Regions of the chromosome, as far as is known."""
+        return len(self.regions) + len(self.missing_regions)
 
 
 def open_bundle(prefix: str | Path) -> Bundle:
@@ -151,12 +195,30 @@ def open_bundle(prefix: str | Path) -> Bundle:
     _unlisted(manifest, files, prefix)
     entries = {} if manifest is None else {entry.index: entry for entry in manifest.regions}
     regions = tuple(_open_region(prefix, index, files[index], entries.get(index)) for index in sorted(files))
-    chromosome = manifest.chromosome if manifest is not None else None
-    if chromosome is None:
-        chromosome = known_chromosome(Sites.concatenate([region.sites for region in regions]))
-    bundle = Bundle(prefix, regions, chromosome, manifest)
-    _warn_if_incomplete(bundle)
-    return bundle
+    n_regions = max(files) if manifest is None or manifest.n_regions is None else manifest.n_regions
+    missing = tuple(index for index in range(1, n_regions + 1) if index not in files)
+    return Bundle(prefix, regions, _chromosome(regions, manifest), manifest, missing)
+
+
+def _chromosome(regions: tuple[BundleRegion, ...], manifest: Manifest | None) -> str | None:
+    """The name that the manifest gives, else the legends, which must agree."""
+    first = manifest.chromosome if manifest is not None else None
+    for region in regions:
+        name = region.sites.chromosome
+        if name is not None:
+            first = first or name
+            if not same_chromosome(name, first):
+                raise DataError(
+                    f"expected chromosome {first} as in the rest of the model, found {name}; get the whole model again",
+                    region.legend_path,
+                )
+    if first is None:
+        first = known_chromosome(Sites.concatenate([region.sites for region in regions]))
+        if first is not None and not is_chromosome_name(first):
+            raise DataError(
+                f"expected the name of a chromosome in its ids, found {excerpt(first)}", regions[0].legend_path
+            )
+    return first
 
 
 def _list_regions(prefix: Path, manifest: Manifest | None) -> dict[int, dict[str, Path]]:
@@ -179,18 +241,6 @@ def _list_regions(prefix: Path, manifest: Manifest | None) -> dict[int, dict[str
     for index in expected:
         _require_complete(prefix, index, found.get(index, {}), max(found))
     return found
-
-
-def _warn_if_incomplete(bundle: Bundle) -> None:
-    if not bundle.n_missing:
-        return
-    present = {region.index for region in bundle.regions}
-    missing = [str(index) for index in range(1, len(present) + bundle.n_missing + 1) if index not in present]
-    logger.warning(
-        "warning: %s: the model is incomplete: it has %d of its chromosome's %s. No site is imputed in region %s; "
-        "train the missing regions, or expect results for a part of the chromosome only",
-        *(bundle.prefix, len(present), counted(len(present) + bundle.n_missing, "region"), first_few(missing)),
-    )
 
 
 def _require_complete(prefix: Path, index: int, files: dict[str, Path], last: int) -> None:
@@ -229,15 +279,47 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
             raise DataError("the manifest does not name this file; get the whole model again", path)
         require_checksum(legend, entry.files[legend.name])
         models, checksum = known, entry.files[known[0].name]
-    sites = read_legend(legend)
-    if sites.is_marker is None:
-        raise DataError("expected the column array_marker_flag, found none; get the model's legend again", legend, 1)
+    sites = _read_model_legend(legend)
+    if entry is not None:
+        _require_as_listed(sites, entry, legend)
     return BundleRegion(index, models[0], legend, sites, checksum)
+
+
+def _read_model_legend(path: Path) -> Sites:
+    """The sites of a region: markers and sites to impute, at least one of each."""
+    require_regular(path)
+    sites = read_legend(path, most_bytes=LARGEST_LEGEND)
+    if sites.is_marker is None:
+        raise DataError("expected the column array_marker_flag, found none; get the model's legend again", path, 1)
+    n_markers = int(np.count_nonzero(sites.is_marker))
+    if not 0 < n_markers < len(sites):
+        raise DataError(
+            f"expected markers and sites to impute, found {n_markers} markers in {len(sites)} sites; "
+            "get the model's legend again",
+            path,
+        )
+    return sites
+
+
+def _require_as_listed(sites: Sites, entry: RegionEntry, path: Path) -> None:
+    """Refuse a legend that is not what the manifest says of the region."""
+    imputed = sites.positions[~sites.markers()]
+    found = {
+        "n_markers": len(sites) - len(imputed),
+        "n_sites": len(imputed),
+        "first_position": int(imputed[0]),
+        "last_position": int(imputed[-1]),
+    }
+    for name, value in found.items():
+        if value != getattr(entry, name):
+            raise DataError(
+                f"the manifest says {name} {getattr(entry, name)}, this legend {value}; get the whole model again", path
+            )
 
 
 def require_checksum(path: Path, expected: str) -> None:
     """Refuse a file whose SHA-256 is not the one in the manifest."""
-    if sha256_of(path) != expected:
+    if sha256_of(path) != expected.lower():
         raise _exchanged(path)
 
 
@@ -251,12 +333,17 @@ def read_model(region: BundleRegion) -> bytes:
     Raises:
         DataError: if it cannot be read, or is corrupt or exchanged.
     """
+    path = region.model_path
+    require_regular(path)
     try:
-        content = region.model_path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_MODEL_BYTES + 1)
     except OSError as error:
-        raise unreadable(region.model_path, error) from error
-    if region.checksum is not None and hashlib.sha256(content).hexdigest() != region.checksum:
-        raise _exchanged(region.model_path)
+        raise unreadable(path, error) from error
+    if len(content) > LARGEST_MODEL_BYTES:
+        raise DataError(f"expected a model of at most {LARGEST_MODEL_BYTES / 1e6:.0f} MB, found a larger file", path)
+    if region.checksum is not None and hashlib.sha256(content).hexdigest() != region.checksum.lower():
+        raise _exchanged(path)
     return content
 
 
@@ -297,20 +384,36 @@ def read_manifest(prefix: str | Path) -> Manifest:
         DataError: if it is no manifest, or of a version that this program does not know.
     """
     path = manifest_path(prefix)
-    with open_input(path) as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise DataError(f"expected JSON ({error}); get the model again", path) from error
+    require_regular(path)
+    try:
+        content = parse_json(read_unpacked(path, LARGEST_MANIFEST))
+    except ValueError as error:
+        raise DataError(f"expected JSON ({printable_line(str(error))}); get the model again", path) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"expected a manifest of format {FORMAT}; get the model again", path)
-    if content.get("format_version") != FORMAT_VERSION:
-        raise DataError(
-            f"expected format version {FORMAT_VERSION}, found {content.get('format_version')}; update rnnimp", path
-        )
-    try:
-        regions = tuple(RegionEntry(**entry) for entry in content.pop("regions"))
-        return Manifest(regions=regions, **content)
-    except (KeyError, TypeError, AttributeError) as error:
-        known = ", ".join(item.name for item in fields(Manifest))
-        raise DataError(f"expected a manifest with the fields {known} ({error}); get the model again", path) from error
+    found = content.get("format_version")
+    if type(found) is not int or found != FORMAT_VERSION:
+        raise DataError(f"expected format version {FORMAT_VERSION}, found {excerpt(found)}; update rnnimp", path)
+    problem = table_problem(content, _MANIFEST_FIELDS) or _regions_problem(content)
+    if problem is not None:
+        raise DataError(f"{problem}; get the model again", path)
+    regions = tuple(RegionEntry(**entry) for entry in content.pop("regions"))
+    return Manifest(regions=tuple(sorted(regions, key=lambda entry: entry.index)), **content)
+
+
+def _regions_problem(content: dict[str, Any]) -> str | None:
+    """What is wrong with the regions of a manifest, or with how many they are."""
+    entries, n_regions = content["regions"], content.get("n_regions")
+    for place, entry in enumerate(entries, start=1):
+        problem = table_problem(entry, _REGION_FIELDS)
+        if problem is None and entry["first_position"] > entry["last_position"]:
+            problem = "expected a first_position that is not behind the last_position"
+        if problem is not None:
+            return f"entry {place} of regions: {problem}"
+    indices = [entry["index"] for entry in entries]
+    if len(set(indices)) < len(indices):
+        repeated = next(index for index in indices if indices.count(index) > 1)
+        return f"expected each region once, found the index {repeated} again"
+    if n_regions is not None and max(indices) > n_regions:
+        return f"expected the regions 1 to n_regions, {n_regions}, found region {max(indices)}"
+    return None

@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -32,7 +33,23 @@ except ImportError:
     _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
 _UNFINISHED = ".part"
+LARGEST_TABLE = 1 << 30
+"""Bytes of a text file that is read as a whole, unpacked; a kind of file may have a bound of its own."""
+
+SMALL_BYTES = 1 << 26
+"""Up to this size a file may be packed however well."""
+
+LARGEST_RATIO = 100
+"""How many times its packed size a text that is read as a whole may have."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
+_FILE_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 _BGZF_SUBFIELD = b"BC"
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _BINARY = bytes(range(9))  # characters that no text has
@@ -101,6 +118,9 @@ class _NamedFile(io.FileIO):
         self._path = path
         with self._blame(reading=mode == "rb"):
             super().__init__(file, mode)
+        if mode == "rb" and _is_device(self):
+            self.close()
+            raise DataError("expected a file, found a device; check the path", path)
 
     @contextmanager
     def _blame(self, reading: bool) -> Iterator[None]:
@@ -122,6 +142,12 @@ class _NamedFile(io.FileIO):
             return super().write(data)
 
 
+def _is_device(file: io.FileIO) -> bool:
+    """Whether a file is an endless device such as /dev/zero; a terminal is none, it may be typed into."""
+    mode = os.fstat(file.fileno()).st_mode
+    return stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not file.isatty())
+
+
 def _check_bgzf_end(raw: IO[bytes], path: str | Path) -> None:
     """Look for the empty block that ends bgzip's files: without it a cut between two blocks would pass unseen."""
     raw.seek(0, os.SEEK_END)
@@ -136,14 +162,13 @@ def unreadable(path: str | Path, error: OSError) -> DataError:
     return DataError(f"cannot be read ({error.strerror or error}); check the path and its permissions", path)
 
 
-def read_lines(path: str | Path) -> list[str]:
+def read_lines(path: str | Path, most_bytes: int = LARGEST_TABLE) -> list[str]:
     """All lines of a small text file, without their ends.
 
     Raises:
-        DataError: if it cannot be read, or is no text in UTF-8.
+        DataError: if it cannot be read, is no text in UTF-8, or is larger than `read_unpacked` allows.
     """
-    with open_input(path) as file:
-        data = file.read().removeprefix(_BYTE_ORDER_MARK)
+    data = read_unpacked(path, most_bytes).removeprefix(_BYTE_ORDER_MARK)
     lines: list[str] = []
     for raw in data.splitlines():  # not of text: there U+0085 and others end lines too
         try:
@@ -158,6 +183,50 @@ def read_lines(path: str | Path) -> list[str]:
                 len(lines) + 1,
             ) from error
     return lines
+
+
+def read_unpacked(path: str | Path, most_bytes: int = LARGEST_TABLE) -> bytes:
+    """A whole file, unpacked if it is compressed.
+
+    Args:
+        path: of the file.
+        most_bytes: that it may have unpacked; a compressed file may also have no more than `LARGEST_RATIO` times its
+            packed size, from `SMALL_BYTES` on.
+
+    Raises:
+        DataError: if it cannot be read, or is larger.
+    """
+    pieces: list[bytes] = []
+    n_bytes = 0
+    with open_input(path) as file:
+        info = Path(path).stat()
+        most_here = max(SMALL_BYTES, LARGEST_RATIO * info.st_size) if stat.S_ISREG(info.st_mode) else most_bytes
+        limit = min(most_bytes, most_here)
+        while piece := file.read(1 << 20):
+            n_bytes += len(piece)
+            if n_bytes > limit:
+                raise DataError(
+                    f"expected at most {limit / 1e6:.0f} MB of text in a file of its kind and size, found more; "
+                    "check that it is the right file",
+                    path,
+                )
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def require_regular(path: str | Path) -> None:
+    """Refuse what is no file on a disk, such as a pipe, which could be waited for without end.
+
+    Raises:
+        DataError: if it is something else, or cannot be looked at.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error if isinstance(error, OSError) else OSError(str(error))) from error
+    if not stat.S_ISREG(mode):
+        found = next((name for is_kind, name in _FILE_KINDS if is_kind(mode)), "something else")
+        raise DataError(f"expected a file, found {found}; check the path", path)
 
 
 @contextmanager
@@ -368,6 +437,7 @@ def sha256_of(path: str | Path) -> str:
     Raises:
         DataError: if it cannot be read.
     """
+    require_regular(path)
     digest = hashlib.sha256()
     try:
         with Path(path).open("rb") as file:

@@ -19,8 +19,8 @@ from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
-from rnnimp.formats.site_rules import check_order
-from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.formats.site_rules import check_alleles, check_order, require_printable
+from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
@@ -28,9 +28,16 @@ from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
 
+LARGEST_LEGEND = 1 << 32
+"""Bytes of a panel's legend, unpacked."""
+
+LONGEST_LINE = 1 << 25
+"""Bytes of a line of a `.hap` file: alleles of 8 million people."""
+
 _SPACE, _NEWLINE = b" \n"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
 _REQUIRED = ("id", "position", "a0", "a1")
+_OPTIONAL = ("array_marker_flag", "a1_freq", "chromosome", "swap")
 _LONGEST_EXCERPT = 80
 
 
@@ -122,7 +129,7 @@ def allele_blocks(
     n_columns: int | None = None
     line = 1
     with open_input(hap) as file:
-        for text in _whole_lines(file, block_bytes):
+        for text in _whole_lines(file, block_bytes, hap):
             if n_columns is None:
                 n_columns = len(text[: text.index(b"\n")].split())
             block = parse_alleles(text, n_columns, hap, line, keep_absent)
@@ -130,7 +137,7 @@ def allele_blocks(
             yield block
 
 
-def _whole_lines(file: IO[bytes], block_bytes: int) -> Iterator[bytes]:
+def _whole_lines(file: IO[bytes], block_bytes: int, path: str | Path) -> Iterator[bytes]:
     """Pieces of a file that end at line ends; a last line without one gets it."""
     rest = b""
     while piece := file.read(block_bytes):
@@ -140,22 +147,31 @@ def _whole_lines(file: IO[bytes], block_bytes: int) -> Iterator[bytes]:
             rest = piece[end:]
         else:
             rest += piece
+            if len(rest) > LONGEST_LINE:
+                raise DataError(f"expected lines of at most {LONGEST_LINE / 1e6:.0f} MB, found a longer one", path)
     if rest:
         yield rest + b"\n"
 
 
-def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
+def read_legend(path: str | Path, chromosome: str | None = None, most_bytes: int = LARGEST_LEGEND) -> Sites:
     """Read the sites of a legend; its columns may stand in any order.
 
     Known columns: `id position a0 a1`, and if present `array_marker_flag`, `a1_freq`, `chromosome`, `swap`.
     Alleles are upper-cased.
 
+    Args:
+        path: of the legend.
+        chromosome: that it is of, where that is known.
+        most_bytes: that the legend may have, unpacked.
+
     Raises:
-        DataError: for a missing column, a malformed line, positions that go down, or a site that repeats.
+        DataError: for a missing column, a malformed line, a control character, positions that go down, or a site that
+            repeats.
     """
-    lines = read_lines(path)
+    lines = read_lines(path, most_bytes)
     if not lines:
         raise DataError("expected a header line 'id position a0 a1', found an empty file", path)
+    require_printable(lines, path)
     header = lines[0].split()
     columns = _columns(header, path)
     rows = [line.split() for line in lines[1:]]
@@ -178,8 +194,10 @@ def read_legend(path: str | Path, chromosome: str | None = None) -> Sites:
         )
     if "swap" in columns:
         optional["swapped"] = _converted(column("swap"), _flag, bool, path, "0 or 1 as swap")
-    positions = _converted(column("position"), _position, np.int64, path, "a whole number of base pairs as position")
+    positions = _converted(column("position"), _position, np.int64, path, f"a position from 1 to {LAST_POSITION}")
     a0, a1 = (as_strings(map(str.upper, column(name))) for name in ("a0", "a1"))
+    for alleles in (a0, a1):
+        check_alleles(alleles.tolist(), path, first_line=2)
     if "chromosome" in columns:
         chromosome = _one_chromosome(column("chromosome"), chromosome, path)
     sites = Sites(as_strings(column("id")), positions, a0, a1, chromosome=chromosome, **optional)
@@ -193,11 +211,16 @@ def _one_chromosome(names: Sequence[str], expected: str | None, path: str | Path
         wanted = names[0] if expected is None else expected
         if not same_chromosome(name, wanted):
             raise DataError(f"expected chromosome {wanted}, found {name}; check the file and --chromosome", path, line)
+    if names and not is_chromosome_name(names[0]):
+        raise DataError(f"expected a chromosome's name, found '{names[0]}'; check the file", path, 2)
     return names[0] if names else expected
 
 
 def _columns(header: list[str], path: str | Path) -> dict[str, int]:
     columns = {name: index for index, name in enumerate(header)}
+    repeated = [name for name in (*_REQUIRED, *_OPTIONAL) if header.count(name) > 1]
+    if repeated:
+        raise DataError(f"expected each column once, found {repeated[0]} again; remove one of them", path, 1)
     for index, name in enumerate(header):
         if name.lower() in _ID_NAMES:
             columns.setdefault("id", index)
@@ -225,10 +248,9 @@ def _converted(
 
 
 def _position(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= LAST_POSITION:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= LAST_POSITION):
         raise ValueError(text)
-    return value
+    return int(text)
 
 
 def _flag(text: str) -> bool:
@@ -238,8 +260,10 @@ def _flag(text: str) -> bool:
 
 
 def _frequency(text: str) -> float:
-    value = np.nan if text in ("NA", "nan") else float(text)
-    if value < 0 or value > 1:
+    if text in ("NA", "nan"):
+        return np.nan
+    value = float(text)
+    if not 0 <= value <= 1:  # also other ways to write NaN
         raise ValueError(text)
     return value
 

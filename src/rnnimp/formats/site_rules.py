@@ -1,13 +1,54 @@
-"""Rules that the sites of every format obey: rising positions, each site once."""
+"""Rules that the sites of every format obey: rising positions, each site once, alleles that every format can write."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rnnimp.errors import DataError
 from rnnimp.sites.panel import Sites
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_ALLELE = re.compile(r"[A-Za-z0-9*.:_\[\]-]+|<[!-+\--;=?-~]+>")  # bases, breakends, I and D, or a name in < >
+_LONGEST_EXCERPT = 40
+
+
+def require_printable(lines: Iterable[str], path: str | Path) -> None:
+    """Refuse control characters other than tabs: they could forge lines, or change what a terminal shows.
+
+    Args:
+        lines: of a file, from its first on.
+        path: for the message.
+    """
+    for line, text in enumerate(lines, start=1):
+        if found := _CONTROL.search(text):
+            raise DataError(
+                f"expected text, found the control character {found[0]!a}; remove it, or make the file again",
+                path,
+                line,
+            )
+
+
+def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int) -> None:
+    """Refuse alleles that are no alleles, such as two of them with a comma.
+
+    Args:
+        alleles: in file order.
+        path: for the message.
+        first_line: the line of the first.
+    """
+    wrong = {allele for allele in set(alleles) if not _ALLELE.fullmatch(allele)}
+    if wrong:
+        row = next(row for row, allele in enumerate(alleles) if allele in wrong)
+        raise DataError(
+            f"expected one allele of bases, or a name in <>, found {alleles[row][:_LONGEST_EXCERPT]!a}; "
+            "split sites of several alleles, or remove the site",
+            path,
+            first_line + row,
+        )
 
 
 def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]{0,99}")
 _PLINK_NUMBERS = {"23": "X", "24": "Y", "26": "MT", "M": "MT"}
 
 
@@ -18,3 +21,12 @@ def plain_chromosome(name: str) -> str:
     """The name without a `chr` before it; X, Y and MT for PLINK's numbers."""
     bare = name[3:] if name.lower().startswith("chr") else name
     return _PLINK_NUMBERS.get(bare, bare)
+
+
+def is_chromosome_name(name: str) -> bool:
+    """Whether a text may be a chromosome's name in a VCF (VCF 4.3, section 1.4.7), of at most 100 characters.
+
+    >>> is_chromosome_name("chr22"), is_chromosome_name("HLA-A*01:01"), is_chromosome_name("22>\\n##contig")
+    (True, True, False)
+    """
+    return _NAME.fullmatch(name) is not None

@@ -11,7 +11,7 @@ import torch
 
 from helpers import error_line, random_panel, shared_data
 from rnnimp.cli import main
-from rnnimp.errors import DataError
+from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.bundle import BundleRegion, open_bundle
 from rnnimp.formats.hapslegend import write_legend
 from rnnimp.imputation.engines.choice import load_engine
@@ -75,21 +75,30 @@ def test_cuda_without_a_gpu_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert "--device cuda needs a GPU that PyTorch or onnxruntime-gpu can use" in error_line(capsys)
 
 
-@pytest.mark.parametrize("name", ["numba", "onnx"])
-def test_without_numba_or_onnx_runs_onnx_runtime(
-    own_region: BundleRegion, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    expected = load_onnx_engine(own_region)(random_inputs(5, 4))
-    loaded = ("rnnimp.network.", "rnnimp.imputation.engines.cpu_kernels", f"{name}.")
-    for module in sorted(key for key in sys.modules if key.startswith(loaded)):
+def hide(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a package one that is not installed."""
+    loaded = ("rnnimp.network.graph.", "rnnimp.network.recurrent.", "rnnimp.imputation.engines.cpu_kernels", f"{name}.")
+    hidden = sorted(key for key in sys.modules if key.startswith(loaded) and not key.endswith(".limits"))
+    for module in hidden:
         package, _, child = module.rpartition(".")
         monkeypatch.delattr(sys.modules[package], child, raising=False)  # else it would keep what is imported below
-    for module in [key for key in sys.modules if key.startswith(loaded)]:
+    for module in hidden:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_without_numba_runs_onnx_runtime(own_region: BundleRegion, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_onnx_engine(own_region)(random_inputs(5, 4))
+    hide("numba", monkeypatch)
     engine = load_engine(own_region)
     assert type(kernel_of(engine)).__name__ == "_OnnxEngine"
     np.testing.assert_array_equal(engine(random_inputs(5, 4)), expected)
+
+
+def test_without_onnx_a_model_cannot_be_checked(own_region: BundleRegion, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide("onnx", monkeypatch)
+    with pytest.raises(RnnimpError, match="the package onnx is needed to check a model before it runs"):
+        load_engine(own_region)
 
 
 def test_other_graphs_run_on_onnx_runtime(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_no_common_marker_is_refused(tmp_path: Path, impute: Impute, capsys: pyt
 def test_corrupt_model_leaves_nothing(tmp_path: Path, impute: Impute, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "m_3.onnx").write_bytes(b"nothing")
     assert impute() == 1
-    assert f"{tmp_path}/m_3.onnx: ONNX Runtime cannot load the model" in error_line(capsys)
+    assert f"{tmp_path}/m_3.onnx: the model is refused: it is no ONNX file" in error_line(capsys)
     assert nothing_written(tmp_path)
 
 

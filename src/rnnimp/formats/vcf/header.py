@@ -11,6 +11,7 @@ from rnnimp.wording import printable
 
 IMPUTE_COMMAND, MERGE_COMMAND = "rnnimp_imputeCommand", "rnnimp_mergeCommand"
 MODEL_CHECKSUM = "rnnimp_modelManifestSHA256"
+INCOMPLETE_MODEL = "rnnimp_incompleteModel"
 
 INFO_FIELDS = (
     ("AC", "A", "Integer", "Alternate allele count in the most likely genotypes"),

@@ -2,7 +2,7 @@
 
 On a GPU, PyTorch runs such graphs, and ONNX Runtime all others.
 
-The kernels need Numba, and reading a graph's weights needs onnx. Where either is missing, and for every other graph,
+A graph is checked before any of them sees it. The kernels need Numba. Where it is missing, and for every other graph,
 ONNX Runtime takes over, whose results differ in the sixth decimal at most.
 """
 
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from rnnimp.choices import IMPUTING_DEVICES
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.formats.bundle import BundleRegion, read_model
+from rnnimp.formats.bundle import BundleRegion
+from rnnimp.imputation.engines.model_graph import read_graph, refused
 from rnnimp.imputation.engines.onnx_runtime import load_onnx_engine
 from rnnimp.imputation.engines.protocol import CheckedEngine, OwnEngine, RegionEngine
+from rnnimp.network.graph.limits import GraphError
 
 if TYPE_CHECKING:  # needs onnx
+    from rnnimp.network.graph.loading import CheckedGraph
     from rnnimp.network.graph.reading import FoldedNetwork
 
 logger = logging.getLogger(__name__)
@@ -67,16 +70,17 @@ def load_engine(region: BundleRegion, device: str = "cpu") -> RegionEngine:
     Raises:
         DataError: if the model cannot be loaded, does not fit the legend, or cannot run on the device.
     """
+    graph = read_graph(region)
     if device == "cpu":
-        return _load_own_engine(region, _kernel_engine) or load_onnx_engine(region)
-    own = _load_own_engine(region, _torch_engine) if _torch_has_cuda() else None
+        return _load_own_engine(region, graph, _kernel_engine) or load_onnx_engine(region, graph=graph)
+    own = _load_own_engine(region, graph, _torch_engine) if _torch_has_cuda() else None
     if own is None and not _onnx_runtime_has_cuda():
         raise DataError(
             "PyTorch runs on the GPU only models that rnnimp exported; install onnxruntime-gpu for this one, or leave "
             "out --device cuda",
             region.model_path,
         )
-    return own or load_onnx_engine(region, _CUDA_PROVIDER)
+    return own or load_onnx_engine(region, _CUDA_PROVIDER, graph)
 
 
 def _kernel_engine(network: FoldedNetwork) -> OwnEngine:
@@ -91,21 +95,20 @@ def _torch_engine(network: FoldedNetwork) -> OwnEngine:
     return TorchEngine(network, "cuda")
 
 
-def _load_own_engine(region: BundleRegion, make: Callable[[FoldedNetwork], OwnEngine]) -> RegionEngine | None:
+def _load_own_engine(
+    region: BundleRegion, graph: CheckedGraph, make: Callable[[FoldedNetwork], OwnEngine]
+) -> RegionEngine | None:
     """None where the engine cannot run here, or not this graph."""
-    if region.model_path.suffix != ".onnx":
+    try:
+        network = graph.own_network()
+    except GraphError as error:
+        raise refused(error, region) from error
+    if network is None:
+        logger.debug("%s: run by ONNX Runtime: not a graph that rnnimp wrote for these sites", region.model_path)
         return None
     try:
-        from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
-    except ImportError as error:
-        logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
-        return None
-    try:
-        engine = make(read_folded_network(read_model(region)))
-    except (ForeignGraphError, ImportError, RuntimeError) as error:
+        return CheckedEngine(make(network), region)
+    except (ImportError, RuntimeError) as error:
         # the last comes from Numba, where it finds no folder for its cache
         logger.debug("%s: run by ONNX Runtime: %s", region.model_path, error)
         return None
-    # a graph of another region is left to the loader that says so
-    fits = (engine.n_markers, engine.n_sites) == (len(region.marker_rows), len(region.imputed_rows))
-    return CheckedEngine(engine, region) if fits else None

@@ -13,7 +13,6 @@ A graph that differs in any way comes from another program, and ONNX Runtime run
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from rnnimp.network.graph.fit import require_fit
 from rnnimp.network.hmm import onnx_part
 from rnnimp.network.hmm.weights import HmmWeights, MixtureWeight
 from rnnimp.network.recurrent.cells import CELLS, Cell
@@ -29,6 +29,7 @@ from rnnimp.network.recurrent.weights import GAP_PADS, ONNX_DIRECTIONS, JoiningW
 from rnnimp.network.region_coding import Floats
 
 _FROM_RIGHT = dict(zip(ONNX_DIRECTIONS, (False, True), strict=True))
+_MOST_TERMS = 256  # honest graphs have few: a bias, a product for each direction, one with the layers that join them
 _CELL_OF_OPERATOR = {cell.onnx_operator: cell for cell in CELLS.values() if cell.has_kernels}
 
 
@@ -80,11 +81,26 @@ def read_folded_network(model: bytes) -> FoldedNetwork:
         ForeignGraphError: if `export.py` does not write such a graph, or if the bytes are no graph.
     """
     try:
-        return _Walk(onnx.load_model_from_string(model).graph).network()
+        parsed = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's own error
+        raise ForeignGraphError(f"{type(error).__name__}: {error}") from error
+    return folded_network(parsed)
+
+
+def folded_network(model: onnx.ModelProto) -> FoldedNetwork:
+    """Take the weights out of a graph whose nodes are in order; see `read_folded_network`.
+
+    Raises:
+        ForeignGraphError: if it is any other graph.
+    """
+    try:
+        network = _Walk(model.graph).network()
+        require_fit(network)
     except ForeignGraphError:
         raise
-    except Exception as error:  # protobuf's own error, or a graph in which a name or a dimension is missing
+    except Exception as error:  # a graph in which a name or a dimension is missing
         raise ForeignGraphError(f"{type(error).__name__}: {error}") from error
+    return network
 
 
 def _require(condition: bool, what: str) -> None:
@@ -180,13 +196,19 @@ class _Walk:
         _require(found == attributes, f"{attributes} of {name}, found {found}")
         return node
 
-    def _terms(self, name: str) -> Iterator[str]:
-        node = self._makers.get(name)
-        if node is not None and node.op_type == "Add":
-            for operand in self._made_by("Add", name).input:
-                yield from self._terms(operand)
-        else:
-            yield name
+    def _terms(self, name: str) -> list[str]:
+        """The terms of a tree of additions, from left to right."""
+        terms, waiting = [], [name]
+        while waiting:
+            term = waiting.pop()
+            node = self._makers.get(term)
+            if node is not None and node.op_type == "Add":
+                waiting += reversed(self._made_by("Add", term).input)
+            else:
+                terms.append(term)
+            # a sum of a sum with itself, and so on, doubles with each line
+            _require(len(terms) + len(waiting) <= _MOST_TERMS, f"at most {_MOST_TERMS} terms")
+        return terms
 
     def _reading(self, name: str) -> _Reading | _Mixed:
         states, weight = self._made_by("MatMul", name).input

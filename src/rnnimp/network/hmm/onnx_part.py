@@ -190,3 +190,8 @@ def _turned(graph: GraphWriter, rows: str) -> str:
 
 def _column(graph: GraphWriter, rows: str) -> str:
     return graph.add("Unsqueeze", [rows, graph.constant("column_axis", np.array([2]))])
+
+
+def scan_bodies() -> tuple[onnx.GraphProto, onnx.GraphProto]:
+    """The bodies of the two loops over markers: from the left, and from the right with the gaps."""
+    return _body(with_gap=False), _body(with_gap=True)

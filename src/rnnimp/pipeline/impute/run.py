@@ -21,7 +21,7 @@ from rnnimp.choices import TYPED_ONLY
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, bundle_files, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
-from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MODEL_CHECKSUM
+from rnnimp.formats.vcf.header import IMPUTE_COMMAND, INCOMPLETE_MODEL, MODEL_CHECKSUM
 from rnnimp.imputation.engines.choice import load_engine, require_device
 from rnnimp.imputation.impute import impute
 from rnnimp.imputation.matched_target import join_model, match_target
@@ -31,6 +31,7 @@ from rnnimp.pipeline.impute.empirical import EmpiricalR2
 from rnnimp.pipeline.impute.output import OutputSettings, accurate_sites, open_writer, require_library
 from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, save_report
 from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
+from rnnimp.pipeline.impute.whole_model import missing_text, require_whole
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
@@ -58,7 +59,7 @@ class ImputeSettings(TargetFiles):
         threads: groups of haplotypes run at once; no byte of the output depends on it.
         device: where models run, one of `IMPUTING_DEVICES`.
         flip: whether target sites on the other strand are brought to the model's.
-        force: whether regions are imputed of which the target has few markers.
+        force: whether regions are imputed of which the target has few markers, and with a model that lacks regions.
         typed_only: `keep` or `drop`, what becomes of typed sites that are not in the model.
         empirical_r2: whether typed sites that the model imputes are compared with what it imputes there.
     """
@@ -117,6 +118,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     require_kind(settings)
     require_library(settings.output)
     bundle = open_bundle(settings.model_prefix)
+    require_whole(bundle, settings.force)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
     if settings.output.needs_chromosome and chromosome is None:
@@ -170,6 +172,8 @@ def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str
     records = [(IMPUTE_COMMAND, shlex.join(words))]
     if bundle.manifest is not None:
         records.append((MODEL_CHECKSUM, sha256_of(manifest_path(bundle.prefix))))
+    if bundle.missing_regions:
+        records.append((INCOMPLETE_MODEL, missing_text(bundle)))
     return tuple(records)
 
 
@@ -226,7 +230,7 @@ def _report(plan: ImputationPlan, bundle: Bundle, path: Path, n_written: int, se
     n_missing = sum(np.count_nonzero(row < 0) for row in alleles)
     logger.info("target alleles: %.2f%% missing", 100 * n_missing / max(1, alleles.size))
     unobserved = f", {plan.n_unobserved_regions} without any observed marker" if plan.n_unobserved_regions else ""
-    missing = f"; the model lacks {bundle.n_missing} of its chromosome's regions" if bundle.n_missing else ""
+    missing = f"; the model lacks {missing_text(bundle)}" if bundle.missing_regions else ""
     logger.info("regions: %d%s%s", len(plan.regions), unobserved, missing)
     n_typed = len(plan.typed_rows)
     logger.info(

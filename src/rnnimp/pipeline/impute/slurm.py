@@ -18,6 +18,7 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
 from rnnimp.pipeline.impute.run import ImputeSettings
+from rnnimp.pipeline.impute.whole_model import require_whole
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.pipeline.train.files import read_json, write_json
 from rnnimp.sites.interval import LAST_POSITION, Interval
@@ -60,6 +61,7 @@ def submit_imputation(
     if not assume_shared:
         slurm.check_shared(folder, partitions)
     bundle = open_bundle(settings.model_prefix)
+    require_whole(bundle, settings.force)
     parts = plan_parts(bundle, settings.chromosome, n_tasks, slurm.most_tasks())
     plan = folder / "plan.json"
     _begin(plan, arguments, parts, bundle, _target_files(settings))

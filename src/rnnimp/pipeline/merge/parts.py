@@ -20,7 +20,7 @@ from rnnimp.formats.names import sample_names
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_reading import BcfRecord
 from rnnimp.formats.vcf.bcf_text import line_of
-from rnnimp.formats.vcf.header import IMPUTE_COMMAND, MERGE_COMMAND, MODEL_CHECKSUM
+from rnnimp.formats.vcf.header import IMPUTE_COMMAND, INCOMPLETE_MODEL, MERGE_COMMAND, MODEL_CHECKSUM
 from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import Sites
@@ -28,7 +28,7 @@ from rnnimp.wording import counted
 
 INFO_COLUMN, FORMAT_COLUMN = 7, 8
 _CONTIG, _FIELD, _MODEL = b"##contig=<ID=", b"##FORMAT=<ID=", f"##{MODEL_CHECKSUM}=".encode()
-_COMMANDS = tuple(f"##{key}=".encode() for key in (IMPUTE_COMMAND, MERGE_COMMAND))
+_COMMANDS = tuple(f"##{key}=".encode() for key in (IMPUTE_COMMAND, MERGE_COMMAND, INCOMPLETE_MODEL))
 _BCF_MAGIC = b"BCF\2"
 _LENGTH = struct.Struct("<I")
 _BCF_START = len(_BCF_MAGIC) + 1 + _LENGTH.size  # the minor version, and the length of the header
@@ -78,7 +78,7 @@ class Part:
 
     @property
     def commands(self) -> list[bytes]:
-        """The lines with the commands that it was made by."""
+        """The lines with the commands that it was made by, and what its model lacks."""
         return [line for line in self.header if line.startswith(_COMMANDS)]
 
 

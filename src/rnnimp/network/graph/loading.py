@@ -1,0 +1,98 @@
+"""A model file's content in, a checked graph out: the one way by which a model reaches an engine. Needs numpy and onnx.
+
+Graphs that `export.py` wrote are recognised, whole, and their weights taken out for rnnimp's own kernels. Any graph
+that goes to ONNX Runtime has passed `validation.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import onnx
+
+from rnnimp.network.graph.fit import require_work
+from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES, GraphError
+from rnnimp.network.graph.ort_format import is_ort, read_ort
+from rnnimp.network.graph.reading import FoldedNetwork, ForeignGraphError, folded_network
+from rnnimp.network.graph.validation import check_parts, check_sizes, in_order
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedGraph:
+    """A graph that may be run.
+
+    Attributes:
+        n_markers: that it reads.
+        n_sites: that it imputes.
+        is_optimised: whether it is from an `.ort` file, and must be run as it is.
+    """
+
+    n_markers: int
+    n_sites: int
+    is_optimised: bool
+    _model: onnx.ModelProto
+
+    def own_network(self) -> FoldedNetwork | None:
+        """The weights, if `export.py` wrote the graph for as many markers and sites; else None.
+
+        Raises:
+            GraphError: if the network takes longer for a batch than any honest one.
+        """
+        if self.is_optimised:
+            return None
+        try:
+            network = folded_network(self._model)
+        except ForeignGraphError:
+            return None
+        fits = (len(network.stacks[0].features), len(network.gaps)) == (self.n_markers, self.n_sites)
+        if not fits:
+            return None
+        require_work(network)
+        return network
+
+    def for_runtime(self) -> bytes:
+        """The graph for ONNX Runtime, once it is known to be within all bounds.
+
+        Raises:
+            GraphError: saying what is wrong.
+        """
+        with _damage_is_refused():
+            check_sizes(self._model, self.n_markers, self.n_sites)
+            return bytes(self._model.SerializeToString())
+
+
+def load_graph(content: bytes, n_markers: int, n_sites: int) -> CheckedGraph:
+    """Read a model's file and check it.
+
+    Args:
+        content: of an `.onnx` or `.ort` file.
+        n_markers: of the region's legend.
+        n_sites: imputed sites of the region's legend.
+
+    Raises:
+        GraphError: if it is damaged, or contains what no model of a region needs.
+    """
+    if len(content) > LARGEST_MODEL_BYTES:
+        raise GraphError(f"it has {len(content)} bytes, more than {LARGEST_MODEL_BYTES}")
+    is_optimised = is_ort(content)
+    with _damage_is_refused():
+        if is_optimised:
+            model = read_ort(content)
+            in_order(model)
+        else:
+            model = onnx.load_model_from_string(content)
+        check_parts(model)
+    return CheckedGraph(n_markers, n_sites, is_optimised, model)
+
+
+@contextmanager
+def _damage_is_refused() -> Iterator[None]:
+    """Turn what protobuf and numpy raise for damaged content, of many kinds, into one."""
+    try:
+        yield
+    except (GraphError, MemoryError):
+        raise
+    except Exception as error:
+        raise GraphError("it is no ONNX file, or a damaged one") from error
