@@ -16,14 +16,20 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def first_few(names: Sequence[str], most: int = MOST_NAMED) -> str:
+def first_few(names: Sequence[str], most: int = MOST_NAMED, n_all: int | None = None) -> str:
     """The first names, and how many more there are.
+
+    Args:
+        names: of all, or of the first of them.
+        most: how many to name.
+        n_all: how many there are; None if all are in `names`.
 
     >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')
     """
     shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    n_more = (len(names) if n_all is None else n_all) - most
+    return f"{shown} and {n_more} more" if n_more > 0 else shown
 
 
 def printable(text: str) -> str:

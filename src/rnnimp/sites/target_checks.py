@@ -22,6 +22,7 @@ LOW_SHARE = 0.5
 _FREQUENCY_MARGIN = 0.1
 _FREQUENCY_FIT = 0.2
 _STANDARD_ERRORS = 3
+_LEAST_FLIPPED = 0.1
 
 
 class Strand(IntEnum):
@@ -30,6 +31,8 @@ class Strand(IntEnum):
     SAME = 0
     FLIPPED = 1
     UNDECIDED = 2
+    CONTRADICTED = 3
+    """The frequency fits the other strand, but the other sites of the array are on the model's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +165,35 @@ def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
     difference = np.abs(np.where(is_flipped, 1 - target, target) - model)
     is_safe &= difference <= _FREQUENCY_FIT + error
     return np.where(~is_safe, Strand.UNDECIDED, np.where(is_flipped, Strand.FLIPPED, Strand.SAME)).astype(np.int8)
+
+
+def is_on_other_strand(target: Sites, match: SiteMatch) -> bool:
+    """Whether the sites whose alleles show the strand say that some of an array is on the other one.
+
+    A tenth of the SNPs that the model has must be. Arrays have all of their sites on the reference's strand, none, or
+    about half; a few on the other strand are errors of single sites.
+
+    Args:
+        target: the sites that were matched.
+        match: of target and model.
+    """
+    pairs = zip(target.a0.tolist(), target.a1.tolist(), strict=True)
+    is_snp = np.array([a0 in COMPLEMENT and a1 in COMPLEMENT for a0, a1 in pairs], dtype=np.bool_)
+    shows_strand = is_snp & ~is_palindromic(target)
+    n_flipped = np.count_nonzero(shows_strand & (match.kinds == MatchKind.STRAND_FLIPPED))
+    n_same = np.count_nonzero(shows_strand & np.isin(match.kinds, (MatchKind.MATCHED, MatchKind.SWAPPED)))
+    return bool(n_flipped and n_flipped >= _LEAST_FLIPPED * (n_flipped + n_same))
+
+
+def strand_with_evidence(frequencies: Frequencies, is_other_strand: bool) -> NDArray[np.int8]:
+    """As `strand_by_frequency`; `CONTRADICTED` for `FLIPPED` if the array's other sites are on the model's strand.
+
+    Ancestry alone can bring a frequency to the other side of one half.
+    """
+    strand = strand_by_frequency(frequencies)
+    if is_other_strand:
+        return strand
+    return np.where(strand == Strand.FLIPPED, np.int8(Strand.CONTRADICTED), strand)
 
 
 def rows_to_flip(target: Sites, match: SiteMatch, flipped_by_frequency: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import pytest
 
 from helpers import random_panel, shared_data
 from rnnimp.cli import main
+from rnnimp.formats.files import read_lines
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.sites.matching import COMPLEMENT
@@ -178,6 +179,35 @@ def test_flipped_sites_are_counted_and_mended_when_asked(tmp_path: Path, capsys:
     assert (content["counts"]["strand_flipped"], content["strand"]["palindromic_flipped"]) == (0, 0)
     assert content["counts"]["matched"] == len(target.sites)
     assert (tmp_path / "x.gen").read_bytes() == expected
+
+
+def test_frequency_alone_flips_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A/T and C/G sites whose frequency fits the other strand, in an array whose other sites do not."""
+    target, by_alleles, by_frequency = strand_model(tmp_path)
+    rows = by_frequency[:4]
+    blank = target.alleles.copy()
+    blank[rows] = -1
+    write_target(tmp_path / "t", replace(target, alleles=blank))
+    assert run(tmp_path, "--flip") == 0
+    expected = [line.split()[5:] for line in read_lines(tmp_path / "x.gen")]
+    write_target(tmp_path / "t", flipped(target, rows))
+    capsys.readouterr()
+    assert run(tmp_path, "--flip") == 0
+    assert [line.split()[5:] for line in read_lines(tmp_path / "x.gen")] == expected
+    content, names = report(tmp_path), target.sites.ids[rows].tolist()
+    assert content["counts"]["flipped_by_request"] == content["strand"]["palindromic_flipped"] == 0
+    assert content["strand"]["palindromic_contradicted"] == 4
+    assert content["contradicted_strand"] == names
+    named = f"{', '.join(names[:3])} and 1 more; ancestry may be the reason, so their alleles are treated as missing"
+    assert (
+        f"the allele frequency of 4 A/T or C/G sites fits the other strand, but sites whose alleles show the strand "
+        f"are on the model's: {named}" in capsys.readouterr().err
+    )
+    n_few = (len(by_alleles) - 1) // 10  # under a tenth of the other SNPs is no evidence, a tenth is
+    for n_flipped, n_contradicted in ((n_few, 4), (n_few + 1, 0)):
+        write_target(tmp_path / "t", flipped(target, [*by_alleles[:n_flipped], *rows]))
+        assert run(tmp_path) == 0
+        assert report(tmp_path)["strand"]["palindromic_contradicted"] == n_contradicted
 
 
 def undecided_rows(target: Panel) -> np.ndarray:

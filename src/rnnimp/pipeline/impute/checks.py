@@ -29,10 +29,11 @@ from rnnimp.sites.target_checks import (
     compare_frequencies,
     count_alleles,
     cover_regions,
+    is_on_other_strand,
     is_palindromic,
     rows_to_flip,
     shared_positions,
-    strand_by_frequency,
+    strand_with_evidence,
     without_rows,
     worst_differences,
 )
@@ -77,11 +78,14 @@ def check_target(
         interval: the part of the chromosome to impute; only its regions are judged. None for all.
     """
     counts = count_alleles(target.panel.alleles)
+    is_other_strand = is_on_other_strand(target.panel.sites, target.match)
+    contradicted = _palindromic(target, counts, Strand.CONTRADICTED, is_other_strand)
     flipped, hidden = np.empty(0, np.int64), np.empty(0, np.int64)
     if flip:
-        flipped = _rows_to_flip(target, counts)
+        by_frequency = _palindromic(target, counts, Strand.FLIPPED, is_other_strand)
+        flipped = rows_to_flip(target.panel.sites, target.match, by_frequency)
         target = target.with_flipped(flipped)
-        hidden = _rows_of_unknown_strand(target, counts)
+        hidden = np.union1d(_palindromic(target, counts, Strand.UNDECIDED, is_other_strand), contradicted)
         target = target.with_missing(hidden)
     seen = without_rows(target.match, hidden)
     coverage = _coverage(target, seen, interval)
@@ -90,33 +94,28 @@ def check_target(
     sites, model = target.panel.sites, target.model
     report = TargetReport(
         counts=numbers,
-        strand=_strand_counts(target, frequencies),
+        strand=_strand_counts(target, frequencies, is_other_strand),
         chromosome={"target": sites.chromosome, "model": model.chromosome, "asked_for": chromosome},
         genome_build=_builds(target, seen, chromosome, contig_length),
         regions=[{**asdict(region), "share": round(region.share, 4)} for region in coverage],
         frequencies=_frequency_records(sites, frequencies),
         samples=_few_called(target, seen),
         shared_positions=shared_positions(sites)[:_MAX_LISTED_POSITIONS].tolist(),
+        contradicted_strand=sites.ids[contradicted][:_MAX_LISTED_POSITIONS].tolist(),
     )
     report.warnings.extend(_warnings(report, coverage, flip))
     report.errors.extend(_errors(report, coverage))
     return CheckedTarget(target, report)
 
 
-def _palindromic(target: MatchedTarget, counts: AlleleCounts, strand: Strand) -> NDArray[np.int64]:
+def _palindromic(
+    target: MatchedTarget, counts: AlleleCounts, strand: Strand, is_other_strand: bool
+) -> NDArray[np.int64]:
     """The matched A/T and C/G sites that are on a strand by their allele frequency, int64 (n,), rising."""
     frequencies = compare_frequencies(counts, target.model.sites, target.match)
-    is_on_strand = strand_by_frequency(frequencies) == strand
+    is_on_strand = strand_with_evidence(frequencies, is_other_strand) == strand
     rows: NDArray[np.int64] = frequencies.rows[is_palindromic(target.panel.sites[frequencies.rows]) & is_on_strand]
     return rows
-
-
-def _rows_to_flip(target: MatchedTarget, counts: AlleleCounts) -> NDArray[np.int64]:
-    return rows_to_flip(target.panel.sites, target.match, _palindromic(target, counts, Strand.FLIPPED))
-
-
-def _rows_of_unknown_strand(target: MatchedTarget, counts: AlleleCounts) -> NDArray[np.int64]:
-    return _palindromic(target, counts, Strand.UNDECIDED)
 
 
 def _coverage(target: MatchedTarget, seen: SiteMatch, interval: Interval | None) -> list[RegionCoverage]:
@@ -138,16 +137,18 @@ def _counts(
     return {"target_sites": len(seen.kinds), **counts, **requested, "repeated_left_out": n_repeated}
 
 
-def _strand_counts(target: MatchedTarget, frequencies: Frequencies) -> dict[str, int]:
+def _strand_counts(target: MatchedTarget, frequencies: Frequencies, is_other_strand: bool) -> dict[str, int]:
     """Sites on the other strand by their alleles, and A/T and C/G sites by their frequency."""
-    palindromic = strand_by_frequency(frequencies)[is_palindromic(target.panel.sites[frequencies.rows])]
-    same, flipped, undecided = np.bincount(palindromic, minlength=len(Strand)).tolist()
+    is_of_kind = is_palindromic(target.panel.sites[frequencies.rows])
+    palindromic = strand_with_evidence(frequencies, is_other_strand)[is_of_kind]
+    same, flipped, undecided, contradicted = np.bincount(palindromic, minlength=len(Strand)).tolist()
     return {
         "flipped_by_alleles": int(np.count_nonzero(target.match.kinds == MatchKind.STRAND_FLIPPED)),
         "palindromic": len(palindromic),
         "palindromic_same": same,
         "palindromic_flipped": flipped,
         "palindromic_undecided": undecided,
+        "palindromic_contradicted": contradicted,
     }
 
 

@@ -35,6 +35,8 @@ class TargetReport:
         frequencies: sites that have one in both, the mean difference, and the records of the 20 worst.
         samples: name and share of called alleles of those with few.
         shared_positions: the first positions that several sites of the target share.
+        contradicted_strand: ids of the first A/T and C/G sites whose frequency fits the other strand, while the array's
+            other sites are on the model's.
         warnings: one line each.
         errors: what stops the run unless it is forced; one line, or none.
     """
@@ -47,12 +49,13 @@ class TargetReport:
     frequencies: dict[str, Any]
     samples: list[dict[str, Any]]
     shared_positions: list[int]
+    contradicted_strand: list[str]
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
 def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bool) -> list[str]:
-    warnings = _strand_warnings(report.strand, flip)
+    warnings = _strand_warnings(report, flip)
     build = _build_mismatch(report)
     if build is not None and _has_most_markers(report):
         warnings.append(f"{build}; its sites fit all the same, so the length in its header may be wrong")
@@ -69,8 +72,8 @@ def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bo
     return warnings
 
 
-def _strand_warnings(strand: Mapping[str, int], flip: bool) -> list[str]:
-    warnings = []
+def _strand_warnings(report: TargetReport, flip: bool) -> list[str]:
+    warnings, strand = [], report.strand
     by_alleles, by_frequency = strand["flipped_by_alleles"], strand["palindromic_flipped"]
     if (by_alleles or by_frequency) and not flip:
         warnings.append(
@@ -81,6 +84,13 @@ def _strand_warnings(strand: Mapping[str, int], flip: bool) -> list[str]:
     if strand["palindromic_undecided"] and (flip or by_alleles or by_frequency):
         use = "their alleles are treated as missing" if flip else "they are used as they are"
         warnings.append(f"allele frequency does not show the strand of {undecided}; {use}")
+    if n_contradicted := strand["palindromic_contradicted"]:
+        named = first_few(report.contradicted_strand, n_all=n_contradicted)
+        use = "their alleles are treated as missing" if flip else "they are used as they are"
+        warnings.append(
+            f"the allele frequency of {counted(n_contradicted, 'A/T or C/G site')} fits the other strand, but sites "
+            f"whose alleles show the strand are on the model's: {named}; ancestry may be the reason, so {use}"
+        )
     return warnings
 
 
@@ -166,7 +176,8 @@ def log_report(report: TargetReport) -> None:
     if strand["palindromic"]:
         logger.info(
             "A/T and C/G sites, by frequency: %d on the model's strand, %d on the other, %d undecided",
-            *(strand[f"palindromic_{name}"] for name in ("same", "flipped", "undecided")),
+            *(strand["palindromic_same"], strand["palindromic_flipped"] + strand["palindromic_contradicted"]),
+            strand["palindromic_undecided"],
         )
     observed, missing = counts["observed_markers"], counts["missing_markers"]
     logger.info("model markers: %d observed, %d missing from the target", observed, missing)
