@@ -108,7 +108,7 @@ def test_a_training_survives_what_happens_on_a_cluster(
     found = {name: content for name, content in trained_files(prefix).items() if "/logs/" not in name}
     assert found == expected
     assert main(command) == 0
-    assert "all 7 regions are finished" in capsys.readouterr().err
+    assert "finished: all 7 regions; " in capsys.readouterr().err
 
 
 def test_slices_options_and_gpus_reach_slurm(

@@ -44,7 +44,7 @@ def test_a_region_of_a_living_process_is_left_to_it(
     lock = held_by(tmp_path / "out/chr22_regions/1", job="5_1")
     assert main(train_arguments(data_list, prefix)) == 0
     assert f"region 1: left to process {os.getpid()} on " in (log := capsys.readouterr().err)
-    assert "1 of 2 regions are finished" in log
+    assert "finished: 1 of 2 regions" in log
     assert lock.exists()
     assert main(train_arguments(data_list, prefix, "--no-resume")) == 1
     assert "chr22_regions/1: process " in (line := capsys.readouterr().err.splitlines()[-1])

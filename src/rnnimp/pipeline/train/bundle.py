@@ -51,7 +51,7 @@ def bundle(output_prefix: str | Path, wait_seconds: float = 0) -> Path:
     settings = read_json(RegionFiles(output_prefix, 1).settings)["settings"]
     write_bundle_manifest(output_prefix, n_regions, settings, chromosome)
     path = manifest_path(model_prefix(output_prefix))
-    logger.info("%s: %d regions, complete and of one recipe", path, n_regions)
+    logger.info("%s: %s, complete and of one recipe", path, counted(n_regions, "region"))
     return path
 
 

@@ -61,7 +61,7 @@ def train(
         found = " and ".join(obstacles(devices[0], settings))
         logger.warning("slow: plain PyTorch trains, since the fused engine found %s", found)
     names = ", ".join(str(device) for device in devices)
-    logger.info("training %d of %d regions on %s, engine %s", len(numbers), len(prefixes), names, engine)
+    logger.info("training %d of %s on %s, engine %s", len(numbers), counted(len(prefixes), "region"), names, engine)
     log_what_models_hold(settings)
     work = Work(prefixes, str(output_prefix), settings, options, engine)
     prepare_folders(work, numbers)
@@ -74,7 +74,7 @@ def train(
     finally:
         finished = write_bundle_manifest(output_prefix, len(prefixes), settings.as_dict(), options.chromosome)
     where = f"; models: {model_prefix(output_prefix)}_*" if finished else ""
-    logger.info("%d of %d regions are finished%s", finished, len(prefixes), where)
+    logger.info("finished: %d of %s%s", finished, counted(len(prefixes), "region"), where)
     if failed:
         count = counted(len(numbers), "region")
         raise TrainingError(f"{len(failed)} of {count} failed: {reasons_by_region(failed)}")

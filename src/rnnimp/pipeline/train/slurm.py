@@ -31,6 +31,7 @@ from rnnimp.pipeline.train.files import RegionFiles, check_genetic_map, plan_pat
 from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
 from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
+from rnnimp.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -77,27 +78,34 @@ def submit_training(
     numbers = chosen_regions(options, len(prefixes))
     work = Work(prefixes, output_prefix, settings, options, _engine(settings, options, jobs))
     seconds = estimated_seconds(work, numbers, jobs)
-    a_task = regions_per_task or _regions_a_task(seconds, slurm.time_limit(jobs, partitions), work, jobs)
+    per_task = regions_per_task or _regions_per_task(seconds, slurm.time_limit(jobs, partitions), work, jobs)
     prepare_folders(work, numbers)
     left = [number for number in numbers if not _is_trained(work.files(number))]
     if not left:
-        logger.info("all %d regions are finished; 'rnnimp bundle %s' checks them", len(numbers), output_prefix)
+        count = counted(len(numbers), "region")
+        logger.info("finished: all %s; 'rnnimp bundle %s' checks them", count, output_prefix)
         return []
     log_what_models_hold(settings)
-    n_tasks = tasks_for(len(left), a_task, jobs.most_running, slurm.most_tasks())
-    command = slurm.command_line(task_arguments(format_regions(left)), jobs)
-    lines = [f'exec {command} --task "$SLURM_ARRAY_TASK_ID/{n_tasks}"']
-    script = slurm.array_script(f"1-{n_tasks}", lines, plan_path(output_prefix), logs, jobs)
-    array = slurm.submit(script, logs)
-    bundling = ["bundle", output_prefix, "--wait", str(2 * SECONDS_FOR_LATE_FILES)]
-    after = slurm.submit(slurm.after_script(bundling, array, logs, jobs), logs)
+    n_tasks = tasks_for(len(left), per_task, jobs.most_running, slurm.most_tasks())
+    array, after = _submit_jobs(output_prefix, logs, n_tasks, task_arguments(format_regions(left)), jobs)
+    most = -(-len(left) // n_tasks)
     logger.info(
-        "submitted job %s: %d tasks for %d of %d regions, up to %d a task, each task about %s (an estimate); then job "
-        "%s, which bundles them; logs: %s/slurm-%s_<task>.log; see 'rnnimp status %s'",
-        *(array, n_tasks, len(left), len(prefixes), -(-len(left) // n_tasks)),
-        *(in_words(SECONDS_TO_START + seconds * -(-len(left) // n_tasks)), after, logs, array, output_prefix),
+        "submitted job %s: %s for %d of %s, at most %d per task, about %s per task (an estimate); then job %s, which "
+        "bundles them; logs: %s/slurm-%s_<task>.log; see 'rnnimp status %s'",
+        *(array, counted(n_tasks, "task"), len(left), counted(len(prefixes), "region"), most),
+        *(in_words(SECONDS_TO_START + seconds * most), after, logs, array, output_prefix),
     )
     return [array, after]
+
+
+def _submit_jobs(
+    output_prefix: str, logs: Path, n_tasks: int, arguments: Sequence[str], jobs: SlurmSettings
+) -> tuple[str, str]:
+    """Submit the array job and the job after it; their ids."""
+    lines = [f'exec {slurm.command_line(arguments, jobs)} --task "$SLURM_ARRAY_TASK_ID/{n_tasks}"']
+    array = slurm.submit(slurm.array_script(f"1-{n_tasks}", lines, plan_path(output_prefix), logs, jobs), logs)
+    bundling = ["bundle", output_prefix, "--wait", str(2 * SECONDS_FOR_LATE_FILES)]
+    return array, slurm.submit(slurm.after_script(bundling, array, logs, jobs), logs)
 
 
 def _is_on_gpu(options: TrainOptions, jobs: SlurmSettings) -> bool:
@@ -143,7 +151,7 @@ def expected_iterations(settings: TrainingSettings) -> int:
     return min(settings.max_iterations, 2 * fewest)
 
 
-def _regions_a_task(seconds: float, limit: float | None, work: Work, jobs: SlurmSettings) -> int:
+def _regions_per_task(seconds: float, limit: float | None, work: Work, jobs: SlurmSettings) -> int:
     """As many regions as fit the time limit, or an hour where none is asked for; on GPUs whole groups of them."""
     group = 1
     if _is_on_gpu(work.options, jobs) and work.engine == "fused":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rnnimp.pipeline.train.files import RegionFiles, plan_path, read_plan
 from rnnimp.pipeline.train.region_state import RegionState, State, read_state
+from rnnimp.wording import counted
 
 HEADER = ("region", "state", "network in training", "iteration", "R2", "time left", "note")
 EXPLANATION = "R2: on the held-out samples; of the final model if finished, of the network in training if running"
@@ -57,7 +58,7 @@ def counts_line(states: Sequence[RegionState]) -> str:
     '2 regions: 0 waiting, 0 running, 1 finished, 0 failed, 1 lost'
     """
     counts = Counter(region.state for region in states)
-    return f"{len(states)} regions: " + ", ".join(f"{counts[state]} {state.value}" for state in State)
+    return f"{counted(len(states), 'region')}: " + ", ".join(f"{counts[state]} {state.value}" for state in State)
 
 
 def table(states: Sequence[RegionState], only_busy: bool = False) -> list[str]:
