@@ -10,7 +10,9 @@ from __future__ import annotations
 VCF_ENDINGS = (".vcf", ".vcf.gz", ".bcf")
 GEN_ENDINGS = (".gen", ".gen.gz")
 HAP_ENDINGS = (".hap", ".hap.gz", ".haps", ".haps.gz")
-GENOTYPE_ENDINGS = (*VCF_ENDINGS, *GEN_ENDINGS, *HAP_ENDINGS)
+BGEN_ENDINGS = (".bgen",)
+PGEN_ENDINGS = (".pgen",)
+GENOTYPE_ENDINGS = (*VCF_ENDINGS, *GEN_ENDINGS, *BGEN_ENDINGS, *PGEN_ENDINGS, *HAP_ENDINGS)
 """The files that `rnnimp evaluate` reads."""
 OUTPUT_FORMATS = ("gen", "vcf", "vcf.gz", "bcf", "bgen", "pgen")
 OTHER_ENDINGS = (

@@ -127,6 +127,19 @@ def test_bad_input_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_long_line_of_a_partition_is_shortened(
+    tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed = tmp_path / "panel.vcf"
+    bed.write_text("##fileformat=VCFv4.2\n" + "\t".join(["22", "5", "rs1", "A", "G", *["0|1"] * 500]) + "\n")
+    arguments = ["split", *write(panel, tmp_path / "panel"), "--output-prefix", str(tmp_path / "out/x")]
+    assert main([*arguments, "--partition", str(bed)]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "panel.vcf:2: expected 'chr start stop', found '22 5 rs1 A G 0|1 0|1" in message
+    assert message.endswith(" ...'")
+    assert len(message) < len(str(bed)) + 180
+
+
 def test_a_legend_without_marker_flags_is_refused(
     tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]
 ) -> None:

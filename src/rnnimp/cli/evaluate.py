@@ -27,18 +27,22 @@ def add_parser(subparsers: Any) -> None:
         group = parser.add_argument_group("imputed genotypes" if name == "imputed" else "true genotypes")
         group.add_argument(f"--{name}", required=True, metavar="FILE", help=f"genotypes: {_ENDINGS}")
         group.add_argument(
-            f"--{name}-legend", metavar="FILE", help="legend of a .hap file (default: the one beside it)"
+            f"--{name}-legend",
+            metavar="FILE",
+            help="legend of haplotypes, which may then have any name (default: the one beside a .hap file)",
         )
         group.add_argument(
-            f"--{name}-sample", metavar="FILE", help="sample names of a .hap or .gen file (default: those beside it)"
+            f"--{name}-sample",
+            metavar="FILE",
+            help="sample names of a .hap, .gen or .bgen file (default: those beside a .hap or .gen, or in the .bgen)",
         )
     _add_sites(parser.add_argument_group("sites"))
     output = parser.add_argument_group("output")
     output.add_argument(
         "--calibration",
         action="store_true",
-        help="also compare R2, INFO and DR2 of a VCF, and filters on them, with the true r2, and genotype "
-        "probabilities with the true genotypes",
+        help="also compare R2, INFO and DR2 of a VCF, or R2 of a PGEN, and filters on them, with the true r2, and "
+        "genotype probabilities with the true genotypes",
     )
     output.add_argument(
         "--output",
@@ -62,8 +66,8 @@ def _add_sites(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--frequencies",
         metavar="LEGEND",
-        help="the panel's legend, whose column a1_freq assigns sites to bins (default: the truth's legend, else its "
-        "genotypes)",
+        help="the panel's legend, whose column a1_freq assigns sites to bins; without that column, frequencies are "
+        "counted in the haplotypes beside it (default: the truth's legend, else its genotypes)",
     )
     bins = ",".join(f"{edge:g}" for edge in BIN_EDGES)
     group.add_argument(
@@ -85,7 +89,8 @@ def _edges(text: str) -> tuple[float, ...]:
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
     from rnnimp.pipeline.evaluate.calibration import calibration_tables
-    from rnnimp.pipeline.evaluate.run import EvaluateSettings, GenotypeSource, bins_table, evaluate
+    from rnnimp.pipeline.evaluate.run import EvaluateSettings, bins_table, evaluate
+    from rnnimp.pipeline.evaluate.sources import GenotypeSource
 
     settings = EvaluateSettings(args.bins or BIN_EDGES, args.all_sites, args.chromosome, args.calibration)
     imputed = GenotypeSource(args.imputed, args.imputed_legend, args.imputed_sample)

@@ -5,7 +5,7 @@ of which an allele is missing is missing as a whole: the format knows no half. A
 index that the library makes is not kept: it holds a time, so that it would differ from run to run.
 
 In: phased haplotypes. A haplotype carries the allele whose probability is 0.9 or more; without one it is missing. Sites
-without a heterozygous genotype may be unphased.
+without a heterozygous genotype may be unphased. `read_genotypes` keeps the probabilities, and takes unphased ones too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
+from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
+from rnnimp.formats.copies import copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
 from rnnimp.formats.files import UNKNOWN_KIND, AtomicGroup, kind_of, open_input, unwritable
 from rnnimp.formats.names import sample_names
 from rnnimp.formats.optional import require
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.sites.matching import UNKNOWN_ALLELES
-from rnnimp.sites.panel import ImputedBlock, PanelStream, default_sample_names
+from rnnimp.sites.panel import GenotypeTable, ImputedBlock, PanelStream, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder
 
 _BITS = 16
@@ -144,77 +145,147 @@ def open_panel(
             chromosomes where none is chosen, or damaged data.
         RnnimpError: if the library is not installed.
     """
-    bgen = library()
-    require_bgen(path)
-    try:
-        reader = bgen.BgenReader(str(path), delay_parsing=True)
-        n_samples, names = reader.header.nsamples, tuple(reader.samples)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"expected sample names in UTF-8, found the bytes {error.object[:40]!a}; rename the samples", path
-        ) from error
-    except Exception as error:  # the library raises many kinds, all for a file that is no BGEN
-        raise DataError("expected a BGEN file, found something else, or one damaged in its header", path) from error
-    if sample is not None:
-        names = read_samples_of(path, sample, n_samples)
-    elif not reader.header.has_sample_ids:
-        names = default_sample_names(n_samples)
-    calls = _Calls(path, sample_names(names, path), ploidy)
-    records = on_one_chromosome(calls.records(reader), chromosome, path)
-    return panel_of(path, names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
+    file = _Variants(path, sample)
+    calls = _Calls(file, ploidy)
+    records = on_one_chromosome(file.records(), chromosome, path)
+    return panel_of(path, file.names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
+
+
+def read_genotypes(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeTable:
+    """Read genotypes with their uncertainty, phased or not.
+
+    Haplotypes of a phased genotype count as independent. Haploid samples stand as if homozygous.
+
+    Args:
+        path: a BGEN file of layout 2, sorted by position.
+        sample: sample names, where the file holds none; no names without either.
+        chromosome: the chromosome to read, where the file has several.
+
+    Raises:
+        DataError: for genotypes of another ploidy than one or two, sites out of order or repeated, several chromosomes
+            where none is chosen, or damaged data.
+        RnnimpError: if the library is not installed.
+    """
+    file = _Variants(path, sample)
+    records = on_one_chromosome(file.records(), chromosome, path)
+    table = GenotypeRows()
+    for record, alleles in alleles_of(path, records, ReadingRules()):
+        probabilities = file.copies(record)
+        for allele in alleles:
+            row = probabilities[allele.number - 1]
+            table.add(allele, row, row[:, 1] + 2 * row[:, 2])
+    return table.joined(path, file.names if file.has_names else None)
+
+
+class _Variants:
+    """The variants of one file, one after the other.
+
+    Attributes:
+        path: of the file.
+        names: of its samples.
+        has_names: whether they come from the file or a sample file, and are not numbered.
+        variant: the last one.
+    """
+
+    def __init__(self, path: str | Path, sample: str | Path | None) -> None:
+        bgen = library()
+        require_bgen(path)
+        self.path = path
+        try:
+            self._reader = bgen.BgenReader(str(path), delay_parsing=True)
+            n_samples, names = self._reader.header.nsamples, tuple(self._reader.samples)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"expected sample names in UTF-8, found the bytes {error.object[:40]!a}; rename the samples", path
+            ) from error
+        except Exception as error:  # the library raises many kinds, all for a file that is no BGEN
+            raise DataError("expected a BGEN file, found something else, or one damaged in its header", path) from error
+        self.has_names = sample is not None or bool(self._reader.header.has_sample_ids)
+        if sample is not None:
+            names = read_samples_of(path, sample, n_samples)
+        self.names = sample_names(names if self.has_names else default_sample_names(n_samples), path)
+        self.variant: Any = None
+
+    def records(self) -> Iterator[SiteRecord]:
+        """The variants' sites."""
+        place, row = "its header", 0
+        variants = iter(self._reader)
+        while True:
+            try:
+                self.variant = next(variants)
+                ref, *alts = self.variant.alleles
+                chromosome, position = self.variant.chrom.lstrip("0"), self.variant.pos
+            except StopIteration:
+                break
+            except Exception as error:  # as above
+                raise self.damaged(place) from error
+            name = self.variant.rsid or self.variant.varid
+            alts = [alt for alt in alts if alt != "."]
+            yield SiteRecord(chromosome, position, None if name in ("", ".") else name, ref, alts, row)
+            place, row = f"{chromosome}:{position}", row + 1
+
+    def damaged(self, place: str) -> DataError:
+        """The error for variants that cannot be decoded after a place."""
+        return DataError(
+            f"expected BGEN variants to the end, found damaged data after {place}; make it again", self.path
+        )
+
+    def values(self, record: SiteRecord) -> tuple[bool, NDArray[np.float32], NDArray[np.int64]]:
+        """Of the last variant, which is the record's: whether it is phased, its probabilities, the samples' ploidy."""
+        try:
+            return self.variant.is_phased, self.variant.probabilities, self.variant.ploidy
+        except Exception as error:
+            raise self.damaged(f"{record.CHROM}:{record.POS}") from error
+
+    def require_ploidy(self, record: SiteRecord, numbers: NDArray[np.int64], allows_haploid: bool) -> None:
+        """Refuse samples that are neither diploid nor, where that is allowed, haploid."""
+        wrong = np.flatnonzero((numbers != 2) & ~((numbers == 1) & allows_haploid))
+        if wrong.size:
+            sample = int(wrong[0])
+            raise DataError(
+                f"expected diploid genotypes, found ploidy {numbers[sample]} at {record.CHROM}:{record.POS} in sample "
+                f"{self.names[sample]}; leave out such regions or samples",
+                self.path,
+            )
+
+    def copies(self, record: SiteRecord) -> NDArray[np.float32]:
+        """P(0, 1, 2 copies) of each alternative allele of the last variant; see `copies.py`."""
+        is_phased, values, numbers = self.values(record)
+        self.require_ploidy(record, numbers, allows_haploid=True)
+        n_alleles, is_haploid = len(self.variant.alleles), numbers == 1
+        if not is_phased:
+            genotypes = (
+                values
+                if values.shape[1] > n_alleles
+                else np.pad(
+                    values, ((0, 0), (0, n_alleles * (n_alleles + 1) // 2 - values.shape[1])), constant_values=np.nan
+                )
+            )
+            probabilities = copies_from_genotypes(genotypes, n_alleles - 1)
+            alleles = values[:, 1:n_alleles]
+        else:
+            haplotypes = values.reshape(len(numbers), -1, n_alleles)[:, :, 1:]
+            alleles = haplotypes[:, 0]
+            probabilities = copies_from_haplotypes(alleles, haplotypes[:, -1])
+        probabilities[:, is_haploid] = copies_of_haploid(alleles[is_haploid])
+        return probabilities
 
 
 class _Calls:
     """The alleles of one file's variants after each other."""
 
-    def __init__(self, path: str | Path, names: tuple[str, ...], ploidy: PloidyRecorder | None) -> None:
-        self._path, self._names, self._ploidy = path, names, ploidy
-        self._variant: Any = None
-
-    def records(self, reader: Any) -> Iterator[SiteRecord]:
-        """The variants' sites; `of` gives the alleles of the last one."""
-        place, row = "its header", 0
-        variants = iter(reader)
-        while True:
-            try:
-                self._variant = next(variants)
-                ref, *alts = self._variant.alleles
-                chromosome, position = self._variant.chrom.lstrip("0"), self._variant.pos
-            except StopIteration:
-                break
-            except Exception as error:  # as above
-                raise self._damaged(place) from error
-            name = self._variant.rsid or self._variant.varid
-            alts = [alt for alt in alts if alt != "."]
-            yield SiteRecord(chromosome, position, None if name in ("", ".") else name, ref, alts, row)
-            place, row = f"{chromosome}:{position}", row + 1
-
-    def _damaged(self, place: str) -> DataError:
-        return DataError(
-            f"expected BGEN variants to the end, found damaged data after {place}; make it again", self._path
-        )
+    def __init__(self, file: _Variants, ploidy: PloidyRecorder | None) -> None:
+        self._file, self._ploidy = file, ploidy
 
     def of(self, record: SiteRecord) -> NDArray[np.int16]:
         """Allele numbers of the last variant, int16 (n_samples, 2); -1 for missing."""
-        place = f"{record.CHROM}:{record.POS}"
-        try:
-            is_phased, values, numbers = self._variant.is_phased, self._variant.probabilities, self._variant.ploidy
-            n_alleles = len(self._variant.alleles)
-        except Exception as error:
-            raise self._damaged(place) from error
-        is_haploid = numbers == 1
-        wrong = np.flatnonzero((numbers != 2) & ~(is_haploid & (self._ploidy is not None)))
-        if wrong.size:
-            sample = int(wrong[0])
-            raise DataError(
-                f"expected diploid genotypes, found ploidy {numbers[sample]} at {place} in sample "
-                f"{self._names[sample]}; leave out such regions or samples",
-                self._path,
-            )
+        is_phased, values, numbers = self._file.values(record)
+        n_alleles, is_haploid = len(self._file.variant.alleles), numbers == 1
+        self._file.require_ploidy(record, numbers, allows_haploid=self._ploidy is not None)
         if is_phased:
             calls = _likely_alleles(values.reshape(len(numbers), -1, n_alleles))
         else:
-            calls = self._homozygous(values, is_haploid, n_alleles, place)
+            calls = self._homozygous(values, is_haploid, n_alleles, f"{record.CHROM}:{record.POS}")
         if calls.shape[1] == 1:
             calls = calls.repeat(2, axis=1)
         calls[is_haploid, 1] = calls[is_haploid, 0]
@@ -230,11 +301,12 @@ class _Calls:
         n_copies = np.where(is_haploid, 1, 2)
         is_homozygous = (copies < 1) | (copies == n_copies)
         if n_alleles != 2 or not is_homozygous.all():
-            sample = self._names[int(np.argmin(is_homozygous))] if n_alleles == 2 else self._names[0]
+            names = self._file.names
+            sample = names[int(np.argmin(is_homozygous))] if n_alleles == 2 else names[0]
             raise DataError(
                 f"expected phased haplotypes, found an unphased genotype at {place} in sample {sample}; phase the data "
                 "first",
-                self._path,
+                self._file.path,
             )
         return np.minimum(copies, 1)[:, None].repeat(2, axis=1)
 

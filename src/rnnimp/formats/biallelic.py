@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.site_rules import allele_key
-from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.formats.site_rules import allele_key, check_order
+from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
-from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings
+from rnnimp.sites.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
 from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
@@ -182,7 +182,7 @@ def split_record(record: Record, keep_monomorphic: bool, path: str | Path) -> li
     Raises:
         DataError: if two of them are the same, or one is the reference allele.
     """
-    chromosome, position, ref, alts = record.CHROM, record.POS, record.REF.upper(), record.ALT
+    chromosome, position, ref, alts = whole_chromosome(record.CHROM), record.POS, record.REF.upper(), record.ALT
     found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
     if len({ref, *(alt for _, alt in found)}) <= len(found):
         raise DataError(
@@ -211,6 +211,46 @@ def sites_of(alleles: list[Allele], chromosome: str | None = None) -> Sites:
         as_strings(allele.alt for allele in alleles),
         chromosome=alleles[0].chromosome if alleles else chromosome,
     )
+
+
+class GenotypeRows:
+    """Gathers genotypes with their uncertainty, site by site."""
+
+    def __init__(self) -> None:
+        self._alleles: list[Allele] = []
+        self._probabilities: list[NDArray[np.float32]] = []
+        self._dosages: list[NDArray[np.float32]] = []
+
+    def add(self, allele: Allele, probabilities: NDArray[np.float32], dosages: NDArray[np.float32]) -> None:
+        """Append a site with its probabilities (n_samples, 3) and dosages (n_samples,); see `GenotypeTable`."""
+        self._alleles.append(allele)
+        self._probabilities.append(probabilities)
+        self._dosages.append(dosages)
+
+    def joined(
+        self,
+        path: str | Path,
+        names: tuple[str, ...] | None,
+        is_typed: NDArray[np.bool_] | None = None,
+        scores: dict[str, NDArray[np.float64]] | None = None,
+    ) -> GenotypeTable:
+        """All sites.
+
+        Args:
+            path: the file, for messages.
+            names: of the samples.
+            is_typed: as in `GenotypeTable`.
+            scores: as in `GenotypeTable`.
+
+        Raises:
+            DataError: if there is no site, or sites are out of order or repeated.
+        """
+        if not self._alleles:
+            raise DataError("expected sites, found none whose alternative allele is a sequence", path)
+        sites = sites_of(self._alleles)
+        check_order(sites, path)
+        arrays = np.stack(self._probabilities), np.stack(self._dosages)
+        return GenotypeTable(sites, *arrays, names, is_typed, scores or {})
 
 
 def _panel_rows(

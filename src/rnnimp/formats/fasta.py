@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
-from rnnimp.sites.array_markers import array_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.wording import first_few
 
 
@@ -33,8 +33,8 @@ def read_chromosome(path: str | Path, chromosome: str) -> str:
         fasta = _open(path, Path(folder) / "sequence.fai")
         try:
             names = list(fasta.keys())
-            wanted = array_chromosome(chromosome)
-            name = next((name for name in names if array_chromosome(name) == wanted), None)
+            wanted = plain_chromosome(chromosome)
+            name = next((name for name in names if plain_chromosome(name) == wanted), None)
             if name is None:
                 listed = first_few(names, most=10)
                 raise DataError(f"expected the sequence of chromosome {chromosome}, found only {listed}", path)

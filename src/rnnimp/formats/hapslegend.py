@@ -20,7 +20,7 @@ from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
 from rnnimp.formats.site_rules import check_alleles, check_order, require_printable
-from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
+from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
@@ -213,7 +213,7 @@ def _one_chromosome(names: Sequence[str], expected: str | None, path: str | Path
             raise DataError(f"expected chromosome {wanted}, found {name}; check the file and --chromosome", path, line)
     if names and not is_chromosome_name(names[0]):
         raise DataError(f"expected a chromosome's name, found '{names[0]}'; check the file", path, 2)
-    return names[0] if names else expected
+    return whole_chromosome(names[0]) if names else expected
 
 
 def _columns(header: list[str], path: str | Path) -> dict[str, int]:

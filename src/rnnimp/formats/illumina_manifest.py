@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.fasta import read_chromosome
 from rnnimp.formats.files import open_input
-from rnnimp.sites.array_markers import AllelePair, ArrayMarkers, array_chromosome
+from rnnimp.sites.array_markers import AllelePair, ArrayMarkers
+from rnnimp.sites.chromosomes import plain_chromosome
 
 COLUMNS = ("IlmnStrand", "Chr", "MapInfo", "SNP", "SourceStrand", "SourceSeq", "RefStrand")
 
@@ -98,7 +99,7 @@ def read_illumina_manifest(path: str | Path, fasta: str | Path, chromosome: str)
     """
     sequence = read_chromosome(fasta, chromosome).encode()
     reference = np.frombuffer(sequence, dtype=np.uint8)
-    wanted = array_chromosome(chromosome)
+    wanted = plain_chromosome(chromosome)
     skipped: Counter[str] = Counter()
     markers: list[tuple[int, AllelePair | None]] = []
     for row in _rows(path):
@@ -146,7 +147,7 @@ def _marker(row: _Row, wanted: str, reference: NDArray[np.uint8], path: str | Pa
     """Position and alleles, or the reason why there are none."""
     if row.chromosome in ("", "0"):
         return NO_POSITION
-    if array_chromosome(row.chromosome) != wanted:
+    if plain_chromosome(row.chromosome) != wanted:
         return OTHER_CHROMOSOME
     try:
         position = int(row.position or 0)

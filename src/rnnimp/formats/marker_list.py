@@ -13,7 +13,8 @@ from pathlib import Path
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.formats.vcf.reading import read_sites
-from rnnimp.sites.array_markers import AllelePair, ArrayMarkers, array_chromosome
+from rnnimp.sites.array_markers import AllelePair, ArrayMarkers
+from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.wording import shortened
 
 _VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
@@ -44,10 +45,10 @@ def read_markers(path: str | Path, chromosome: str) -> ArrayMarkers:
         sites = read_sites(path, chromosome)
         return ArrayMarkers.build((position, _pair(ref, alt)) for position, ref, alt in sites.keys())
     rows = _bim_rows(path) if name.endswith((".bim", ".bim.gz")) else _table_rows(path)
-    wanted, others = array_chromosome(chromosome), dict[str, None]()
+    wanted, others = plain_chromosome(chromosome), dict[str, None]()
     markers: list[tuple[int, AllelePair | None]] = []
     for line, (found, position, first, second) in rows:
-        if array_chromosome(found) != wanted:
+        if plain_chromosome(found) != wanted:
             others[found] = None
         elif (base_pairs := _base_pairs(position, path, line)) > 0:
             markers.append((base_pairs, _pair(first, second)))

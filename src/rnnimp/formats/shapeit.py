@@ -20,7 +20,7 @@ from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.files import open_input
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.formats.site_rules import check_order
-from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
@@ -139,4 +139,4 @@ def _one_chromosome(column: tuple[str, ...], expected: str | None, path: str | P
         if not same_chromosome(name, wanted):
             raise DataError(f"expected chromosome {wanted}, found {name}; give a file of one", path, line)
         found = found or name
-    return found if found is not None else expected
+    return whole_chromosome(found) if found is not None else expected

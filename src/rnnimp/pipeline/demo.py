@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnimp.errors import DataError
-from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, GenotypeSource, evaluate
+from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
+from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.pipeline.impute.run import ImputeSettings, run_impute
 
 PACKAGED = Path(__file__).resolve().parent.parent / "demo"

@@ -13,12 +13,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.panel import Sites
 
 AllelePair = tuple[str, str]
-
-_CHROMOSOME_CODES = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X", "M": "MT"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +77,3 @@ def flag_markers(sites: Sites, markers: ArrayMarkers) -> NDArray[np.bool_]:
     known, positions_only = markers._known, markers._positions_only
     flags = (position in positions_only or _key(position, a0, a1) in known for position, a0, a1 in sites.keys())
     return np.fromiter(flags, np.bool_, len(sites))
-
-
-def array_chromosome(name: str) -> str:
-    """The plain name of a chromosome in an array's file: `22` for `chr22`, `X` for PLINK's `23` and Illumina's `XY`.
-
-    >>> array_chromosome("chr22"), array_chromosome("23"), array_chromosome("XY")
-    ('22', 'X', 'X')
-    """
-    plain = plain_chromosome(name)
-    return _CHROMOSOME_CODES.get(plain.upper(), plain)

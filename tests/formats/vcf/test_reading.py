@@ -14,6 +14,7 @@ from helpers import random_panel, shared_data
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.vcf.reading import open_panel, read_genotypes, read_sites
 from rnnimp.sites.panel import Panel
+from rnnimp.sites.ploidy import PloidyRecorder
 from vcf_files import indexed, write_panel, write_vcf
 
 
@@ -431,3 +432,56 @@ def test_haploid_samples_of_other_kinds(tmp_path: Path) -> None:
 def test_haploid_values_that_do_not_fit_are_refused(tmp_path: Path, fields: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_genotypes(write_vcf(tmp_path / "x.vcf", [f"X 100 . A C . {fields}"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"##fileformat=M3VCF\n##version=1.1\n", "found an M3VCF; convert it with 'm3vcftools convert'"),
+        (b"\x7a\x88\x74\xf4\x00\x10bref3", "found a BREF3; convert it with Beagle's unbref3.jar"),
+        (b"\x28\xb5\x2f\xfd\x04\x58", "SAV or MSAV; convert a SAV with 'sav export'; instead of an MSAV use the VCF"),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_formats_of_other_programs_come_with_a_hint(
+    tmp_path: Path, content: bytes, message: str, is_packed: bool
+) -> None:
+    path = tmp_path / "panel"
+    path.write_bytes(gzip.compress(content) if is_packed else content)
+    with pytest.raises(DataError, match=message):
+        open_panel(path)
+
+
+def test_nothing_is_printed_above_our_errors(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A contig that the header does not declare, and a record with too few samples."""
+    path = write_vcf(tmp_path / "x.vcf", ["7 5 . A G . GT 0|1 1|1", "7 6 . A G . GT 0|1"])
+    with pytest.raises(DataError, match="expected 11 columns as in the header, found 10"):
+        open_panel(path).read()
+    assert capfd.readouterr().err == ""
+
+
+PSEUDOAUTOSOMAL = [
+    "PAR1 60001 . A G . GT 0|1 1|1",
+    "PAR1 70000 . C T . GT 1|1 0|0",
+    "X 3000000 . A C . GT 0 1|0",
+    "PAR2 155000000 . G T . GT 0|0 0|1",
+]
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+@pytest.mark.parametrize("chromosome", [None, "X", "chrX"])
+def test_pseudoautosomal_regions_of_plink2_belong_to_x(
+    tmp_path: Path, is_indexed: bool, chromosome: str | None
+) -> None:
+    contigs = "".join(f"##contig=<ID={name}>\n" for name in ("PAR1", "X", "PAR2"))
+    path = write_vcf(tmp_path / "x.vcf", PSEUDOAUTOSOMAL, header=contigs)
+    recorder = PloidyRecorder()
+    panel = open_panel(indexed(path) if is_indexed else path, chromosome=chromosome, ploidy=recorder).read()
+    assert panel.sites.positions.tolist() == [60001, 70000, 3000000, 155000000]
+    assert panel.sites.chromosome == "X"
+    assert panel.sites.ids[0] == "X:60001:A:G"
+    ploidy = recorder.ploidy()
+    assert ploidy is not None
+    assert ploidy.at(panel.sites.positions)[:, 0].tolist() == [False, False, True, False]
+    part = open_panel(indexed(path) if is_indexed else path, region="X:65000-4000000", ploidy=PloidyRecorder()).read()
+    assert part.sites.positions.tolist() == [70000, 3000000]

@@ -6,27 +6,24 @@ import gzip
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import random_panel, shared_data
+from helpers import program, random_panel, shared_data
 from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter
-from rnnimp.pipeline.evaluate.run import (
-    EvaluateSettings,
-    Evaluation,
-    GenotypeSource,
-    evaluate,
-    read_imputed,
-    read_truth,
-)
+from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
+from rnnimp.pipeline.evaluate.sources import GenotypeSource, read_imputed, read_truth
 from rnnimp.scoring.accuracy import compare_genotypes, non_reference_discordance
 from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 
@@ -182,7 +179,29 @@ def test_frequencies_come_from_the_panel_then_the_legend_then_the_genotypes(
 def test_a_panel_without_frequencies_is_refused(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example / "panel.legend").write_text("id position a0 a1\nx 10 G A\n")
     assert run(example, "--frequencies", f"{example}/panel.legend") == 1
-    assert "panel.legend:1: expected a column a1_freq, found none" in capsys.readouterr().err
+    assert (
+        "panel.legend:1: expected a column a1_freq, or the panel's haplotypes beside the legend"
+        in capsys.readouterr().err
+    )
+
+
+def test_frequencies_are_counted_in_the_haplotypes_beside_a_legend_without_them(example: Path) -> None:
+    (example / "panel.legend").write_text("id position a0 a1\nx 10 G A\ny 20 C CT\nz 40 T C\n")
+    (example / "panel.hap").write_text("0 1 1 1 1 1\n0 0 0 0 0 1\n0 1 ? 0 0 0\n")
+    found = scored_frequencies(example, example / "panel.legend")
+    assert found == {"s1": pytest.approx(1 / 6), "s2": pytest.approx(1 / 6), "s4": pytest.approx(0.2)}
+
+
+def test_haplotypes_of_any_name_are_read_with_their_legend(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(example, "--bins", "0,20,50") == 0
+    expected = capsys.readouterr().out
+    (example / "true.hap").rename(example / "x.haplotypes")
+    (example / "true.legend").rename(example / "y.legend")
+    files = ["--imputed", f"{example}/imputed.gen", "--truth", f"{example}/x.haplotypes"]
+    assert main(["evaluate", *files, "--bins", "0,20,50"]) == 2
+    assert "for haplotypes of another name give their legend" in capsys.readouterr().err
+    assert main(["evaluate", *files, "--truth-legend", f"{example}/y.legend", "--bins", "0,20,50"]) == 0
+    assert capsys.readouterr().out == expected
 
 
 # --- every format gives the same ------------------------------------------------------------------------------
@@ -249,6 +268,67 @@ def test_every_format_gives_the_same_scores(tmp_path: Path) -> None:
         np.testing.assert_array_equal(other.statistics.guesses, results[0].statistics.guesses)
         np.testing.assert_array_equal(other.statistics.weights, results[0].statistics.weights)
     assert 0.3 < results[0].bins[-1].mean_r2 < 1
+
+
+def imputed_block(rng: np.random.Generator, is_x: bool) -> ImputedBlock:
+    """Random probabilities of ten samples; on chrX four of them are haploid."""
+    sites = random_panel(rng, n_sites=40).sites
+    probabilities = rng.random((40, 20)).astype(np.float32) ** 2
+    is_typed = np.arange(40) % 4 == 0
+    probabilities[is_typed] = np.rint(probabilities[is_typed])
+    is_haploid = np.zeros((40, 10), dtype=bool)
+    if is_x:
+        is_haploid[:, :4] = True
+        probabilities[:, 1:8:2] = probabilities[:, :8:2]
+    plain = replace(sites, is_marker=None, a1_freq=None, swapped=None, chromosome=None)
+    return ImputedBlock(plain, probabilities, is_typed, is_haploid=is_haploid if is_x else None)
+
+
+@pytest.mark.parametrize("chromosome", ["22", "X"])
+def test_imputed_bgen_and_pgen_score_as_the_vcf_does(tmp_path: Path, chromosome: str) -> None:
+    rng = np.random.default_rng(4)
+    block = imputed_block(rng, chromosome == "X")
+    names = tuple(f"s{number}" for number in range(10))
+    writers = [
+        VcfWriter(tmp_path / "i.vcf", VcfContent(names, chromosome), tmp_path / "i.sums.tsv.gz"),
+        BgenWriter(tmp_path / "i.bgen", names, chromosome),
+        PgenWriter(tmp_path / "i", names, chromosome),
+    ]
+    for writer in writers:
+        with writer:
+            writer.write(block)
+    alleles = (rng.random(block.alt_probabilities.shape) < block.alt_probabilities).astype(np.int8)
+    if block.is_haploid is not None:
+        alleles[:, 1:8:2] = alleles[:, :8:2]
+    truth = GenotypeSource(write_haps(tmp_path / "t", Panel(block.sites, alleles, names)))
+    found = {}
+    for ending in ("vcf", "bgen", "pgen"):
+        source = GenotypeSource(tmp_path / f"i.{ending}")
+        found[ending] = evaluate(source, truth, EvaluateSettings(all_sites=True))
+        assert read_imputed(source, None).sample_names == names
+    for ending in ("bgen", "pgen"):
+        np.testing.assert_allclose(found[ending].statistics.r2(), found["vcf"].statistics.r2(), atol=2e-3)
+        assert found[ending].sites.keys() == found["vcf"].sites.keys()
+    np.testing.assert_array_equal(found["bgen"].statistics.guesses, found["vcf"].statistics.guesses)
+    np.testing.assert_array_equal(found["pgen"].is_typed, found["vcf"].is_typed)  # IMP of the .pvar
+    scores = [read_imputed(GenotypeSource(tmp_path / f"i.{ending}"), None).scores["R2"] for ending in ("pgen", "vcf")]
+    np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+def test_unphased_bgen_and_hard_calls_of_plink2_score_as_the_vcf_does(tmp_path: Path) -> None:
+    truth, imputed = two_panels(np.random.default_rng(6))
+    source, true = write_vcf(tmp_path / "i.vcf", imputed, is_phased=False), write_vcf(tmp_path / "t.vcf", truth)
+    for arguments in (["--make-pgen"], ["--export", "bgen-1.2", "bits=8"]):
+        command = [program("plink2"), "--vcf", source, "--vcf-half-call", "missing", "--out", tmp_path / "p"]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+    expected = evaluate(GenotypeSource(source), GenotypeSource(true), EvaluateSettings(all_sites=True))
+    given = {"p.pgen": None, "p.bgen": tmp_path / "p.sample"}
+    for name, sample in given.items():
+        found = evaluate(
+            GenotypeSource(tmp_path / name, sample=sample), GenotypeSource(true), EvaluateSettings(all_sites=True)
+        )
+        np.testing.assert_allclose(found.statistics.r2(), expected.statistics.r2(), atol=1e-6)
+        np.testing.assert_array_equal(found.statistics.guesses, expected.statistics.guesses)
 
 
 def test_haplotypes_count_as_certain_genotypes(tmp_path: Path) -> None:

@@ -380,6 +380,28 @@ def test_males_are_haploid_in_pgen_and_bgen(tmp_path: Path) -> None:
         np.testing.assert_array_equal(panel.alleles, expected.alleles[chosen])
 
 
+def test_males_are_diploid_in_the_pseudoautosomal_regions_of_a_pgen(tmp_path: Path) -> None:
+    header = (
+        "##fileformat=VCFv4.2\n##contig=<ID=X,length=155270560>\n##FORMAT=<ID=GT,Number=1,Type=String,Description=x>\n"
+    )
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "man", "woman"]
+    sites = [(70000, "0|1", "1|1"), (5000000, "1|1", "0|1"), (155000000, "1|0", "0|0")]
+    lines = [["X", str(position), ".", "A", "G", ".", ".", ".", "GT", *calls] for position, *calls in sites]
+    (tmp_path / "x.vcf").write_text(header + "".join("\t".join(line) + "\n" for line in [columns, *lines]))
+    (tmp_path / "sex.txt").write_text("#IID\tSEX\nman\t1\nwoman\t2\n")
+    split = ["--update-sex", "sex.txt", "--split-par", "hg19", "--sort-vars", "--make-pgen", "--out", "x"]
+    run(tmp_path, program("plink2"), "--vcf", "x.vcf", *split)
+    assert "PAR1\t70000" in (tmp_path / "x.pvar").read_text()
+    recorder = PloidyRecorder()
+    panel = pgen_input.open_panel(tmp_path / "x", chromosome="X", ploidy=recorder).read()
+    ploidy = recorder.ploidy()
+    assert ploidy is not None
+    assert panel.sites.chromosome == "X"
+    assert panel.sites.positions.tolist() == [70000, 5000000, 155000000]
+    assert ploidy.at(panel.sites.positions).tolist() == [[False, False], [True, False], [False, False]]
+    assert panel.alleles.tolist() == [[0, 1, 1, 1], [1, 1, 0, 1], [1, 0, 0, 0]]
+
+
 def test_males_of_a_real_target_stay_haploid(tmp_path: Path) -> None:
     path = chrx(tmp_path, "X:2650000-2760000")
     recorder = PloidyRecorder()

@@ -1,25 +1,24 @@
 """PGEN in: phased hard calls of `PREFIX.pgen`, with `PREFIX.pvar[.zst]` or `.bim`, and `PREFIX.psam` or `.fam`.
 
-The format holds everybody as diploid. As plink2 does, males (SEX in the sample file) are taken for haploid on chrX, and
-everybody on chrY and MT; the pseudoautosomal regions have chromosome names of their own (`PAR1`, `PAR2`).
+The format stores every sample as diploid. As in plink2, males (SEX in the sample file) count as haploid on chrX, and
+all samples on chrY and MT. In the pseudoautosomal regions, which plink2 names `PAR1` and `PAR2`, all are diploid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.biallelic import ReadingRules, SiteRecord, on_one_chromosome, panel_of
-from rnnimp.formats.files import kind_of, open_input, read_lines
+from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
+from rnnimp.formats.files import LONGEST_MAGIC, kind_of, open_input, read_lines
 from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
-from rnnimp.sites.chromosomes import plain_chromosome
-from rnnimp.sites.panel import PanelStream
+from rnnimp.sites.chromosomes import is_pseudoautosomal, plain_chromosome
+from rnnimp.sites.panel import GenotypeTable, PanelStream
 from rnnimp.sites.ploidy import PloidyRecorder
 
 _SITE_ENDINGS = (".pvar", ".pvar.zst", ".bim")
@@ -29,7 +28,6 @@ _MALE = ("1", "M", "m")
 _HAPLOID_IN_MALES = "X"
 _HAPLOID = ("Y", "MT")
 _MAGIC = b"\x6c\x1b"
-_LONGEST_MAGIC = 20  # of any kind of file that is told by name
 
 
 def open_panel(
@@ -53,27 +51,128 @@ def open_panel(
             several chromosomes where none is chosen, or files that are missing or damaged.
         RnnimpError: if the library is not installed.
     """
-    pgenlib = library()
-    prefix = str(path).removesuffix(".pgen")
-    genotypes = require_pgen(path)
-    sites, samples = _beside(prefix, _SITE_ENDINGS), _beside(prefix, _SAMPLE_ENDINGS)
-    names, is_male = read_psam(samples)
-    with open_input(sites):  # says what is wrong with a path
-        pass
-    try:
-        variants = pgenlib.PvarReader(str(sites).encode())
-        offsets = variants.get_allele_idx_offsets() if variants.get_max_allele_ct() > 2 else None
-        reader = pgenlib.PgenReader(
-            genotypes.encode(), len(names), variants.get_variant_ct(), allele_idx_offsets=offsets
-        )
-    except Exception as error:  # the library raises many kinds, all for files that do not fit
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"expected a PGEN of the sites and samples in {sites} and {samples} ({reason})", path
-        ) from error
-    calls = _Calls(genotypes, reader, names, is_male, ploidy)
-    records = on_one_chromosome(_records(variants), chromosome, sites)
-    return panel_of(genotypes, names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
+    file = _Variants(path)
+    calls = _Calls(file, ploidy)
+    records = on_one_chromosome(file.records(), chromosome, file.sites)
+    return panel_of(file.path, file.names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
+
+
+def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
+    """Read dosages; where a genotype has none, those of its alleles. There are no probabilities in the format.
+
+    Which sites were imputed, and their estimated R2, is read from `IMP` and `R2` in INFO of a `.pvar` file, as rnnimp
+    writes them.
+
+    Args:
+        path: of the `.pgen` file, or its prefix.
+        chromosome: the chromosome to read, where the file has several.
+
+    Raises:
+        DataError: for sites out of order or repeated, several chromosomes where none is chosen, or files that are
+            missing or damaged.
+        RnnimpError: if the library is not installed.
+    """
+    file = _Variants(path)
+    information = _Information(file.sites)
+    table, rows = GenotypeRows(), []
+    unknown = np.full((len(file.names), 3), np.nan, dtype=np.float32)
+    for record, alleles in alleles_of(
+        file.sites, on_one_chromosome(file.records(), chromosome, file.sites), ReadingRules()
+    ):
+        for allele in alleles:
+            table.add(allele, unknown, file.dosages(record, allele.number))
+            rows.append(record.row)
+    return table.joined(path, file.names, information.typed(rows), information.scores(rows))
+
+
+class _Variants:
+    """The variants of a `.pgen` file with the files beside it.
+
+    Attributes:
+        path: of the `.pgen` file.
+        sites: of the `.pvar` or `.bim` file.
+        names: of the samples.
+        is_male: bool (n_samples,).
+        reader: of the library.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        pgenlib = library()
+        prefix = str(path).removesuffix(".pgen")
+        self.path = require_pgen(path)
+        self.sites, samples = _beside(prefix, _SITE_ENDINGS), _beside(prefix, _SAMPLE_ENDINGS)
+        self.names, self.is_male = read_psam(samples)
+        with open_input(self.sites):  # says what is wrong with a path
+            pass
+        try:
+            self._table = pgenlib.PvarReader(str(self.sites).encode())
+            offsets = self._table.get_allele_idx_offsets() if self._table.get_max_allele_ct() > 2 else None
+            self.reader = pgenlib.PgenReader(
+                self.path.encode(), len(self.names), self._table.get_variant_ct(), allele_idx_offsets=offsets
+            )
+        except Exception as error:  # the library raises many kinds, all for files that do not fit
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"expected a PGEN of the sites and samples in {self.sites} and {samples} ({reason})", path
+            ) from error
+        self._dosages = np.empty(len(self.names), dtype=np.float32)
+
+    def records(self) -> Iterator[SiteRecord]:
+        """The variants' sites."""
+        table = self._table
+        for row in range(table.get_variant_ct()):
+            chromosome, name = table.get_variant_chrom(row).decode(), table.get_variant_id(row).decode()
+            ref, *alts = (table.get_allele_code(row, code).decode() for code in range(table.get_allele_ct(row)))
+            alts = [alt for alt in alts if alt not in (".", "0")]
+            yield SiteRecord(chromosome, table.get_variant_pos(row), None if name == "." else name, ref, alts, row)
+
+    def dosages(self, record: SiteRecord, number: int) -> NDArray[np.float32]:
+        """Expected copies of an alternative allele, float32 (n_samples,); NaN for missing."""
+        try:
+            self.reader.read_dosages(record.row, self._dosages, number)
+        except Exception as error:  # as above
+            raise self.damaged(record) from error
+        return np.where(self._dosages < 0, np.nan, self._dosages).astype(np.float32)
+
+    def damaged(self, record: SiteRecord) -> DataError:
+        """The error for genotypes that cannot be decoded."""
+        place = f"{record.CHROM}:{record.POS}"
+        return DataError(f"expected genotypes to the end, found damaged data at {place}; make it again", self.path)
+
+
+class _Information:
+    """INFO of a `.pvar` file: which sites were imputed, and how well by estimate."""
+
+    def __init__(self, path: Path) -> None:
+        self._has_flag, self._has_score, self._texts = False, False, list[str]()
+        if path.suffix != ".pvar":
+            return
+        columns: list[str] = []
+        for line in read_lines(path):
+            if line.startswith("##"):
+                self._has_flag |= line.startswith("##INFO=<ID=IMP,")
+                self._has_score |= line.startswith("##INFO=<ID=R2,")
+            elif line.startswith("#"):
+                columns = line.split()
+            elif "INFO" in columns:
+                self._texts.append(line.split("\t")[columns.index("INFO")])
+
+    def typed(self, rows: list[int]) -> NDArray[np.bool_] | None:
+        """Which of some variants were observed; None if the file does not say."""
+        if not (self._has_flag and self._texts):
+            return None
+        return np.array(["IMP" not in self._texts[row].split(";") for row in rows], dtype=np.bool_)
+
+    def scores(self, rows: list[int]) -> dict[str, NDArray[np.float64]]:
+        """R2 of some variants by that name; empty if the file has none."""
+        if not (self._has_score and self._texts):
+            return {}
+        return {"R2": np.array([_score(self._texts[row]) for row in rows])}
+
+
+def _score(information: str) -> float:
+    values = [item.removeprefix("R2=") for item in information.split(";") if item.startswith("R2=")]
+    return float(values[0]) if values and values[0] != "." else float("nan")
 
 
 def require_pgen(path: str | Path) -> str:
@@ -86,7 +185,7 @@ def require_pgen(path: str | Path) -> str:
     if Path(path).is_file() and not Path(name).exists():
         name = str(path)  # a file of another kind, most likely
     with open_input(name) as file:
-        start = file.read(_LONGEST_MAGIC)
+        start = file.read(LONGEST_MAGIC)
     if not start.startswith(_MAGIC):
         raise DataError(f"expected a PGEN file, found {kind_of(start)}; name a .pgen file or its prefix", name)
     if not name.endswith(".pgen"):
@@ -131,38 +230,21 @@ def read_psam(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     return tuple(males), np.array(list(males.values()), dtype=bool)
 
 
-def _records(variants: Any) -> Iterator[SiteRecord]:
-    for row in range(variants.get_variant_ct()):
-        chromosome, name = variants.get_variant_chrom(row).decode(), variants.get_variant_id(row).decode()
-        ref, *alts = (variants.get_allele_code(row, code).decode() for code in range(variants.get_allele_ct(row)))
-        alts = [alt for alt in alts if alt not in (".", "0")]
-        yield SiteRecord(chromosome, variants.get_variant_pos(row), None if name == "." else name, ref, alts, row)
-
-
 class _Calls:
     """The alleles of one file's variants."""
 
-    def __init__(
-        self,
-        path: str,
-        reader: Any,
-        names: tuple[str, ...],
-        is_male: NDArray[np.bool_],
-        ploidy: PloidyRecorder | None,
-    ) -> None:
-        self._path, self._reader, self._names, self._is_male, self._ploidy = path, reader, names, is_male, ploidy
-        self._alleles = np.empty(2 * len(names), dtype=np.int32)
-        self._is_phased = np.empty(len(names), dtype=np.uint8)
+    def __init__(self, file: _Variants, ploidy: PloidyRecorder | None) -> None:
+        self._file, self._ploidy = file, ploidy
+        self._alleles = np.empty(2 * len(file.names), dtype=np.int32)
+        self._is_phased = np.empty(len(file.names), dtype=np.uint8)
 
     def of(self, record: SiteRecord) -> NDArray[np.int16]:
         """Allele numbers, int16 (n_samples, 2); -1 for missing."""
         place = f"{record.CHROM}:{record.POS}"
         try:
-            self._reader.read_alleles_and_phasepresent(record.row, self._alleles, self._is_phased)
-        except Exception as error:  # as above
-            raise DataError(
-                f"expected genotypes to the end, found damaged data at {place}; make it again", self._path
-            ) from error
+            self._file.reader.read_alleles_and_phasepresent(record.row, self._alleles, self._is_phased)
+        except Exception as error:  # the library raises many kinds
+            raise self._file.damaged(record) from error
         calls = np.maximum(self._alleles, -1).astype(np.int16).reshape(-1, 2)
         is_heterozygous = calls[:, 0] != calls[:, 1]
         self._require(~is_heterozygous | (self._is_phased != 0), calls, "phased genotypes like 0|1", "/", place)
@@ -173,10 +255,10 @@ class _Calls:
         return calls
 
     def _haploid(self, chromosome: str) -> NDArray[np.bool_]:
-        name = plain_chromosome(chromosome).upper()
-        if name == _HAPLOID_IN_MALES:
-            return self._is_male
-        return np.full(len(self._names), name in _HAPLOID)
+        name = plain_chromosome(chromosome)
+        if name == _HAPLOID_IN_MALES and not is_pseudoautosomal(chromosome):
+            return self._file.is_male
+        return np.full(len(self._file.names), name in _HAPLOID)
 
     def _require(
         self, is_right: NDArray[np.bool_], calls: NDArray[np.int16], expected: str, separator: str, place: str
@@ -185,6 +267,6 @@ class _Calls:
             sample = int(np.argmin(is_right))
             raise DataError(
                 f"expected {expected}, found {separator.join(map(str, calls[sample]))} at {place} in sample "
-                f"{self._names[sample]}; phase the data, or mend the samples' sex",
-                self._path,
+                f"{self._file.names[sample]}; phase the genotypes, or correct the samples' sex",
+                self._file.path,
             )

@@ -11,8 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.biallelic import Allele, ReadingRules, alleles_of, panel_of, placed, sites_of, split_record
-from rnnimp.formats.site_rules import check_order
+from rnnimp.formats.biallelic import (
+    Allele,
+    GenotypeRows,
+    ReadingRules,
+    alleles_of,
+    panel_of,
+    placed,
+    sites_of,
+    split_record,
+)
+from rnnimp.formats.copies import copies_from_calls, copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
 from rnnimp.formats.vcf.phase_sets import PhaseSets
 from rnnimp.formats.vcf.record import END, VcfRecord
 from rnnimp.formats.vcf.records import RecordReader
@@ -169,37 +178,28 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
 
     Args:
-            path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
-            chromosome: the chromosome to read, where the file has several.
+        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
+        chromosome: the chromosome to read, where the file has several.
 
-        Raises:
-            DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
+    Raises:
+        DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.
     """
     reader = RecordReader(path)
     if not reader.sample_names:
         raise DataError("expected genotypes, found a VCF without samples", path)
-    alleles: list[Allele] = []
-    probabilities: list[NDArray[np.float32]] = []
-    dosages: list[NDArray[np.float32]] = []
-    typed: list[bool] = []
+    table = GenotypeRows()
+    typed: list[bool | None] = []
     scores: dict[str, list[float]] = {name: [] for name in QUALITY_SCORES if reader.declares("INFO", name)}
     for record, new in alleles_of(path, reader.records(chosen_interval(None, chromosome)), ReadingRules()):
-        record_probabilities, record_dosages = _record_genotypes(record, reader)
-        is_typed = _is_typed(record, reader)
+        probabilities, dosages = _record_genotypes(record, reader)
         for allele in new:
-            alleles.append(allele)
-            probabilities.append(record_probabilities[allele.number - 1])
-            dosages.append(record_dosages[allele.number - 1])
-            typed.append(bool(is_typed))
+            table.add(allele, probabilities[allele.number - 1], dosages[allele.number - 1])
+            typed.append(_is_typed(record, reader))
             for name, values in scores.items():
                 values.append(_of_allele(record.info_numbers(name), allele.number))
-    if not alleles:
-        raise DataError("expected sites, found none whose alternative allele is a sequence", path)
-    sites = sites_of(alleles)
-    check_order(sites, path)
-    flags = np.array(typed, dtype=np.bool_) if is_typed is not None else None
+    flags = None if None in typed else np.array(typed, dtype=np.bool_)  # all of one file are known, or none
     arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}
-    return GenotypeTable(sites, np.stack(probabilities), np.stack(dosages), reader.sample_names, flags, arrays)
+    return table.joined(path, reader.sample_names, flags, arrays)
 
 
 def _is_typed(record: VcfRecord, reader: RecordReader) -> bool | None:
@@ -245,21 +245,21 @@ def _record_probabilities(
     if "GP" in fields:
         n_genotypes = (n_alts + 1) * (n_alts + 2) // 2
         genotypes = _values(record, "GP", n_genotypes, reader, n_haploid=n_alts + 1)
-        probabilities, alleles = _copies_from_genotypes(genotypes, n_alts), genotypes[:, 1 : n_alts + 1]
+        probabilities, alleles = copies_from_genotypes(genotypes, n_alts), genotypes[:, 1 : n_alts + 1]
         is_haploid: NDArray[np.bool_] = np.isnan(genotypes[:, -1]) & ~np.isnan(genotypes[:, : n_alts + 1]).any(axis=1)
     elif ("HDS" in fields and n_alts == 1) or {"AP1", "AP2"} <= fields:
         alleles, second = _haplotype_values(record, "HDS" in fields and n_alts == 1, n_alts, reader)
-        probabilities = _copies_from_haplotypes(alleles, second)
+        probabilities = copies_from_haplotypes(alleles, second)
         is_haploid = np.isnan(second[:, 0]) & ~np.isnan(alleles).any(axis=1)
     elif "DS" in fields:
         probabilities = np.full((n_alts, len(reader.sample_names), 3), np.nan, np.float32)
         alleles, is_haploid = _values(record, "DS", n_alts, reader), _haploid_by_genotype(record, fields, reader)
     else:
         calls, _ = _diploid_calls(record, reader, doubled=True)
-        return _copies_from_calls(calls, n_alts), np.zeros(len(calls), np.bool_)
+        return copies_from_calls(calls, n_alts), np.zeros(len(calls), np.bool_)
     if is_haploid.any():
         _require_haploid(record, fields, is_haploid, reader)
-        probabilities[:, is_haploid] = _copies_of_haploid(alleles[is_haploid])
+        probabilities[:, is_haploid] = copies_of_haploid(alleles[is_haploid])
     return probabilities, is_haploid
 
 
@@ -309,35 +309,3 @@ def _values(
             f"{'none' if values is None else values.shape[1]}"
         )
     return values
-
-
-def _copies_from_genotypes(genotypes: NDArray[np.float32], n_alts: int) -> NDArray[np.float32]:
-    """P(0, 1, 2 copies) of each alternative from genotype probabilities in VCF's order (specification 1.6.2)."""
-    if n_alts == 1:
-        return genotypes[np.newaxis]
-    pairs = np.array([(first, second) for second in range(n_alts + 1) for first in range(second + 1)])
-    numbers = np.arange(1, n_alts + 1)
-    copies = (pairs[np.newaxis] == numbers[:, np.newaxis, np.newaxis]).sum(axis=2)  # (n_alts, n_genotypes)
-    which = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)  # (n_alts, n_genotypes, 3)
-    return np.asarray(np.einsum("sg,agc->asc", genotypes, which), dtype=np.float32)
-
-
-def _copies_from_haplotypes(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """P(0, 1, 2 copies) from two independent haplotypes' probabilities, each (n_samples, n_alts)."""
-    a, b = first.T, second.T
-    return np.stack([(1 - a) * (1 - b), a * (1 - b) + (1 - a) * b, a * b], axis=-1)
-
-
-def _copies_of_haploid(alleles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """P(0, 1, 2 copies) from each alternative's probability on the only haplotype, (n_samples, n_alts)."""
-    alt = alleles.T
-    return np.stack([1 - alt, np.zeros_like(alt), alt], axis=-1)
-
-
-def _copies_from_calls(calls: NDArray[np.integer], n_alts: int) -> NDArray[np.float32]:
-    """One where the sample has that many copies; NaN where a call is missing."""
-    numbers = np.arange(1, n_alts + 1)[:, np.newaxis, np.newaxis]
-    copies = (calls[np.newaxis] == numbers).sum(axis=2)
-    certain: NDArray[np.float32] = (copies[..., np.newaxis] == np.arange(3)).astype(np.float32)
-    certain[:, (calls < 0).any(axis=1)] = np.nan
-    return certain

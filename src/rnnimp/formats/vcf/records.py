@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import IO
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import kind_of, open_input
+from rnnimp.formats.files import LONGEST_MAGIC, kind_of, open_input, refuse_other_format
 from rnnimp.formats.vcf.bcf_reading import bcf_records, is_bcf, read_bcf_header
 from rnnimp.formats.vcf.header_reading import FIRST_LINE, VcfHeader
 from rnnimp.formats.vcf.index_reading import SiteIndex, read_index
 from rnnimp.formats.vcf.record import VcfRecord
 from rnnimp.formats.vcf.text_reading import is_text, read_text_header, text_records
-from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome, same_chromosome
 from rnnimp.sites.interval import Interval
 from rnnimp.wording import first_few
 
@@ -55,7 +55,8 @@ class RecordReader:
         self._copy = _copy_of_pipe(path)
         self._file: str | Path = path if self._copy is None else self._copy.name
         with open_input(self._file) as stream:
-            start = stream.read(len(FIRST_LINE))
+            start = stream.read(LONGEST_MAGIC)
+        refuse_other_format(start, self.path)
         self._is_bcf = is_bcf(start)
         if not self._is_bcf and not is_text(start):
             raise DataError(
@@ -89,7 +90,7 @@ class RecordReader:
         """
         index = self._index()
         if interval is None:
-            if index is not None and len(index.chromosomes) > 1 and self._has_several(index):
+            if index is not None and len(_one_name_each(index)) > 1 and self._has_several(index):
                 raise self._several(index.chromosomes)
             yield from self._in_order(self._only_chromosome(self._all()))
             return
@@ -171,7 +172,7 @@ class RecordReader:
     def _has_several(self, index: SiteIndex) -> bool:
         """Whether records of two chromosomes lie where an index has them."""
         try:
-            firsts = [next(self._at(index.first(name)), None) for name in index.chromosomes[:2]]
+            firsts = [next(self._at(index.first(name)), None) for name in _one_name_each(index)[:2]]
         except DataError:
             firsts = []
         n_found = len({record.CHROM for record in firsts if record is not None})
@@ -197,7 +198,7 @@ class RecordReader:
             found = record.CHROM
             if chromosome is None:
                 chromosome = found
-            elif found != chromosome:
+            elif not same_chromosome(found, chromosome):
                 rest = dict.fromkeys([chromosome, found, *(later.CHROM for later in records)])
                 raise self._several(list(rest))
             yield record
@@ -231,6 +232,14 @@ class RecordReader:
             f"expected records on chromosome {interval.chromosome}, found {found}; check --chromosome or --region",
             self.path,
         )
+
+
+def _one_name_each(index: SiteIndex) -> list[str]:
+    """The chromosomes of an index, each under its first name: chrX may have three."""
+    names: dict[str, str] = {}
+    for name in index.chromosomes:
+        names.setdefault(plain_chromosome(name), name)
+    return list(names.values())
 
 
 def _is_in(record: VcfRecord, interval: Interval) -> bool:

@@ -16,14 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.choices import BIN_EDGES, GEN_ENDINGS, GENOTYPE_ENDINGS, HAP_ENDINGS, VCF_ENDINGS
+from rnnimp.choices import BIN_EDGES
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.files import AtomicGroup
-from rnnimp.formats.gen import read_gen
-from rnnimp.formats.hapslegend import open_panel, read_legend
 from rnnimp.formats.tables import aligned_text, number_text, write_table
-from rnnimp.formats.vcf.reading import read_genotypes, read_sites
 from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate, calibration_files, write_calibration
+from rnnimp.pipeline.evaluate.sources import GenotypeSource, read_frequencies, read_imputed, read_truth, read_typed
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.scoring.accuracy import (
     Alignment,
@@ -35,60 +33,20 @@ from rnnimp.scoring.accuracy import (
     concordance,
     imputation_quality,
     minor_percent,
-    most_likely,
     non_reference_discordance,
     score_bins,
 )
 from rnnimp.sites.matching import match_sites
 from rnnimp.sites.panel import GenotypeTable, Sites
-from rnnimp.sites.ploidy import PloidyRecorder
 from rnnimp.wording import counted
 
 _log = logging.getLogger(__name__)
-
 
 BIN_COLUMNS = ("maf_percent", "sites", "varying", "mean_r2", "aggregate_r2", "concordance", "nrd", "mean_iqs")
 SITE_COLUMNS = (
     *("chromosome", "position", "id", "a0", "a1", "a1_freq", "maf", "typed", "swapped"),
     *("genotypes", "r2", "concordance", "nrd", "iqs"),
 )
-
-
-@dataclass(frozen=True)
-class GenotypeSource:
-    """A file of genotypes: `.vcf[.gz]`, `.bcf`, `.gen[.gz]`, `.hap[.gz]` or `.haps[.gz]`.
-
-    Attributes:
-        path: the file; its ending tells the format.
-        legend: the legend of a `.hap`; found beside it by name if None.
-        sample: the sample file of a `.hap` or `.gen`; used if it lies beside it, if None.
-    """
-
-    path: str | Path
-    legend: str | Path | None = None
-    sample: str | Path | None = None
-
-    @property
-    def ending(self) -> str:
-        """The ending that tells the format.
-
-        Raises:
-            SettingsError: if it is none of those known.
-        """
-        for ending in GENOTYPE_ENDINGS:
-            if str(self.path).endswith(ending):
-                return ending
-        raise SettingsError(f"{self.path}: expected a name that ends in {', '.join(GENOTYPE_ENDINGS)}")
-
-    def beside(self, *endings: str) -> Path | None:
-        """The first file that exists with the same name and one of these endings."""
-        stem = str(self.path)[: -len(self.ending)]
-        return next((Path(stem + ending) for ending in endings if Path(stem + ending).is_file()), None)
-
-    def files(self) -> list[str | Path]:
-        """All files that are read, as far as they are there."""
-        others = (self.legend, self.sample, self.beside(".legend", ".legend.gz"), self.beside(".sample", ".samples"))
-        return [self.path, *(path for path in others if path is not None)]
 
 
 @dataclass(frozen=True)
@@ -150,7 +108,8 @@ def evaluate(
         imputed_source: what is scored.
         truth_source: what it is scored against; probabilities count as the most likely genotype.
         settings: what to score.
-        frequencies: the panel's legend, with `a1_freq`; else those of the truth's legend, or of its genotypes.
+        frequencies: the panel's legend, with `a1_freq` or with the panel's haplotypes beside it; by default those
+            of the truth's legend, or of its genotypes.
         typed: a legend, VCF or BCF of the sites that the array typed, such as the target's; of a legend with marker
             flags only the markers.
         output_prefix: where to write the tables; None writes none.
@@ -163,8 +122,8 @@ def evaluate(
         require_output_name(output_prefix, "--output")
         sources = [*imputed_source.files(), *truth_source.files(), frequencies, typed]
         check_outputs(_table_files(output_prefix, settings.calibration), sources)
-    panel_sites = None if frequencies is None else _read_frequencies(frequencies)
-    typed_sites = None if typed is None else _read_typed(typed, settings.chromosome)
+    panel_sites = None if frequencies is None else read_frequencies(frequencies)
+    typed_sites = None if typed is None else read_typed(typed, settings.chromosome)
     imputed = read_imputed(imputed_source, settings.chromosome)
     truth = read_truth(truth_source, settings.chromosome)
     shared = align(imputed, truth)
@@ -190,56 +149,6 @@ def evaluate(
     if output_prefix is not None:
         _write_tables(evaluation, output_prefix)
     return evaluation
-
-
-def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTable:
-    """Read genotypes with what is known of their uncertainty; that of haplotypes is none."""
-    if source.ending in VCF_ENDINGS:
-        return read_genotypes(source.path, chromosome)
-    if source.ending in GEN_ENDINGS:
-        return read_gen(source.path, source.sample or source.beside(".sample", ".samples"), chromosome)
-    truth = read_truth(source, chromosome)
-    dosages = np.where(truth.genotypes < 0, np.nan, truth.genotypes).astype(np.float32)
-    probabilities = np.where(np.isnan(dosages)[..., np.newaxis], np.nan, dosages[..., np.newaxis] == np.arange(3))
-    return GenotypeTable(truth.sites, probabilities.astype(np.float32), dosages, truth.sample_names)
-
-
-def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
-    """Read genotypes as the most likely numbers of copies."""
-    if source.ending not in HAP_ENDINGS:
-        table = read_imputed(source, chromosome)
-        return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
-    legend = source.legend or source.beside(".legend.gz", ".legend")
-    if legend is None:
-        raise DataError(
-            "expected its legend beside it, as .legend.gz or .legend, found none; name the legend", source.path
-        )
-    sample = source.sample or source.beside(".sample", ".samples")
-    stream = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
-    blocks = [(block.sites, _copies(block.alleles)) for block in stream.blocks]
-    if not blocks:
-        raise DataError("expected sites, found none", source.path)
-    names = None if sample is None else stream.sample_names
-    return Truth(Sites.concatenate([sites for sites, _ in blocks]), np.concatenate([rows for _, rows in blocks]), names)
-
-
-def _copies(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
-    first, second = alleles[:, ::2], alleles[:, 1::2]
-    return np.where((first < 0) | (second < 0), -1, first + second).astype(np.int8)
-
-
-def _read_frequencies(path: str | Path) -> Sites:
-    sites = read_legend(path)
-    if sites.a1_freq is None:
-        raise DataError("expected a column a1_freq, found none; give a legend that has it", path, 1)
-    return sites
-
-
-def _read_typed(path: str | Path, chromosome: str | None) -> Sites:
-    if str(path).endswith(VCF_ENDINGS):
-        return read_sites(path, chromosome)
-    sites = read_legend(path)
-    return sites if sites.is_marker is None else sites[sites.is_marker]
 
 
 def _frequencies(panel_sites: Sites | None, truth: Truth) -> NDArray[np.float64]:

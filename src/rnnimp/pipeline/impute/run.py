@@ -33,6 +33,7 @@ from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, 
 from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
 from rnnimp.pipeline.impute.whole_model import missing_text, require_whole
 from rnnimp.pipeline.outputs import check_outputs
+from rnnimp.sites.chromosomes import whole_chromosome
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
 from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
 from rnnimp.wording import counted
@@ -188,7 +189,7 @@ def _checked_chromosome(settings: ImputeSettings, target: Target, bundle: Bundle
         "in the model": bundle.chromosome,
     }
     require_one_chromosome(names.items(), target.name)
-    return next((name for name in names.values() if name is not None), None)
+    return next((whole_chromosome(name) for name in names.values() if name is not None), None)
 
 
 def _checked_target(
