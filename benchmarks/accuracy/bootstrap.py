@@ -18,7 +18,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.scoring.accuracy import minor_percent, squared_correlation
+from rnnimp.scoring.accuracy import minor_percent
+from rnnimp.scoring.measures import squared_correlation
 
 _BLOCK_NUMBERS = 1 << 17
 _NORMAL = NormalDist()

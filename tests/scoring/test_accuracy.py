@@ -17,13 +17,10 @@ from rnnimp.scoring.accuracy import (
     align,
     compare,
     compare_genotypes,
-    concordance,
-    imputation_quality,
     minor_percent,
-    most_likely,
-    non_reference_discordance,
     score_bins,
 )
+from rnnimp.scoring.measures import concordance, imputation_quality, most_likely, non_reference_discordance
 from rnnimp.sites.panel import GenotypeTable, Sites, as_strings, default_sample_names
 
 

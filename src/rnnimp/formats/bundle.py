@@ -8,7 +8,6 @@ the manifest's checksum and against its own legend. Bundles of the published pro
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 from dataclasses import asdict, dataclass, field
@@ -19,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, read_unpacked, require_regular, sha256_of, unreadable
+from rnnimp.formats.files import read_unpacked, require_regular, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
+from rnnimp.formats.json_files import write_json
 from rnnimp.formats.schema import (
     CHECKSUMS,
     CHROMOSOME,
@@ -364,9 +364,7 @@ def manifest_path(prefix: str | Path) -> Path:
 
 def write_manifest(prefix: str | Path, manifest: Manifest) -> None:
     """Write `PREFIX.manifest.json`: sorted and indented, numbers that are NaN as null."""
-    text = json.dumps(_without_nan(asdict(manifest)), indent=2, sort_keys=True, allow_nan=False)
-    with atomic_output(manifest_path(prefix)) as file:
-        file.write(f"{text}\n".encode())
+    write_json(manifest_path(prefix), _without_nan(asdict(manifest)), allow_nan=False)
 
 
 def _without_nan(value: Any) -> Any:

@@ -14,13 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.choices import BIN_EDGES
 from rnnimp.errors import DataError
+from rnnimp.scoring.measures import (
+    concordance,
+    imputation_quality,
+    most_likely,
+    non_reference_discordance,
+    ratio,
+    squared_correlation,
+)
 from rnnimp.sites.interval import require_one_chromosome
 from rnnimp.sites.matching import match_sites
 from rnnimp.sites.panel import GenotypeTable, Sites, chromosome_in_ids, default_sample_names
@@ -49,7 +56,7 @@ class Truth:
         """Frequency of a1 at each site, float64 (n_sites,); NaN where every genotype is missing."""
         known = self.genotypes >= 0
         carried = np.where(known, self.genotypes, 0).sum(axis=1)
-        return _ratio(carried, 2 * np.count_nonzero(known, axis=1))
+        return ratio(carried, 2 * np.count_nonzero(known, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +252,7 @@ def _centred(
         return np.full(len(values), np.nan), np.zeros(values.shape)
     first = np.take_along_axis(values, np.argmax(is_pair, axis=1)[:, np.newaxis], axis=1).astype(np.float64)
     offsets = np.where(is_pair, values - first, 0)
-    mean_offset = _ratio(offsets.sum(axis=1), np.count_nonzero(is_pair, axis=1))
+    mean_offset = ratio(offsets.sum(axis=1), np.count_nonzero(is_pair, axis=1))
     deviations = np.where(is_pair, offsets - mean_offset[:, np.newaxis], 0)
     return first[:, 0] + mean_offset, deviations
 
@@ -253,87 +260,6 @@ def _centred(
 def _indicators(genotypes: NDArray[np.int8]) -> NDArray[np.float64]:
     """1 at the number of copies and 0 elsewhere, float64 (n_sites, n_samples, 3); all 0 for missing."""
     return _INDICATORS[genotypes]
-
-
-def most_likely(dosages: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.int8]:
-    """Best-guess genotypes: the most probable, the fewest copies first; the nearest where only the dosage is known.
-
-    Returns:
-        int8 (n_sites, n_samples), copies of a1; -1 where the dosage is missing.
-    """
-    is_missing = np.isnan(dosages)
-    nearest = np.clip(np.rint(np.where(is_missing, 0, dosages)), 0, 2)
-    is_known = np.isfinite(probabilities).all(axis=2)
-    guesses = np.where(is_known, np.argmax(probabilities, axis=2), nearest)
-    return np.where(is_missing, -1, guesses).astype(np.int8)
-
-
-def concordance(guesses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of pairs on the diagonal.
-
-    Args:
-        guesses: (..., 3, 3), pairs by true and by imputed copies.
-
-    Returns:
-        float64 (...,); NaN without pairs.
-
-    >>> concordance(np.array([[5, 1, 0], [0, 3, 0], [0, 1, 0]])).item()
-    0.8
-    """
-    return _ratio(np.trace(guesses, axis1=-2, axis2=-1), guesses.sum(axis=(-2, -1)))
-
-
-def non_reference_discordance(guesses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of wrong pairs among all but those that are 0 copies in both, as `bcftools stats` defines it (NRD).
-
-    Args:
-        guesses: (..., 3, 3), pairs by true and by imputed copies.
-
-    Returns:
-        float64 (...,); NaN where all pairs are 0 copies in both.
-
-    >>> non_reference_discordance(np.array([[5, 1, 0], [0, 3, 0], [0, 1, 0]])).item()
-    0.4
-    """
-    total = guesses.sum(axis=(-2, -1))
-    return _ratio(total - np.trace(guesses, axis1=-2, axis2=-1), total - guesses[..., 0, 0])
-
-
-def imputation_quality(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Imputation quality score (IQS): concordance corrected for what chance would give.
-
-    (Po - Pc) / (1 - Pc) with Po the share of the imputed probability that lies on the true genotypes, and Pc what it
-    would be if truth and imputation were independent; Lin et al. 2010, PLoS ONE 5:e9697.
-
-    Args:
-        weights: (..., 3, 3), by true copies, the imputed probability of each number of copies.
-
-    Returns:
-        float64 (...,), 1 at most; NaN where no probabilities are known, or both sides have one and the same genotype.
-
-    >>> imputation_quality(np.array([[2.0, 0, 0], [0, 2, 0], [0, 0, 0]])).item()
-    1.0
-    """
-    total = weights.sum(axis=(-2, -1))
-    observed = _ratio(np.trace(weights, axis1=-2, axis2=-1), total)
-    chance = _ratio(np.sum(weights.sum(axis=-1) * weights.sum(axis=-2), axis=-1), total**2)
-    return _ratio(observed - chance, 1 - chance)
-
-
-def squared_correlation(
-    first_spread: NDArray[np.float64], second_spread: NDArray[np.float64], joint_spread: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Squared Pearson correlation from sums of squares; NaN where the first is 0, else 0 where the second is."""
-    r2 = _ratio(joint_spread**2, first_spread * second_spread)
-    r2[(first_spread > 0) & (second_spread == 0)] = 0
-    return r2
-
-
-def _ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
-    """A quotient; NaN where the divisor is 0 or NaN."""
-    quotient = np.full(np.shape(above), np.nan)
-    np.divide(above, below, out=quotient, where=np.asarray(below) > 0)
-    return quotient
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.scoring.measures import ratio
+
 _NO_VARIANCE = 1e-14
 
 
@@ -65,7 +67,7 @@ def minimac_r2(alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     probabilities = np.asarray(alt_probabilities, dtype=np.float64)
     frequency = _mean(probabilities)
     explained = _mean((probabilities - frequency[:, None]) ** 2)
-    return _ratio(explained, frequency * (1 - frequency))
+    return ratio(explained, frequency * (1 - frequency))
 
 
 def empirical_r2(alleles: NDArray[np.floating], alt_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -88,16 +90,10 @@ def empirical_r2(alleles: NDArray[np.floating], alt_probabilities: NDArray[np.fl
     covariance = _mean(observed * imputed)
     # what rounding leaves of a constant is no variance
     below = _mean(observed**2) * np.where(_mean(imputed**2) > _NO_VARIANCE, _mean(imputed**2), 0)
-    return _ratio(covariance**2, below)
+    return ratio(covariance**2, below)
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over samples without the missing ones; NaN, and no warning, where all are missing."""
     is_known = ~np.isnan(values)
-    return _ratio(np.sum(values, axis=1, where=is_known), np.count_nonzero(is_known, axis=1).astype(np.float64))
-
-
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    result = np.full(len(above), np.nan)
-    np.divide(above, below, out=result, where=below > 0)
-    return result
+    return ratio(np.sum(values, axis=1, where=is_known), np.count_nonzero(is_known, axis=1).astype(np.float64))

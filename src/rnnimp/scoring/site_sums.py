@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.scoring.measures import ratio
+
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -58,7 +60,7 @@ class SiteSums:
 
     def frequency(self) -> Numbers:
         """Of a1 by dosage, float64 (n_sites,); NaN where every allele is missing."""
-        return _ratio(np.ldexp(self.dose.astype(np.float64), -UNIT_BITS), self.n_alleles)
+        return ratio(np.ldexp(self.dose.astype(np.float64), -UNIT_BITS), self.n_alleles)
 
     def r2(self) -> Numbers:
         """Minimac's R2, float64 (n_sites,): the variance of P(a1) over that of a known allele.
@@ -66,9 +68,9 @@ class SiteSums:
         NaN where the frequency is 0 or 1. See `quality.minimac_r2`.
         """
         frequency = self.frequency()
-        mean_square = _ratio(np.ldexp(self.square.astype(np.float64), -UNIT_BITS), self.n_alleles)
+        mean_square = ratio(np.ldexp(self.square.astype(np.float64), -UNIT_BITS), self.n_alleles)
         variance = np.maximum(mean_square - frequency**2, 0)  # rounding must not make it negative
-        return _ratio(variance, frequency * (1 - frequency))
+        return ratio(variance, frequency * (1 - frequency))
 
 
 def sums_of(
@@ -108,9 +110,3 @@ def _dose_and_square(probabilities: NDArray[np.float32]) -> tuple[Counts, Counts
             values -= _ROUNDING
             total += np.ldexp(values.sum(axis=1), UNIT_BITS).astype(np.int64)
     return dose, square
-
-
-def _ratio(above: Numbers, below: Numbers | Counts) -> Numbers:
-    result = np.full(len(above), np.nan)
-    np.divide(above, below, out=result, where=below > 0)
-    return result

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rnnimp.training.recipe import TrainingSettings
 
 GROUP_SIZE = 3
-MISSING = 2
+MASKED = 2
+"""The uint8 code of an allele that is missing or hidden."""
 _GROUPS, _BATCH = 0, 1
 
 
@@ -97,7 +98,7 @@ class BatchSource:
         if self.hidden:
             share = self.hidden * rng.random((len(batch), 1))
             is_hidden = rng.random((len(batch), len(self.markers))) < share
-            batch[:, self.markers] = np.where(is_hidden, MISSING, batch[:, self.markers])
+            batch[:, self.markers] = np.where(is_hidden, MASKED, batch[:, self.markers])
         return batch
 
     def _groups(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

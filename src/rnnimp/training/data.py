@@ -20,7 +20,7 @@ from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
 from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
-from rnnimp.training.augmentation import MISSING, crossover_weights
+from rnnimp.training.augmentation import MASKED, crossover_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.soft_targets import LiStephensModel
 
@@ -123,7 +123,7 @@ class RegionData:
 
     def _code(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
         alleles = self.panel.alleles[:, haplotype_columns(self.training)]
-        coded = np.where(alleles < 0, MISSING, alleles).astype(np.uint8)
+        coded = np.where(alleles < 0, MASKED, alleles).astype(np.uint8)
         targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]
         share = settings.soft_target_share
         if share:
@@ -185,7 +185,7 @@ class TensorFeeder:
         """Inputs and targets, float32, P(a1), from training haplotypes, uint8 (n_haplotypes, n_rows)."""
         targets = torch.from_numpy(np.ascontiguousarray(rows[:, self._imputed].T)).to(self._device)
         markers = rows[:, self._markers]
-        return self._inputs(markers, markers == MISSING), targets.float() / CERTAIN
+        return self._inputs(markers, markers == MASKED), targets.float() / CERTAIN
 
     def _inputs(self, markers: NDArray[Any], is_missing: NDArray[np.bool_]) -> Tensor:
         known = torch.from_numpy(markers.astype(np.float32)).to(self._device)

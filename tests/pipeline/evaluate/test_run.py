@@ -24,7 +24,8 @@ from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter
 from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource, read_imputed, read_truth
-from rnnimp.scoring.accuracy import compare_genotypes, non_reference_discordance
+from rnnimp.scoring.accuracy import compare_genotypes
+from rnnimp.scoring.measures import non_reference_discordance
 from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 
 TRUTH = {  # site: id position a0 a1 array_marker_flag a1_freq, and the haplotypes of four samples

@@ -74,7 +74,7 @@ def test_regions_of_two_recipes_are_refused(trained: Path, capsys: pytest.Captur
 
 def test_a_damaged_summary_is_named(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (Path(f"{trained}_regions") / "1/summary.json").write_text("{")
-    assert "1/summary.json: cannot be read (" in refused(trained, capsys)
+    assert "1/summary.json: expected JSON (" in refused(trained, capsys)
 
 
 def test_files_that_show_late_are_waited_for(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,12 +30,10 @@ from rnnimp.scoring.accuracy import (
     Truth,
     align,
     compare,
-    concordance,
-    imputation_quality,
     minor_percent,
-    non_reference_discordance,
     score_bins,
 )
+from rnnimp.scoring.measures import concordance, imputation_quality, non_reference_discordance
 from rnnimp.sites.matching import match_sites
 from rnnimp.sites.panel import GenotypeTable, Sites
 from rnnimp.wording import counted

@@ -19,7 +19,8 @@ from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import open_panel, read_legend
 from rnnimp.formats.pgen import reading as pgen
 from rnnimp.formats.vcf.reading import read_genotypes, read_sites
-from rnnimp.scoring.accuracy import Truth, most_likely
+from rnnimp.scoring.accuracy import Truth
+from rnnimp.scoring.measures import most_likely
 from rnnimp.sites.panel import GenotypeTable, Sites, alt_frequency
 from rnnimp.sites.ploidy import PloidyRecorder
 

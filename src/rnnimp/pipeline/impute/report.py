@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 from rnnimp.choices import LEAST_SHARE
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.json_files import write_json
 from rnnimp.sites.matching import no_marker_text
 from rnnimp.sites.target_checks import (
     LOW_SHARE,
@@ -157,9 +156,7 @@ def save_report(path: Path, report: TargetReport, **more: Mapping[str, Any]) -> 
         report: what was found.
         more: further sections by name.
     """
-    text = json.dumps({**asdict(report), **more}, indent=2, allow_nan=False)
-    with atomic_output(path) as file:
-        file.write(f"{text}\n".encode())
+    write_json(path, {**asdict(report), **more}, sort_keys=False, allow_nan=False)
 
 
 def log_report(report: TargetReport) -> None:

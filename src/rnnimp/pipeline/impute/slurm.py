@@ -17,10 +17,10 @@ from rnnimp.cluster.slurm import SlurmSettings
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.bundle import Bundle, manifest_path, open_bundle
 from rnnimp.formats.files import sha256_of
+from rnnimp.formats.json_files import read_json, write_json
 from rnnimp.pipeline.impute.run import ImputeSettings
 from rnnimp.pipeline.impute.whole_model import require_whole
 from rnnimp.pipeline.outputs import check_outputs
-from rnnimp.pipeline.train.files import read_json, write_json
 from rnnimp.sites.interval import LAST_POSITION, Interval
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _begin(
         "target": target,
         "model": sha256_of(path) if bundle.manifest is not None else None,
     }
-    if plan.exists() and read_json(plan) != now:
+    if plan.exists() and read_json(plan, "delete the folder, and submit again") != now:
         raise DataError(
             "parts of another command, target or model are there; delete the folder or use another prefix", plan
         )

@@ -11,8 +11,9 @@ import torch
 
 from rnnimp.formats.files import atomic_output, sha256_of
 from rnnimp.formats.hapslegend import write_legend
+from rnnimp.formats.json_files import write_json
 from rnnimp.network.graph.export import as_ort, build_graph, check_graph
-from rnnimp.pipeline.train.files import RegionFiles, write_json
+from rnnimp.pipeline.train.files import RegionFiles
 from rnnimp.pipeline.train.manifest import library_versions
 from rnnimp.sites.panel import known_chromosome
 from rnnimp.training.data import RegionData, TensorFeeder

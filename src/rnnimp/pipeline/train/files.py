@@ -7,16 +7,17 @@ contains the settings that the region was begun with. `summary.json` is written 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, sha256_of
+from rnnimp.formats import json_files
+from rnnimp.formats.files import sha256_of
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.hapslegend import read_legend
+from rnnimp.formats.json_files import write_json
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import known_chromosome
 
@@ -213,21 +214,9 @@ def plan_path(output_prefix: str | Path) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of `write_json`.
+    """Read what `write_json` wrote for a region.
 
     Raises:
         DataError: if it is damaged.
     """
-    try:
-        content = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise DataError(f"cannot be read ({error}); delete it to train the region again", path) from error
-    if not isinstance(content, dict):
-        raise DataError("expected a table of values; delete it to train the region again", path)
-    return content
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a small table of values, sorted."""
-    with atomic_output(path) as file:
-        file.write((json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+    return json_files.read_json(path, "delete it to train the region again")

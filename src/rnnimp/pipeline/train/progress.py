@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnimp.cluster.estimate import in_words
-from rnnimp.pipeline.train.files import write_json
+from rnnimp.formats.json_files import write_json
 from rnnimp.training.names import TITLES
 
 if TYPE_CHECKING:

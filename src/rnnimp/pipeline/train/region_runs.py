@@ -20,10 +20,11 @@ from rnnimp.errors import RnnimpError, TrainingError
 from rnnimp.formats.files import atomic_output
 from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.formats.hapslegend import open_panel
+from rnnimp.formats.json_files import write_json
 from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.pipeline.train.export import export_region
-from rnnimp.pipeline.train.files import fingerprint, is_finished, read_map_of, write_json
+from rnnimp.pipeline.train.files import fingerprint, is_finished, read_map_of
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.progress import RegionProgress
 from rnnimp.pipeline.train.region_state import write_failure

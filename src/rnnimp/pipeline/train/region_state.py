@@ -17,7 +17,8 @@ from enum import Enum
 
 from rnnimp.cluster.locks import Held, read_lock
 from rnnimp.errors import DataError
-from rnnimp.pipeline.train.files import RegionFiles, read_json, write_json
+from rnnimp.formats.json_files import write_json
+from rnnimp.pipeline.train.files import RegionFiles, read_json
 from rnnimp.pipeline.train.progress import ProgressNote
 from rnnimp.training.names import HYBRID, NETWORKS, TITLES
 
