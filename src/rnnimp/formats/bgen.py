@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
 from rnnimp.formats.copies import copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
-from rnnimp.formats.files import UNKNOWN_KIND, AtomicGroup, kind_of, open_input, unwritable
+from rnnimp.formats.files import AtomicGroup, open_input, unwritable
+from rnnimp.formats.kinds import UNKNOWN_KIND, kind_of
 from rnnimp.formats.names import sample_names
 from rnnimp.formats.optional import require
 from rnnimp.formats.sample import read_samples_of

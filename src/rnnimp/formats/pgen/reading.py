@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
-from rnnimp.formats.files import LONGEST_MAGIC, kind_of, open_input, read_lines
+from rnnimp.formats.files import open_input, read_lines
+from rnnimp.formats.kinds import LONGEST_MAGIC, kind_of
 from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
 from rnnimp.sites.chromosomes import is_pseudoautosomal, plain_chromosome

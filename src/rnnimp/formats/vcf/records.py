@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import LONGEST_MAGIC, kind_of, open_input, refuse_other_format
+from rnnimp.formats.files import open_input
+from rnnimp.formats.kinds import LONGEST_MAGIC, kind_of, refuse_other_format
 from rnnimp.formats.vcf.bcf_reading import bcf_records, is_bcf, read_bcf_header
 from rnnimp.formats.vcf.header_reading import FIRST_LINE, VcfHeader
 from rnnimp.formats.vcf.index_reading import SiteIndex, read_index
