@@ -143,7 +143,7 @@ def _keep(target: Target, seed: int, number: int, verdict: Verdict) -> str:
 
 def report(targets: list[Target], tallies: list[Tally]) -> str:
     """A table of counts, one line per target."""
-    rows = [("reader", "tried", ACCEPTED, REFUSED, SILENT, CRASHED, "seconds")]
+    rows: list[tuple[str, ...]] = [("reader", "tried", ACCEPTED, REFUSED, SILENT, CRASHED, "seconds")]
     total: Counter[str] = Counter()
     for target, tally in zip(targets, tallies, strict=True):
         total.update(tally.counts)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fuzz import referees
-from fuzz.referees import Haplotypes, Malformed
-from fuzz.target import Disagreement, Files
+from fuzz.referees import Haplotypes, MalformedError
+from fuzz.target import DisagreementError, Files
 
 _SHARES = {"DS": 2.0, "HDS": 1.0, "GP": 1.0, "AP1": 1.0, "AP2": 1.0}
 _INFO_SHARES = ("AF", "R2", "INFO", "MAF", "ER2")
@@ -23,10 +23,10 @@ def agrees(found: Any, expected: Callable[[], Any], what: str = "result") -> Non
     """Compare with what a referee says; a file that it calls malformed should not have been accepted."""
     try:
         wanted = expected()
-    except Malformed as error:
-        raise Disagreement(f"accepted, but malformed: {error}") from error
+    except MalformedError as error:
+        raise DisagreementError(f"accepted, but malformed: {error}") from error
     if found != wanted:
-        raise Disagreement(f"another {what}: {_first_difference(found, wanted)}")
+        raise DisagreementError(f"another {what}: {_first_difference(found, wanted)}")
 
 
 def _first_difference(found: Any, wanted: Any) -> str:
@@ -42,7 +42,7 @@ def haplotypes_of(panel: Any) -> Haplotypes:
     """A panel in the referees' form."""
     sites, alleles = panel.sites, np.maximum(panel.alleles, -1)
     if not (np.diff(sites.positions) >= 0).all() or len(set(sites.keys())) < len(sites):
-        raise Disagreement("positions that go down, or a site twice")
+        raise DisagreementError("positions that go down, or a site twice")
     rows = [(*key, row) for key, row in zip(sites.keys(), alleles.tolist(), strict=True)]
     return Haplotypes(rows, list(panel.sample_names))
 
@@ -51,13 +51,13 @@ def vcf_is_plausible(data: bytes) -> list[tuple[str, ...]]:
     """Check the numbers of an imputed VCF; its sites as text."""
     lines = [line for line in referees.unpacked(data).decode().split("\n") if not line.startswith("##")]
     if lines[-1] or not lines[0].startswith("#CHROM\tPOS"):
-        raise Disagreement("an output without header, or cut short")
+        raise DisagreementError("an output without header, or cut short")
     width = lines[0].count("\t")
-    sites = []
+    sites: list[tuple[str, ...]] = []
     for line in lines[1:-1]:
         cells = line.split("\t")
         if len(cells) != width + 1:
-            raise Disagreement(f"an output line with {len(cells)} columns: {line[:60]!r}")
+            raise DisagreementError(f"an output line with {len(cells)} columns: {line[:60]!r}")
         _check_info(cells)
         for sample in cells[9:]:
             for name, text in zip(cells[8].split(":"), sample.split(":"), strict=True):
@@ -72,7 +72,7 @@ def _check_info(cells: list[str]) -> None:
         if name in values:
             _check_numbers(name, values[name], 1.0, cells)
     if int(values.get("AC", 0)) > int(values.get("AN", 0)):
-        raise Disagreement(f"AC above AN at {cells[1]}")
+        raise DisagreementError(f"AC above AN at {cells[1]}")
 
 
 def _check_numbers(name: str, text: str, most: float | None, cells: list[str]) -> None:
@@ -80,21 +80,21 @@ def _check_numbers(name: str, text: str, most: float | None, cells: list[str]) -
         return
     for part in text.split(","):
         if part != "." and not -TOLERANCE <= float(part) <= most + TOLERANCE:  # not so of NaN either
-            raise Disagreement(f"{name}={part[:20]} in the output at {cells[1]}")
+            raise DisagreementError(f"{name}={part[:20]} in the output at {cells[1]}")
 
 
 def imputed_is_plausible(folder: Path, files: Files, result: Any) -> None:
     """The output of impute or merge is whole, its numbers in range, its sites sorted."""
     outputs = [path for path in folder.rglob("o.vcf*") if path.suffix in (".vcf", ".gz")]
     if not outputs:
-        raise Disagreement("exit code 0 without an output")
+        raise DisagreementError("exit code 0 without an output")
     sites = vcf_is_plausible(outputs[0].read_bytes())
     positions = [int(site[1]) for site in sites]
     if positions != sorted(positions) or len(set(sites)) < len(sites):
-        raise Disagreement("output positions that go down, or a site twice")
+        raise DisagreementError("output positions that go down, or a site twice")
     leftover = [path.name for path in folder.rglob("*") if ".part" in path.name]
     if leftover:
-        raise Disagreement(f"left {leftover[0]}")
+        raise DisagreementError(f"left {leftover[0]}")
 
 
 def table_is_plausible(folder: Path, files: Files, result: Any) -> None:
@@ -111,4 +111,4 @@ def table_is_plausible(folder: Path, files: Files, result: Any) -> None:
                 except ValueError:
                     continue
                 if math.isnan(value) or not -1 - TOLERANCE <= value <= 1 + TOLERANCE:
-                    raise Disagreement(f"{name} {cell} in {path.name}")
+                    raise DisagreementError(f"{name} {cell} in {path.name}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.target import Disagreement
+from fuzz.target import DisagreementError
 from rnnimp.cli import main
 from rnnimp.errors import RnnimpError
 
@@ -15,7 +15,7 @@ _REFUSING = (1, 2)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]")
 
 
-class Failed(RnnimpError):
+class CommandError(RnnimpError):
     """The command refused its input in one line."""
 
 
@@ -34,24 +34,24 @@ def command(*arguments: str, codes: tuple[int, ...] = (0,)) -> Callable[[Path], 
 
 
 def run_command(arguments: list[str], codes: tuple[int, ...] = (0,)) -> int:
-    """Run a command; raise `Failed` with its error line.
+    """Run a command; raise `CommandError` with its error line.
 
     Raises:
-        Disagreement: for an exit code or messages that no command should give.
+        DisagreementError: for an exit code or messages that no command should give.
     """
     before = os.fstat(2).st_size
     code = main(arguments)
     said = os.pread(2, 1 << 20, before).decode(errors="replace").split("\n")
     if wild := [line for line in said if _CONTROL.search(line)]:
-        raise Disagreement(f"control characters in the message {wild[0][:150]!r}")
+        raise DisagreementError(f"control characters in the message {wild[0][:150]!r}")
     errors = [line for line in said if "error:" in line]
     if code in codes and not errors:
         return code
     if code not in _REFUSING:
-        raise Disagreement(f"exit code {code}: {' / '.join(said)[:200]}")
+        raise DisagreementError(f"exit code {code}: {' / '.join(said)[:200]}")
     is_verbose = {"-v", "--verbose", "--log-file"} & set(arguments)  # which shows where an error occurred
     if len(errors) != 1 and not is_verbose:
-        raise Disagreement(f"{len(errors)} error lines with exit code {code}: {' / '.join(said)[-200:]}")
+        raise DisagreementError(f"{len(errors)} error lines with exit code {code}: {' / '.join(said)[-200:]}")
     if not is_verbose and any("Traceback" in line or "nternal error" in line for line in said):
-        raise Disagreement(f"a traceback or internal error: {' / '.join(said)[-200:]}")
-    raise Failed(errors[-1] if errors else f"exit code {code}")
+        raise DisagreementError(f"a traceback or internal error: {' / '.join(said)[-200:]}")
+    raise CommandError(errors[-1] if errors else f"exit code {code}")

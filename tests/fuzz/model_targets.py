@@ -19,7 +19,7 @@ from fuzz.mutate_onnx import mutate_onnx
 from fuzz.mutate_packed import under_gzip
 from fuzz.mutate_text import mutate_text
 from fuzz.seeds import IMPUTE
-from fuzz.target import Disagreement, Files, Target, is_report
+from fuzz.target import DisagreementError, Files, Target, is_report
 from rnnimp.formats.bundle import open_bundle
 from rnnimp.imputation.engines.choice import load_engine
 
@@ -75,14 +75,14 @@ def _check_predictions(folder: Path, files: Files, result: Any) -> None:
     """Probabilities, as many as sites, the same as ONNX Runtime computes of the file."""
     region, found = result
     if found.shape[0] != len(region.imputed_rows) or not np.isfinite(found).all():
-        raise Disagreement(f"predictions of shape {found.shape}, or not finite")
+        raise DisagreementError(f"predictions of shape {found.shape}, or not finite")
     if found.min() < -TOLERANCE or found.max() > 1 + TOLERANCE:
-        raise Disagreement(f"predictions from {found.min()} to {found.max()}")
+        raise DisagreementError(f"predictions from {found.min()} to {found.max()}")
     if (folder / "m_1.onnx").exists():
         wanted = _by_onnx_runtime((folder / "m_1.onnx").read_bytes(), _inputs(len(region.marker_rows)))
         wanted = wanted if wanted.shape == found.shape else wanted[..., 1]
         if wanted.shape != found.shape or not np.allclose(found, wanted, atol=2e-3):
-            raise Disagreement(f"other predictions than ONNX Runtime: {np.abs(found - wanted).max()}")
+            raise DisagreementError(f"other predictions than ONNX Runtime: {np.abs(found - wanted).max()}")
 
 
 def _by_onnx_runtime(model: bytes, inputs: Any) -> Any:
@@ -94,7 +94,7 @@ def _by_onnx_runtime(model: bytes, inputs: Any) -> Any:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         return session.run(None, {session.get_inputs()[0].name: inputs})[0]
     except Exception as error:
-        raise Disagreement(f"ONNX Runtime refuses what was accepted: {str(error)[:150]}") from error
+        raise DisagreementError(f"ONNX Runtime refuses what was accepted: {str(error)[:150]}") from error
 
 
 def _manifest_target(case: Files, impute: Callable[[Path], Any]) -> Target:

@@ -15,9 +15,10 @@ _OPTIONS = [
     *("--draw-test-samples", "--test-samples", "--name", "--all-sites", "--calibration", "--output", "--no-such", "-"),
 ]
 _VALUES = [
-    *("22", "22:1000000-1005000", "22:5-1", "22:-", "22:0-0", "chr22:1-", "1:1-2", "GT", "GT,DS", "XX", "GT,GT", "t.vcf"),
-    *("vcf", "gen", "bcf", "vcf.gz", "drop", "keep", "cpu", "tpu", "0.3", "1.5", "-0.3", "out/o.vcf", "out/o.bcf", "out/o"),
-    *("out/o.sav", "out/", ".", "..", "t.hap.gz", "t.legend.gz", "no-such-file", "m", "-", "--", "", "1,2,3", "0,100", "5,1"),
+    *("22", "22:1000000-1005000", "22:5-1", "22:-", "22:0-0", "chr22:1-", "1:1-2", "GT", "GT,DS", "XX", "GT,GT"),
+    *("vcf", "gen", "bcf", "vcf.gz", "drop", "keep", "cpu", "tpu", "0.3", "1.5", "-0.3", "out/o.vcf", "out/o.bcf"),
+    *("out/o", "out/o.sav", "out/", ".", "..", "t.hap.gz", "t.legend.gz", "t.vcf", "no-such-file", "m", "-", "--"),
+    *("", "1,2,3", "0,100", "5,1"),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fuzz.mutate_text import NUMBERS, WORDS, mutate_text
 
-_VALUES = [
+_VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 1.5, -0.5, 1e308, float("nan"), float("inf"), 2**31, 2**63, 10**30, "", "x", "1"),
     *([], [[]], {}, [1, 2], {"a": 1}, "22\n23", "chr\x1b[31m", "../../x", "a\u0000b", "x" * 5000, [None], "0" * 64),
 ]

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fuzz.mutate_binary import mutate_bytes
 
-_OPERATORS = ["Add", "Mul", "Gather", "MatMul", "Sigmoid", "Identity", "Loop", "If", "Exp", "Reshape", "Slice", "NoSuch"]
+_OPERATORS = ["Add", "Mul", "Gather", "MatMul", "Sigmoid", "Identity", "Loop", "If", "Exp", "Reshape", "NoSuch"]
 _WHOLES = [0, 1, -1, 2, 3, 7, -7, 100, 2**31 - 1, -(2**31), 2**40, -(2**63), 2**63 - 1]
 _FLOATS = [0.0, -1.0, 2.0, 1e10, -1e10, 3e38, float("nan"), float("inf"), -float("inf")]
 

@@ -16,7 +16,7 @@ Row = tuple[int, str, str, list[int]]
 LAST_POSITION = 2**31 - 1
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The file is not what its format demands."""
 
 
@@ -28,9 +28,9 @@ class Haplotypes(NamedTuple):
 
 
 def require(condition: object, what: str) -> None:
-    """Raise `Malformed` unless the condition holds."""
+    """Raise `MalformedError` unless the condition holds."""
     if not condition:
-        raise Malformed(what)
+        raise MalformedError(what)
 
 
 def unpacked(data: bytes) -> bytes:
@@ -40,7 +40,7 @@ def unpacked(data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise Malformed(f"gzip: {error}") from error
+        raise MalformedError(f"gzip: {error}") from error
 
 
 def text_of(data: bytes, is_utf8: bool = True) -> str:
@@ -48,7 +48,7 @@ def text_of(data: bytes, is_utf8: bool = True) -> str:
     try:
         return unpacked(data).decode("utf-8-sig", "strict" if is_utf8 else "surrogateescape")
     except UnicodeDecodeError as error:
-        raise Malformed("no text") from error
+        raise MalformedError("no text") from error
 
 
 def whole(text: str, least: int = 0, most: int = LAST_POSITION) -> int:
@@ -69,7 +69,12 @@ def number(text: str) -> float:
 
 def plain_chromosome(name: str) -> str:
     """The name without `chr`."""
-    return name[3:].upper() if name.lower().startswith("chr") else name.upper()
+    return name.removeprefix("chr").upper()
+
+
+def words(line: str) -> list[str]:
+    """What stands between white space; a no-break space is none."""
+    return re.findall(r"[^ \t\r\n\x0b\x0c]+", line)
 
 
 def lines_of(text: str) -> list[str]:
@@ -87,10 +92,10 @@ def vcf(data: bytes, chromosome: str) -> Haplotypes:
     """The phased haplotypes of one chromosome in a VCF."""
     lines = lines_of(text_of(data, is_utf8=False))
     require(lines and lines[0].startswith("##fileformat=VCF"), "no VCF")
-    start = next((row for row, line in enumerate(lines) if not line.startswith("##")), len(lines))
+    start = next((row for row, line in enumerate(lines) if line.strip() and not line.startswith("##")), len(lines))
     require(start < len(lines), "no header line")
     header = lines[start].split("\t")
-    require(header[:8] == "#CHROM POS ID REF ALT QUAL FILTER INFO".split(), "other header")
+    require(header[:8] == ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"], "other header")
     names = header[9:]
     require(header[8:9] == ["FORMAT"] and names and len(set(names)) == len(names), "no samples, or some twice")
     rows: list[Row] = []
@@ -146,7 +151,7 @@ def _alleles(cells: list[str]) -> list[int]:
 
 def hap(data: bytes, sites: list[tuple[int, str, str]], names: list[str]) -> Haplotypes:
     """HAPS with the sites of its legend and the names of its sample file."""
-    lines = [_alleles(line.split()) for line in lines_of(text_of(data, is_utf8=False))]
+    lines = [_alleles(words(line)) for line in lines_of(text_of(data, is_utf8=False))]
     require(len(lines) == len(sites), f"{len(lines)} lines for {len(sites)} sites")
     require(all(len(line) == 2 * len(names) for line in lines), "a ragged table")
     return Haplotypes([(*site, line) for site, line in zip(sites, lines, strict=True)], names)
@@ -156,7 +161,7 @@ def shapeit(data: bytes, names: list[str]) -> Haplotypes:
     """SHAPEIT's haplotypes."""
     rows: list[Row] = []
     for line in lines_of(text_of(data, is_utf8=False)):
-        cells = line.split()
+        cells = words(line)
         require(len(cells) == 5 + 2 * len(names), f"{len(cells)} columns")
         rows.append((whole(cells[2]), cells[3].upper(), cells[4].upper(), _alleles(cells[5:])))
     return Haplotypes(rows, names)
@@ -190,7 +195,7 @@ def gen(data: bytes) -> list[tuple[int, str, str, list[float]]]:
     rows = []
     width = 0
     for line in lines_of(text_of(data)):
-        cells = line.split()
+        cells = words(line)
         width = width or len(cells)
         require(len(cells) == width and width >= 5 and width % 3 != 1, "a ragged table")
         n_head = 6 if width % 3 == 0 else 5
@@ -263,7 +268,7 @@ def bgen(data: bytes, chromosome: str) -> Haplotypes:
     body.at = 4 + offset
     rows: list[Row] = []
     for _ in range(n_variants):
-        _, name, contig = body.text(), body.text(), body.text()
+        _, _, contig = body.text(), body.text(), body.text()
         position, n_alleles = body.number("I"), body.number("H")
         alleles = [body.text("I") for _ in range(n_alleles)]
         block = body.take(body.number("I"))
@@ -273,7 +278,7 @@ def bgen(data: bytes, chromosome: str) -> Haplotypes:
             try:
                 block = zlib.decompress(block[4:])
             except zlib.error as error:
-                raise Malformed("zlib") from error
+                raise MalformedError("zlib") from error
             require(len(block) == length, "another length under zlib")
         calls = _bgen_calls(_Cursor(block), n_samples, n_alleles)
         if plain_chromosome(contig.lstrip("0")) == chromosome:
@@ -319,5 +324,5 @@ def _haplotypes(values: list[float], is_phased: bool) -> list[int]:
         calls = [0 if value >= 0.9 else 1 if 1 - value >= 0.9 else -1 for value in values]
         return calls * 2 if len(calls) == 1 else calls
     require(sum(values) <= 1 + 1e-6, "probabilities with a sum above 1")
-    require(not 0.9 <= values[1], "an unphased heterozygote")
+    require(values[1] < 0.9, "an unphased heterozygote")
     return [0 if values[0] >= 0.9 else 1 if 1 - sum(values) >= 0.9 else -1] * 2

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pgenlib
 import pysam
 
 from fuzz.target import Files
@@ -20,7 +21,6 @@ from impute_cases import make_case
 from rnnimp.cli import main
 from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.hapslegend import HapsLegendWriter, write_legend
-from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 from small_networks import exported
 from tiny_model import write_tiny_model
@@ -56,9 +56,10 @@ def bcf() -> bytes:
 
     def make(folder: Path) -> None:
         source = write_panel(folder / "t.vcf", small_panel())
-        with pysam.VariantFile(str(source)) as records, pysam.VariantFile(
-            str(folder / "t.bcf"), "wb", header=records.header
-        ) as target:
+        with (
+            pysam.VariantFile(str(source)) as records,
+            pysam.VariantFile(str(folder / "t.bcf"), "wb", header=records.header) as target,
+        ):
             for record in records:
                 target.write(record)
 
@@ -113,12 +114,20 @@ def bgen() -> bytes:
 
 def pgen() -> Files:
     """A phased PGEN with its two tables."""
+    panel = small_panel()
 
     def make(folder: Path) -> None:
-        with PgenWriter(folder / "t", small_panel().sample_names, CHROMOSOME) as writer:
-            writer.write(_block())
+        alleles = np.ascontiguousarray(panel.alleles, dtype=np.int32)
+        n_sites, n_alleles = alleles.shape
+        path = str(folder / "t.pgen").encode()
+        with pgenlib.PgenWriter(path, n_alleles // 2, variant_ct=n_sites, hardcall_phase_present=True) as writer:
+            for row in alleles:
+                writer.append_alleles(row, all_phased=True)
 
-    return files_of(make)
+    sites = "".join(f"22\t{position}\trs{position}\t{a0}\t{a1}\n" for position, a0, a1 in panel.sites.keys())
+    samples = "".join(f"{name}\t{number % 2 + 1}\n" for number, name in enumerate(panel.sample_names))
+    tables = {"t.pvar": f"#CHROM\tPOS\tID\tREF\tALT\n{sites}", "t.psam": f"#IID\tSEX\n{samples}"}
+    return {**files_of(make), **{name: text.encode() for name, text in tables.items()}}
 
 
 def impute_case() -> Files:
@@ -151,7 +160,7 @@ def imputed_parts() -> Files:
 
     def make(folder: Path) -> None:
         make_case(folder)
-        before = os.getcwd()
+        before = Path.cwd()
         os.chdir(folder)
         try:
             for part, numbers in (("p1", range(1, 5)), ("p2", range(5, 10))):
@@ -160,7 +169,8 @@ def imputed_parts() -> Files:
         finally:
             os.chdir(before)
 
-    return {name: content for name, content in files_of(make).items() if name[:2] in ("p1", "p2") and "json" not in name}
+    parts = {name: content for name, content in files_of(make).items() if name[:2] in ("p1", "p2")}
+    return {name: content for name, content in parts.items() if not name.endswith(".json")}
 
 
 IMPUTE = ["impute", "--hap", "t.hap.gz", "--legend", "t.legend.gz", "--chromosome", "22", "--model-prefix", "m"]

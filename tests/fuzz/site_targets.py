@@ -13,7 +13,7 @@ from fuzz.commands import command
 from fuzz.mutate_packed import under_gzip
 from fuzz.mutate_text import mutate_text
 from fuzz.seeds import CHROMOSOME
-from fuzz.target import Disagreement, Files, Target
+from fuzz.target import DisagreementError, Files, Target
 from rnnimp.formats.genetic_map import read_genetic_map
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.illumina_manifest import read_illumina_manifest
@@ -74,21 +74,21 @@ def _illumina() -> Files:
 def _check_map(folder: Path, files: Files, found: Any) -> None:
     points = list(zip(found.positions.tolist(), found.map_cm.tolist(), strict=True))
     agrees(points, lambda: referees.genetic_map(files["map"]), "map")
-    cm = found.map_cm
-    if not (np.isfinite(cm).all() and (np.diff(cm) >= 0).all() and cm[-1] > cm[0] and (np.diff(found.positions) > 0).all()):
-        raise Disagreement(f"a map that is flat, falls or is not finite: {points[:4]}")
+    cm, is_rising = found.map_cm, (np.diff(found.positions) > 0).all() and (np.diff(found.map_cm) >= 0).all()
+    if not (np.isfinite(cm).all() and is_rising and cm[-1] > cm[0]):
+        raise DisagreementError(f"a map that is flat, falls or is not finite: {points[:4]}")
 
 
 def _check_blocks(folder: Path, files: Files, found: list[int]) -> None:
     agrees(found, lambda: referees.partition(files["bed"], "22"), "blocks")
     if found != sorted(set(found)):
-        raise Disagreement("stops that do not rise")
+        raise DisagreementError("stops that do not rise")
 
 
 def _check_markers(folder: Path, files: Files, found: Any) -> None:
     n_lines = sum(bool(line.strip()) for line in referees.text_of(files["list"]).splitlines())
     if not 0 < len(found) <= n_lines:
-        raise Disagreement(f"{len(found)} markers of {n_lines} lines")
+        raise DisagreementError(f"{len(found)} markers of {n_lines} lines")
 
 
 def _check_legend(folder: Path, files: Files, sites: Any) -> None:
@@ -136,22 +136,22 @@ def _flagged_legend() -> Files:
 def _check_prepared(folder: Path, files: Files, result: Any) -> None:
     legends = sorted(folder.glob("out/**/*.legend.gz"))
     if not legends:
-        raise Disagreement("exit code 0 without a legend")
+        raise DisagreementError("exit code 0 without a legend")
     for path in legends:
         sites = referees.legend(path.read_bytes())
         hap = path.with_name(path.name.replace(".legend", ".hap"))
         n_lines = len(referees.lines_of(referees.text_of(hap.read_bytes())))
         if n_lines != len(sites) or sites != sorted(sites, key=lambda site: site[0]) or not sites:
-            raise Disagreement(f"{path.name}: {n_lines} lines of alleles for {len(sites)} sites")
+            raise DisagreementError(f"{path.name}: {n_lines} lines of alleles for {len(sites)} sites")
 
 
 def _check_split(folder: Path, files: Files, result: Any) -> None:
     lists = list(folder.glob("out/s*.list"))
     prefixes = lists[0].read_text().split() if lists else []
     if not prefixes:
-        raise Disagreement("exit code 0 without a list of regions")
+        raise DisagreementError("exit code 0 without a list of regions")
     for prefix in prefixes:
         sites = referees.legend((folder / f"{prefix}.legend.gz").read_bytes())
         lines = referees.lines_of(referees.text_of((folder / f"{prefix}.hap.gz").read_bytes()))
         if len(lines) != len(sites) or not sites:
-            raise Disagreement(f"{prefix}: {len(lines)} lines of alleles for {len(sites)} sites")
+            raise DisagreementError(f"{prefix}: {len(lines)} lines of alleles for {len(sites)} sites")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from fuzz.mutate_text import Mutator
 Files = dict[str, bytes]
 
 
-class Disagreement(Exception):
+class DisagreementError(Exception):
     """An input was accepted, but the result is not what the file says, or not plausible."""
 
 
@@ -39,14 +39,14 @@ class Target:
         files: valid inputs by their path in the working folder.
         mutators: how to change which of the files; one is changed at a time.
         run: reads the files of a folder. It raises `RnnimpError`, or returns a message, where they are refused.
-        check: raises `Disagreement` where an accepted result is not what the files say.
+        check: raises `DisagreementError` where an accepted result is not what the files say.
         may_leave: whether a path may be left behind by a refusal, such as an index.
         may_change: whether the command is there to write this input again.
     """
 
     name: str
     files: Files
-    mutators: dict[str, Mutator]
+    mutators: Mapping[str, Mutator]
     run: Callable[[Path], Any]
     check: Callable[[Path, Files, Any], None] = _nothing_to_check
     may_leave: Callable[[str], bool] = field(default=_leaves_nothing)

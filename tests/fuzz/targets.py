@@ -16,7 +16,7 @@ from fuzz.mutate_packed import bgzf, under_bgzf, under_gzip
 from fuzz.mutate_text import mutate_text
 from fuzz.seeds import CHROMOSOME, IMPUTE
 from fuzz.site_targets import site_targets
-from fuzz.target import Disagreement, Files, Target, is_report
+from fuzz.target import DisagreementError, Files, Target, is_report
 from rnnimp.formats.gen import read_gen
 from rnnimp.pipeline.impute.target import TargetFiles, read_target
 
@@ -47,7 +47,7 @@ def _same(referee: Callable[[Files], Any]) -> Callable[[Path, Files, Any], None]
 def _is_plausible(folder: Path, files: Files, panel: Any) -> None:
     rows, names = haplotypes_of(panel)
     if any(not set(row[3]) <= {-1, 0, 1} or len(row[3]) != 2 * len(names) or row[0] < 1 for row in rows):
-        raise Disagreement("alleles or positions out of range")
+        raise DisagreementError("alleles or positions out of range")
 
 
 def haplotype_targets() -> list[Target]:
@@ -95,7 +95,7 @@ def _check_gen(folder: Path, files: Files, table: Any) -> None:
         for values, start in zip(found.tolist(), range(0, len(row[3]), 3), strict=True):
             wanted = row[3][start : start + 3]
             if sum(wanted) and any(abs(a - b) > 1e-5 or a != a for a, b in zip(values, wanted, strict=True)):
-                raise Disagreement(f"probabilities {values}, not {wanted}")
+                raise DisagreementError(f"probabilities {values}, not {wanted}")
 
 
 def command_targets() -> list[Target]:
@@ -149,5 +149,3 @@ def _options(name: str, files: Files, arguments: list[str]) -> Target:
 
     with_arguments = {**files, "arguments": "\n".join(arguments).encode()}
     return Target(name, with_arguments, {"arguments": mutate_arguments}, run, may_leave=is_report)
-
-

@@ -6,6 +6,7 @@ verdict. A worker that dies or does not answer in time is the parent's business.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -18,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fuzz.target import Disagreement, Target
+from fuzz.target import DisagreementError, Target
 from rnnimp.errors import RnnimpError
 
 ACCEPTED, REFUSED, SILENT, CRASHED = "accepted", "refused", "silent", "crashed"
@@ -61,7 +62,7 @@ def judge(target: Target, files: dict[str, bytes], folder: Path, log: Path) -> V
         result = target.run(folder)
     except RnnimpError as error:
         return _refusal(str(error), target, files, folder)
-    except Disagreement as error:
+    except DisagreementError as error:
         return Verdict(SILENT, str(error))
     except BaseException as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -73,7 +74,7 @@ def judge(target: Target, files: dict[str, bytes], folder: Path, log: Path) -> V
         return _refusal(result, target, files, folder)
     try:
         target.check(folder, files, result)
-    except Disagreement as error:
+    except DisagreementError as error:
         return Verdict(SILENT, str(error))
     except RnnimpError as error:
         return Verdict(SILENT, f"its own output is refused: {error}")
@@ -118,11 +119,12 @@ def _write(files: dict[str, bytes], folder: Path) -> None:
 def work(targets: list[Target], seed: int, folder: Path, log: Path, orders: int, answers: int) -> None:
     """Serve orders until the pipe ends. Runs in the forked process, and never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.disable()
     descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     for name, standard in (("stdout", 1), ("stderr", 2)):
-        setattr(sys, name, open(standard, "w", buffering=1, errors="backslashreplace", closefd=False))
+        setattr(sys, name, os.fdopen(os.dup(standard), "w", buffering=1, errors="backslashreplace"))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _limit(resource.RLIMIT_AS, _virtual_bytes() + MEMORY_BYTES)
     _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
