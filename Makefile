@@ -9,15 +9,19 @@ TEST_REQUIREMENT := .[train,test,simulate,benchmarks,bgen,pgen,completion]
 # a process a core, each with whole files of tests, whose fixtures are costly; one process: make test PYTEST_ARGS='-n 0'
 PYTEST_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTEST_ARGS ?=
+SECONDS ?= 60
+SEED ?=
+ONLY ?=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo check test lint docs pictures demo-data clean
+.PHONY: help demo check test fuzz lint docs pictures demo-data clean
 
 help:
 	@echo 'make demo       impute the packaged example, evaluate it, say where the results are (no torch)'
 	@echo 'make check      lint, types, import contract and the fast tests: under a minute once set up'
 	@echo 'make test       the same with all tests'
 	@echo 'make lint       the same without tests'
+	@echo 'make fuzz       give damaged files to all readers for SECONDS (60); SEED=N repeats a run'
 	@echo 'make docs       build the documentation site into build/docs'
 	@echo 'make pictures   draw the accuracy picture of README and documentation again'
 	@echo 'make demo-data  simulate the packaged example again'
@@ -34,6 +38,11 @@ check: lint
 
 test: lint
 	$(TEST_VENV)/bin/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
+
+# finds lie under build/fuzz, with the input's files; ONLY=BGEN tries one reader
+fuzz: $(TEST_VENV)/.ready
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(TEST_VENV)/bin/python -m fuzz --seconds $(SECONDS) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 lint: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/ruff check .
