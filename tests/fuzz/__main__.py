@@ -1,7 +1,7 @@
 """The runner: shares the time among the targets, watches the workers, keeps what is found, and reports counts.
 
-An input is known by the seed, its target and its number, so that the same seed makes the same inputs. What is found
-lies under `build/fuzz`, one folder per find with the input's files; `--replay TARGET NUMBER` runs one again.
+An input is known by the seed, its target and its number, so that the same seed makes the same inputs. The files of
+each find are stored in a folder under `build/fuzz`; `--replay TARGET NUMBER` runs one again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an accepted input must have given: agreement with an independent parser, and outputs with plausible values."""
+"""Checks of the results of accepted inputs: agreement with an independent parser, and outputs with plausible values."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _inputs(n_markers: int) -> Any:
 
 
 def _predictions(folder: Path) -> Any:
-    """What the engine computes that rnnimp picks."""
+    """The predictions of the engine that rnnimp picks."""
     (region,) = open_bundle("m").regions
     return region, load_engine(region)(_inputs(len(region.marker_rows)))
 
@@ -131,7 +131,7 @@ def _region_counts(case: Files, index: int) -> dict[str, int]:
 
 
 def training_targets() -> list[Target]:
-    """What a finished training leaves, read by status, by bundle, and by a run that resumes."""
+    """The files of a finished training, read by status, by bundle, and by a run that resumes."""
     files = seeds.training()
     records = {name: mutate_json for name in files if name.endswith(".json")}
     table = {name: mutate_text for name in files if name == "c.list"}

@@ -21,7 +21,7 @@ class MalformedError(Exception):
 
 
 class Haplotypes(NamedTuple):
-    """What a file of phased haplotypes says."""
+    """The content of a file of phased haplotypes."""
 
     rows: list[Row]
     names: list[str]
@@ -73,7 +73,7 @@ def plain_chromosome(name: str) -> str:
 
 
 def words(line: str) -> list[str]:
-    """What stands between white space; a no-break space is none."""
+    """The words of a line; a no-break space belongs to a word."""
     return re.findall(r"[^ \t\r\n\x0b\x0c]+", line)
 
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: a target has valid files, mutators for some of them, and a function that reads them."""
+"""A target of fuzzing: it has valid files, mutators for some of them, and a function that reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DisagreementError(Exception):
 
 
 def _nothing_to_check(folder: Path, files: Files, result: Any) -> None:
-    """Whatever the target returns is right."""
+    """Accept any result."""
 
 
 def _leaves_nothing(path: str) -> bool:

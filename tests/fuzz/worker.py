@@ -31,7 +31,7 @@ FILE_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one input.
+    """The outcome of one input.
 
     Attributes:
         outcome: `accepted`, `refused`, `silent` or `crashed`.
