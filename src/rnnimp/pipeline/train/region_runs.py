@@ -144,7 +144,7 @@ class RegionRuns:
         return True
 
     def _train(self, number: int, data: RegionData | None) -> None:
-        started = time.monotonic()
+        started = time.monotonic() if data is None else None
         data = data or self._begin(number)
         if data is None:
             return
@@ -153,7 +153,8 @@ class RegionRuns:
         region = train_region(data, work.settings, number, files.folder, self._device, progress, self._runner())
         self._locks[number].check()
         summary = export_region(data, region, files)
-        logger.info("%s", result_line(number, summary, region.evaluations, time.monotonic() - started))
+        seconds = None if started is None else time.monotonic() - started
+        logger.info("%s", result_line(number, summary, region.evaluations, seconds))
 
     def _runner(self) -> Runner:
         """The functions that run a network: the CPU kernels', the module itself, or, after a group, none."""

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from rnnimp.training.loop import Evaluation
 
 
-def result_line(number: int, summary: Mapping[str, Any], evaluations: Mapping[str, Evaluation], seconds: float) -> str:
+def result_line(
+    number: int, summary: Mapping[str, Any], evaluations: Mapping[str, Evaluation], seconds: float | None = None
+) -> str:
     """The region's result in one line: the final model's R2 first, then its parts'.
 
     Args:
         number: of the region.
         summary: of the region, as it is written.
         evaluations: of the weights kept, by network name.
-        seconds: how long it took in this process.
+        seconds: how long it took in this process; None if it was trained in a group.
     """
     final = evaluations[HYBRID]
     parts = [
@@ -30,12 +32,13 @@ def result_line(number: int, summary: Mapping[str, Any], evaluations: Mapping[st
         for name, row in evaluations.items()
         if name != HYBRID
     ]
-    how = f"combined in {final.iteration} iterations" if final.iteration else "combining them needs no training"
-    time = f"{seconds:.0f} s" if seconds < 60 else in_words(seconds)
+    trained = f"combined by weights of iteration {final.iteration}"
+    how = trained if final.iteration else "combining them needs no training"
+    time = "" if seconds is None else f" in {seconds:.0f} s" if seconds < 60 else f" in {in_words(seconds)}"
     size = f"{counted(summary['n_markers'], 'marker')}, {counted(summary['n_sites'], 'site')} to impute"
     held_out = counted(summary["validation_samples"], "held-out sample")
     return (
-        f"region {number}: finished in {time}; {size}; final model: R2 {_r2(final)} on {held_out}; its parts: "
+        f"region {number}: finished{time}; {size}; final model: R2 {_r2(final)} on {held_out}; its parts: "
         f"{', '.join(parts)}; {how}"
     )
 
