@@ -10,7 +10,7 @@ import pytest
 from helpers import REPOSITORY
 
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-FOLDERS = ("", "src/rnnimp", "src/rnnimp/network/recurrent", "src/rnnimp/pipeline/impute")
+FOLDERS = ("", "tests", "src/rnnimp", "src/rnnimp/network/recurrent", "src/rnnimp/pipeline/impute")
 FILE = r"[\w./-]+\.(py|md|toml|txt|cff)"
 ITEMS = [item for item in re.split(r"\n\n|\n(?=- |\d\. )", TEXT) if re.search(r"`[\w/]+\.\w+`", item)]
 
