@@ -15,7 +15,7 @@ from rnnimp.errors import DataError
 from rnnimp.pipeline.train import one_device as stage
 from rnnimp.pipeline.train.region_runs import RegionRuns
 from rnnimp.pipeline.train.work import Work
-from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched import networks as batched_networks
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import train_region
@@ -33,8 +33,8 @@ def grouped(work: Work, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
         groups.append([job.number for job in jobs])
         return {}
 
-    monkeypatch.setattr(stacked, "train_group", train_group)
-    monkeypatch.setattr(stacked, "regions_at_once", lambda *values: 3)
+    monkeypatch.setattr(batched_networks, "train_group", train_group)
+    monkeypatch.setattr(batched_networks, "regions_at_once", lambda *values: 3)
     return groups
 
 
@@ -62,14 +62,14 @@ def test_a_group_too_large_for_the_memory_is_halved(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    train_group = stacked.train_group
+    train_group = batched_networks.train_group
 
     def small(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         if len(jobs) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train_group(jobs, *rest)
 
-    monkeypatch.setattr(stacked, "train_group", small)
+    monkeypatch.setattr(batched_networks, "train_group", small)
     assert run_groups(work) == {}
     assert grouped == [[1], [2], [3]]
     assert len(models(tmp_path / "out")) == 3
@@ -82,7 +82,7 @@ def test_a_region_that_does_not_fit_is_named(
     def never(*values: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(stacked, "train_group", never)
+    monkeypatch.setattr(batched_networks, "train_group", never)
     reason = "it does not fit into the GPU's memory; lower --batch-size"
     assert run_groups(work) == {1: reason, 2: reason, 3: reason}
 
@@ -97,14 +97,14 @@ def test_only_the_region_to_blame_fails(
 ) -> None:
     """A full disk under one region's folder."""
     caplog.set_level(logging.WARNING)
-    train_group = stacked.train_group
+    train_group = batched_networks.train_group
 
     def full(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         if any(job.number == 2 for job in jobs):
             raise DataError("cannot be written (No space left on device)", jobs[0].folder / "higher.pt")
         return train_group(jobs, *rest)
 
-    monkeypatch.setattr(stacked, "train_group", full)
+    monkeypatch.setattr(batched_networks, "train_group", full)
     failed = run_groups(work)
     assert list(failed) == [2]
     assert "No space left on device" in failed[2]
@@ -125,7 +125,7 @@ def test_a_failed_group_is_let_go_before_its_halves_begin(
     work: Work, grouped: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the tensors of the failed group would leave no room for its halves."""
-    train_group = stacked.train_group
+    train_group = batched_networks.train_group
     held: list[weakref.ref[torch.Tensor]] = []
 
     def large(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
@@ -136,7 +136,7 @@ def test_a_failed_group_is_let_go_before_its_halves_begin(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train_group(jobs, *rest)
 
-    monkeypatch.setattr(stacked, "train_group", large)
+    monkeypatch.setattr(batched_networks, "train_group", large)
     assert run_groups(work) == {}
     assert len(held) == 2
 
@@ -144,12 +144,12 @@ def test_a_failed_group_is_let_go_before_its_halves_begin(
 def test_a_region_whose_network_failed_in_the_group_fails_with_its_reason(
     work: Work, grouped: list[list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_group = stacked.train_group
+    train_group = batched_networks.train_group
 
     def failing(jobs: Sequence[Job], *rest: object) -> dict[int, str]:
         sound = [job for job in jobs if job.number != 2]
         return {**train_group(sound, *rest), 2: "the loss was not finite; lower --learning-rate"}
 
-    monkeypatch.setattr(stacked, "train_group", failing)
+    monkeypatch.setattr(batched_networks, "train_group", failing)
     assert run_groups(work) == {2: "the loss was not finite; lower --learning-rate"}
     assert sorted(models(tmp_path / "out")) == ["chr22_1.onnx", "chr22_3.onnx"]

@@ -13,7 +13,7 @@ from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
 from rnnimp.errors import SettingsError
 from rnnimp.network.hmm.cpu_training import CpuHmmEngine
 from rnnimp.network.recurrent.cpu.autograd import CpuEngine
-from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched import networks as batched_networks
 from rnnimp.training.batched.networks import HmmGroup
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
@@ -120,7 +120,7 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
     interrupt_group(tmp_path, {1: 8}, monkeypatch)
     expected = draw_hmm(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
     drawn_otherwise = lambda data, settings, number: draw_hmm(data, settings, number + 1)  # noqa: E731
-    monkeypatch.setattr(stacked, "draw_hmm", drawn_otherwise)
+    monkeypatch.setattr(batched_networks, "draw_hmm", drawn_otherwise)
     run_group(tmp_path, {1: 8})
     (found,) = final_states(tmp_path).values()
     assert torch.equal(found["site"], expected.site)

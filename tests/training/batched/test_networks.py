@@ -13,7 +13,7 @@ from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training import loop
-from rnnimp.training.batched import networks as stacked
+from rnnimp.training.batched import networks as batched_networks
 from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
 from rnnimp.training.batched.optimizer import BatchedAdam
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("few_chunks")
 def group_of(jobs: list[Job], settings: TrainingSettings = SETTINGS) -> NetworkGroup:
     slots, names = [each for each in jobs for _ in range(2)], list(NETWORKS[:2]) * len(jobs)
     networks = [
-        stacked.draw_network(each.data, each.data.features(3), settings, each.number, name)
+        batched_networks.draw_network(each.data, each.data.features(3), settings, each.number, name)
         for each, name in zip(slots, names, strict=True)
     ]
     return NetworkGroup(slots, networks, names, settings, DEVICE)

@@ -12,6 +12,7 @@ CERTAIN = tl.constexpr(region_coding.CERTAIN)
 
 @triton.jit
 def fast_tanh(x, OPERAND: tl.constexpr):
+    """tanh(x), at least as exact as the operands."""
     if tl.bfloat16 == OPERAND:  # one instruction, exact to 2 ** -11, which is finer than bfloat16
         return tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
     return 2.0 / (1.0 + tl.exp(-2.0 * x)) - 1.0
@@ -19,11 +20,13 @@ def fast_tanh(x, OPERAND: tl.constexpr):
 
 @triton.jit
 def fast_sigmoid(x, OPERAND: tl.constexpr):
+    """1 / (1 + exp(-x)), at least as exact as the operands."""
     return sigmoid_of_twice(0.5 * x, OPERAND)
 
 
 @triton.jit
 def sigmoid_of_twice(x, OPERAND: tl.constexpr):
+    """The sigmoid of 2 x. It takes one multiplication less than `fast_sigmoid`."""
     return 0.5 * fast_tanh(x, OPERAND) + 0.5
 
 
@@ -53,12 +56,14 @@ def load_pair(weights, gate, U: tl.constexpr, PADDED: tl.constexpr):
 
 @triton.jit
 def load_bias(biases, gate, U: tl.constexpr, PADDED: tl.constexpr):
+    """The biases of one gate, padded with 0: float32 (1, PADDED)."""
     units = tl.arange(0, PADDED)
     return tl.load(biases + gate * U + units, mask=units < U, other=0.0)[None, :]
 
 
 @triton.jit
 def load_bias_pair(biases, gate, U: tl.constexpr, PADDED: tl.constexpr):
+    """The biases of two successive gates, side by side: float32 (1, 2 * PADDED)."""
     both = tl.arange(0, 2 * PADDED)
     unit = both % PADDED
     return tl.load(biases + (gate + both // PADDED) * U + unit, mask=unit < U, other=0.0)[None, :]
