@@ -62,10 +62,14 @@ def _clear_gap(
     M: tl.constexpr, M_PADDED: tl.constexpr, TILE: tl.constexpr, OPERAND: tl.constexpr,
 ):  # fmt: skip
     """Write zeros for a gap without sites: as gradients of the states on both sides, and of those that join them."""
-    if has_left:
-        _clear(left, N, W, PADDED, TILE, OPERAND)
-    if has_right:
-        _clear(right, N, W, PADDED, TILE, OPERAND)
+    units = tl.arange(0, PADDED)
+    for start in range(0, N, TILE):
+        rows = start + tl.arange(0, TILE)
+        at = rows[:, None] * W + units[None, :]
+        mask = (rows < N)[:, None] & (units < W)[None, :]
+        zero = tl.zeros((TILE, PADDED), OPERAND)
+        tl.store(left + at, zero, mask=mask & has_left)
+        tl.store(right + at, zero, mask=mask & has_right)
     if M:
         _clear(between, N, M, M_PADDED, TILE, OPERAND)
 
@@ -86,22 +90,8 @@ def _loss_and_slope(odds, true, weight, here, OPERAND: tl.constexpr):
 
 
 @triton.jit
-def _store_flows(
-    left, right, slope, from_left, from_right, mask_left, mask_right, has_earlier, OPERAND: tl.constexpr
-):  # fmt: skip
-    """Store the gradients of the states on both sides, each added to that of the gap's earlier sites."""
-    d_left = tl.dot(slope, tl.trans(from_left).to(OPERAND))
-    d_right = tl.dot(slope, tl.trans(from_right).to(OPERAND))
-    if has_earlier:
-        d_left += tl.load(left, mask=mask_left, other=0.0).to(tl.float32)
-        d_right += tl.load(right, mask=mask_right, other=0.0).to(tl.float32)
-    tl.store(left, d_left.to(OPERAND), mask=mask_left)
-    tl.store(right, d_right.to(OPERAND), mask=mask_right)
-
-
-@triton.jit
 def _store_joint_flow(pointer, slope, from_mixed, mask, has_earlier, OPERAND: tl.constexpr):
-    """The same for the states that join both sides."""
+    """Store the gradient of the states that join both sides, added to that of the gap's earlier sites."""
     d_joint = tl.dot(slope, tl.trans(from_mixed).to(OPERAND))
     if has_earlier:
         d_joint += tl.load(pointer, mask=mask, other=0.0).to(tl.float32)
@@ -160,8 +150,8 @@ def site_heads_fwd_bwd_kernel(
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)
     length = tl.load(lengths + network)
-    left, right, between = _state_offsets(network, gap, T, N, W, M)
     if gap <= length:
+        left, right, between = _state_offsets(network, gap, T, N, W, M)
         own_sites = tl.load(n_sites + network)
         begin = tl.load(first_site + network * (T + 2) + gap)
         end = tl.load(first_site + network * (T + 2) + gap + 1)
@@ -190,19 +180,19 @@ def site_heads_fwd_bwd_kernel(
                 sum_mixed = tl.zeros((M_PADDED, SITES), tl.float32)
             for start in range(0, N, TILE):
                 rows = start + tl.arange(0, TILE)
-                is_row = (rows < N)[:, None]
+                is_row = rows < N
                 at = rows[:, None] * W + units[None, :]
-                mask = is_row & (units < W)[None, :]
+                mask = is_row[:, None] & (units < W)[None, :]
                 y_left = tl.load(y + left + at, mask=mask & has_left, other=0.0)
                 y_right = tl.load(y + right + at, mask=mask & has_right, other=0.0)
                 odds = tl.dot(y_left, from_left.to(OPERAND))
                 odds = tl.dot(y_right, from_right.to(OPERAND), acc=odds) + offset[None, :]
                 if M:
                     at_mixed = between + rows[:, None] * M + columns[None, :]
-                    is_mixed = is_row & (columns < M)[None, :]
+                    is_mixed = is_row[:, None] & (columns < M)[None, :]
                     joint = tl.load(mixed + at_mixed, mask=is_mixed, other=0.0)
                     odds = tl.dot(joint, from_mixed.to(OPERAND), acc=odds)
-                here = is_row & is_site[None, :]
+                here = is_row[:, None] & is_site[None, :]
                 true = tl.load(truth + (network * S + sites[None, :]) * N + rows[:, None], mask=here, other=0)
                 part, slope = _loss_and_slope(odds, true.to(tl.float32) / CERTAIN, weight, here, OPERAND)
                 total += part
@@ -210,10 +200,14 @@ def site_heads_fwd_bwd_kernel(
                 slope = slope.to(OPERAND)
                 sum_left = tl.dot(tl.trans(y_left), slope, acc=sum_left)
                 sum_right = tl.dot(tl.trans(y_right), slope, acc=sum_right)
-                _store_flows(
-                    dy + left + at, dy + right + at, slope, from_left, from_right, mask & has_left, mask & has_right,
-                    block > begin, OPERAND,
-                )  # fmt: skip
+                # no helper: its arguments would be pointers that take registers over the whole step
+                d_left = tl.dot(slope, tl.trans(from_left).to(OPERAND))
+                d_right = tl.dot(slope, tl.trans(from_right).to(OPERAND))
+                if block > begin:
+                    d_left += tl.load(dy + left + at, mask=mask & has_left, other=0.0).to(tl.float32)
+                    d_right += tl.load(dy + right + at, mask=mask & has_right, other=0.0).to(tl.float32)
+                tl.store(dy + left + at, d_left.to(OPERAND), mask=mask & has_left)
+                tl.store(dy + right + at, d_right.to(OPERAND), mask=mask & has_right)
                 if M:
                     sum_mixed = tl.dot(tl.trans(joint), slope, acc=sum_mixed)
                     _store_joint_flow(d_mixed + at_mixed, slope, from_mixed, is_mixed, block > begin, OPERAND)
@@ -223,7 +217,7 @@ def site_heads_fwd_bwd_kernel(
             )  # fmt: skip
         tl.store(loss + network * (T + 1) + gap, total)
     elif M:  # the products after this kernel read whole arrays, where a network that broke down may have left NaN
-        _clear(d_mixed + between, N, M, M_PADDED, TILE, OPERAND)
+        _clear(d_mixed + (network * (T + 1) + gap) * N * M, N, M, M_PADDED, TILE, OPERAND)
 
 
 @triton.jit
