@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnnimp.errors import TrainingError
+from rnnimp.errors import DataError, TrainingError
 from rnnimp.training.batched.optimizer import BatchedAdam
-from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.checkpoint import CheckpointFile, tensor_like
 from rnnimp.training.loop import MOST_FALL_BACKS, Evaluation
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import MedianClip
@@ -166,6 +167,63 @@ def test_a_checkpoint_of_version_2_0_0_is_resumed(tmp_path: Path) -> None:
     del state["fall_backs"]
     torch.save(state, path)
     assert trainer(tmp_path, settings=replace(SETTINGS, max_iterations=4)).run().iteration == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iteration": "4"},
+        {"iteration": -1},
+        {"iteration": 5},
+        {"iteration": math.nan},
+        {"schedule": None},
+        {"schedule": {"learning_rate": 0.1}},
+        {"history": 7},
+        {"history": [(1, 2)]},
+        {"history": [("a",) * 6]},
+        {"fall_backs": None},
+        {"best": None},
+        {"best": {}},
+        {"best": {"weight": torch.zeros(7, 7)}},
+        {"is_finished": False},
+        {"is_finished": False, "engine": "reference", "best": {}, "model": {}, "optimizer": {}, "norms": ["x"]},
+        [],
+        7,
+    ],
+)
+def test_a_checkpoint_of_other_content_is_named(tmp_path: Path, change: dict[str, object] | list[object] | int) -> None:
+    settings = replace(SETTINGS, max_iterations=4)
+    trainer(tmp_path, settings=settings).run()
+    path = tmp_path / "higher.pt"
+    torch.save(torch.load(path) | change if isinstance(change, dict) else change, path)
+    with pytest.raises(DataError, match=r"higher\.pt: the checkpoint is damaged \(.*\); delete it"):
+        trainer(tmp_path, settings=settings).run()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 1000, -1, -100])
+def test_a_truncated_checkpoint_is_named(tmp_path: Path, size: int) -> None:
+    trainer(tmp_path).run()
+    path = tmp_path / "higher.pt"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DataError, match=r"higher\.pt: the checkpoint is damaged"):
+        trainer(tmp_path).run()
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    path = tmp_path / "higher.pt"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content + bytes(10**6))
+    with pytest.raises(DataError, match=r"higher\.pt: the checkpoint is damaged \(ValueError\)"):
+        trainer(tmp_path).run()
+
+
+def test_one_value_is_not_repeated_in_place_of_many() -> None:
+    with pytest.raises(ValueError, match="another shape"):
+        tensor_like(torch.ones(1), torch.zeros(5))
 
 
 def test_one_network_and_many_are_clipped_alike() -> None:

@@ -20,17 +20,20 @@ import json
 import os
 import secrets
 import socket
+import stat
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rnnimp.errors import DataError
 
 HEARTBEAT_SECONDS = 20.0
 STALE_SECONDS = 300.0
 
+_LARGEST_LOCK = 1 << 16  # bytes
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -55,6 +58,12 @@ class Holder:
     process_start: str
     job: str | None = None
     log: str | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the values have the types that a lock file of rnnimp has, and no control characters."""
+        texts: list[Any] = [self.token, self.host, self.machine, self.process_start, self.job or "", self.log or ""]
+        return str(self.pid).isdigit() and all(isinstance(text, str) and text.isprintable() for text in texts)
 
     @classmethod
     def this_process(cls) -> Holder:
@@ -98,16 +107,19 @@ class Held:
 def read_lock(path: Path) -> Held | None:
     """A lock's process and last heartbeat; None if there is no lock."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError("expected a lock file, found a folder, pipe or device; delete it", path)
         with path.open("rb") as file:  # opening asks the server for the time, which stat alone may not
-            content, touched = file.read(), os.fstat(file.fileno()).st_mtime
+            content, touched = file.read(_LARGEST_LOCK), os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); check the folder and its permissions", path) from error
     try:
-        return Held(Holder(**json.loads(content)), touched)
-    except (ValueError, TypeError):
+        holder = Holder(**json.loads(content))
+    except (ValueError, TypeError, RecursionError):
         return Held(None, touched)
+    return Held(holder if holder.is_sound else None, touched)
 
 
 class FileLock:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import read_unpacked, require_regular, sha256_of, unreadable
+from rnnimp.formats.files import require_regular, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
-from rnnimp.formats.json_files import write_json
+from rnnimp.formats.json_files import read_json, write_json
 from rnnimp.formats.schema import (
     CHECKSUMS,
     CHROMOSOME,
@@ -29,11 +29,10 @@ from rnnimp.formats.schema import (
     TEXTS,
     Field,
     excerpt,
-    parse_json,
     table_problem,
     whole_number,
 )
-from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES, printable_line
+from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES
 from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Sites, known_chromosome
@@ -43,9 +42,6 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "rnnimp-bundle"
 FORMAT_VERSION = 1
-
-LARGEST_MANIFEST = 1 << 24
-"""Bytes."""
 
 LARGEST_LEGEND = 1 << 26
 """Bytes of a region's legend, unpacked."""
@@ -382,12 +378,8 @@ def read_manifest(prefix: str | Path) -> Manifest:
         DataError: if it is no manifest, or of a version that this program does not know.
     """
     path = manifest_path(prefix)
-    require_regular(path)
-    try:
-        content = parse_json(read_unpacked(path, LARGEST_MANIFEST))
-    except ValueError as error:
-        raise DataError(f"expected JSON ({printable_line(str(error))}); get the model again", path) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_json(path, "get the model again", allow_nan=False)
+    if content.get("format") != FORMAT:
         raise DataError(f"expected a manifest of format {FORMAT}; get the model again", path)
     found = content.get("format_version")
     if type(found) is not int or found != FORMAT_VERSION:

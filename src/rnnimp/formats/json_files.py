@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output, open_input
+from rnnimp.formats.files import atomic_output, read_unpacked, require_regular
+from rnnimp.formats.schema import Field, parse_json, table_problem
+from rnnimp.wording import shortened
+
+LARGEST_JSON = 1 << 24
+"""Bytes."""
 
 
-def read_json(path: str | Path, remedy: str) -> dict[str, Any]:
+def read_json(
+    path: str | Path,
+    remedy: str,
+    fields: Mapping[str, Field] | None = None,
+    is_open: bool = False,
+    allow_nan: bool = True,
+) -> dict[str, Any]:
     """Read a table of values.
 
     Args:
-        path: of the file.
+        path: of the file, which must be a regular one.
         remedy: what the user can do if it is damaged, for the message.
+        fields: of each name the rule of its value; None checks no value.
+        is_open: whether there may be other names too.
+        allow_nan: whether a number may be `NaN`, which JSON itself does not know.
 
     Raises:
-        DataError: if it cannot be read, or is no table of values in JSON.
+        DataError: if it cannot be read, is too large, is no table of values in JSON, or breaks a rule.
     """
-    with open_input(path) as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise DataError(f"expected JSON ({error}); {remedy}", path) from error
-    if not isinstance(content, dict):
-        raise DataError(f"expected a table of values in JSON, found another kind; {remedy}", path)
-    return content
+    require_regular(path)
+    try:
+        content = parse_json(read_unpacked(path, LARGEST_JSON), allow_nan)
+    except ValueError as error:
+        raise DataError(f"expected JSON ({shortened(str(error))}); {remedy}", path) from error
+    problem = table_problem(content, fields or {}, is_open or fields is None)
+    if problem is not None:
+        raise DataError(f"{problem}; {remedy}", path)
+    table: dict[str, Any] = content
+    return table
 
 
 def write_json(path: str | Path, content: dict[str, Any], *, sort_keys: bool = True, allow_nan: bool = True) -> None:

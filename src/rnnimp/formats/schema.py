@@ -70,14 +70,19 @@ def excerpt(value: Any) -> str:
     return text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}..."
 
 
-def parse_json(text: bytes | str) -> Any:
+def parse_json(text: bytes | str, allow_nan: bool = False) -> Any:
     """Parse JSON as the standard defines it.
+
+    Args:
+        text: in UTF-8.
+        allow_nan: whether a number may be `NaN`, as Python writes it.
 
     Raises:
         ValueError: if it is none, has a name twice in a table, a number that is none, or is nested without end.
     """
     try:
-        return json.loads(text, object_pairs_hook=_table, parse_constant=_refuse_constant)
+        constant = float if allow_nan else _refuse_constant
+        return json.loads(text, object_pairs_hook=_table, parse_constant=constant)
     except RecursionError as error:
         raise ValueError("tables within tables without end") from error
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import atomic_output
+from rnnimp.formats.files import atomic_output, require_regular
 
 
 def require_engine(state: dict[str, Any], engine: str, path: Path) -> None:
@@ -25,6 +29,17 @@ def require_engine(state: dict[str, Any], engine: str, path: Path) -> None:
             "--no-resume to train from the start",
             path,
         )
+
+
+def tensor_like(value: Any, expected: Tensor) -> Tensor:
+    """A tensor of a checkpoint that goes in the place of another, whose shape it must have: none is repeated to fit.
+
+    Raises:
+        ValueError: if it is none, or has another shape.
+    """
+    if not isinstance(value, Tensor) or value.shape != expected.shape:
+        raise ValueError("a tensor of another shape")
+    return value.to(expected.device)
 
 
 class CheckpointFile:
@@ -48,13 +63,41 @@ class CheckpointFile:
         """
         if not self.path.exists():
             return None
+        require_regular(self.path)
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+            self._require_plain_size()
+            state = torch.load(self.path, map_location=device, weights_only=True)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # torch raises many kinds for a damaged file
-            raise DataError(
-                f"the checkpoint is damaged ({type(error).__name__}); delete it to train this network again", self.path
-            ) from error
+            raise self._damaged(type(error).__name__) from error
+        if not isinstance(state, dict):
+            raise self._damaged("no table of values")
         return state
+
+    def _require_plain_size(self) -> None:
+        """Refuse a file that unpacks to more than its size: torch stores tensors as they are."""
+        with zipfile.ZipFile(self.path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked > self.path.stat().st_size:
+            raise ValueError("packed")
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Refuse, in one line, a state that is not of this network and version while it is taken up.
+
+        Raises:
+            DataError: for a missing part, or one of another type, shape or range.
+        """
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+            raise self._damaged(f"{type(error).__name__}: not of this network or version") from error
+
+    def _damaged(self, reason: str) -> DataError:
+        return DataError(f"the checkpoint is damaged ({reason}); delete it to train this network again", self.path)
 
     def is_due(self) -> bool:
         """Whether it is time to write again."""

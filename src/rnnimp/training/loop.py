@@ -30,7 +30,7 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
 from rnnimp.training.names import HMM, TITLES
 from rnnimp.training.recipe import TrainingSettings
-from rnnimp.training.schedule import Schedule, Verdict, score_of
+from rnnimp.training.schedule import Schedule, Verdict, number, score_of
 
 logger = logging.getLogger(__name__)
 
@@ -180,12 +180,18 @@ class NetworkRun:
             "fall_backs": self.fall_backs,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from the result of `state`."""
-        self.iteration, self.is_finished = state["iteration"], state["is_finished"]
+    def restore(self, state: dict[str, Any], max_iterations: int) -> None:
+        """Resume from the result of `state`.
+
+        Raises:
+            KeyError, TypeError or ValueError: if it is none.
+        """
+        self.iteration, self.is_finished = number(state["iteration"]), bool(state["is_finished"])
+        if self.iteration not in range(max_iterations + 1):
+            raise ValueError(f"iteration {self.iteration} of {max_iterations}")
         self.schedule.restore(state["schedule"])
-        self.history = [Evaluation(*values) for values in state["history"]]
-        self.fall_backs = state.get("fall_backs", 0)  # checkpoints of version 2.0.0 have none
+        self.history = [Evaluation(*map(number, values)) for values in state["history"]]
+        self.fall_backs = number(state.get("fall_backs", 0))  # checkpoints of version 2.0.0 have none
 
     def write(self, state: dict[str, Any]) -> None:
         """Write the checkpoint and the history."""
@@ -303,14 +309,16 @@ class TrainingLoop(ABC):
         state = run.checkpoint.read(self._device)
         if state is None:
             return
-        if not state["is_finished"]:
-            require_engine(state, self._engine, run.checkpoint.path)
-        run.restore(state)
+        with run.checkpoint.restoring():
+            if not state["is_finished"]:
+                require_engine(state, self._engine, run.checkpoint.path)
+            run.restore(state, self._settings.max_iterations)
+            if run.is_finished:
+                self.restore_finished(index, state["best"])
+            else:
+                self.restore_unfinished(index, state)
         if run.is_finished:
-            self.restore_finished(index, state["best"])
             self._retire(index, run)
-        else:
-            self.restore_unfinished(index, state)
 
 
 def write_history(checkpoint: Path, history: Sequence[Evaluation]) -> None:

@@ -78,8 +78,8 @@ class HalvingSchedule:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume from a checkpoint's state."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        for name in self.state():
+            setattr(self, name, number(state[name]))
 
 
 class CosineSchedule:
@@ -117,10 +117,21 @@ class CosineSchedule:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume from a checkpoint's state."""
-        self.learning_rate, self.best_iteration = state["learning_rate"], state["best_iteration"]
+        self.learning_rate, self.best_iteration = number(state["learning_rate"]), number(state["best_iteration"])
 
 
 Schedule = HalvingSchedule | CosineSchedule
+
+
+def number(value: Any) -> Any:
+    """A number of a checkpoint.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if type(value) not in (int, float):
+        raise TypeError(f"expected a number, found {type(value).__name__}")
+    return value
 
 
 def schedule_of(settings: TrainingSettings) -> Schedule:
@@ -161,4 +172,4 @@ class MedianClip:
 
     def restore(self, state: list[float]) -> None:
         """Resume from a checkpoint's norms."""
-        self._norms.extend(state)
+        self._norms.extend(map(number, state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rnnimp
 from helpers import REPOSITORY, error_line, program, shared_data
 from impute_cases import Impute, legacy_command, vcf_of, write_target
 from rnnimp.cli import EXIT_INTERRUPTED, main
@@ -275,3 +277,27 @@ def test_published_script_runs_by_path(tmp_path: Path, impute: Impute) -> None:
     assert result.returncode == 0, result.stderr
     assert impute() == 0
     assert (tmp_path / "s" / "y.gen").read_bytes() == (tmp_path / "out" / "x.gen").read_bytes()
+
+
+def test_an_incomplete_model_must_be_forced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It imputes a part of the chromosome only, and the header says so; merged files say so too."""
+    demo = Path(rnnimp.__file__).parent / "demo"
+    for name in ("demo_1.onnx", "demo_1.legend.gz"):
+        shutil.copyfile(demo / "model" / name, tmp_path / name)
+    manifest = json.loads((demo / "model/demo.manifest.json").read_text())
+    del manifest["regions"][1]
+    (tmp_path / "demo.manifest.json").write_text(json.dumps(manifest))
+    command = ["impute", "--hap", f"{demo}/target.hap.gz", "--legend", f"{demo}/target.legend.gz"]
+    command += ["--model-prefix", f"{tmp_path}/demo"]
+    assert main([*command, "--output-prefix", f"{tmp_path}/o.vcf"]) == 1
+    assert "demo: the model is incomplete: it lacks region 2 of 2. Finish its training" in error_line(capsys)
+    assert not (tmp_path / "o.vcf").exists()
+    assert main([*command, "--output-prefix", f"{tmp_path}/o.vcf", "--force"]) == 0
+    assert "warning: imputed because of --force:" in capsys.readouterr().err
+    assert "\n##rnnimp_incompleteModel=region 2 of 2\n" in (tmp_path / "o.vcf").read_text()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("Sample_1\n" if name == "a" else "Sample_2\n")
+        part = ["--samples", f"{tmp_path}/{name}.txt", "--output-prefix", f"{tmp_path}/{name}.vcf", "--force"]
+        assert main([*command, *part]) == 0
+    assert main(["merge", f"{tmp_path}/a.vcf", f"{tmp_path}/b.vcf", "--output", f"{tmp_path}/m.vcf"]) == 0
+    assert (tmp_path / "m.vcf").read_text().count("\n##rnnimp_incompleteModel=region 2 of 2\n") == 1

@@ -16,7 +16,7 @@ from typing import Any
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import manifest_path
 from rnnimp.formats.files import sha256_of
-from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_json, read_plan
+from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_plan, read_settings, read_summary
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.pipeline.train.region_state import State, read_state
 from rnnimp.pipeline.train.report import reasons_by_region
@@ -48,7 +48,7 @@ def bundle(output_prefix: str | Path, wait_seconds: float = 0) -> Path:
     if problems:
         count = f"{len(problems)} of {counted(n_regions, 'region')}"
         raise DataError(f"{count} cannot be bundled: {reasons_by_region(problems)}", output_prefix)
-    settings = read_json(RegionFiles(output_prefix, 1).settings)["settings"]
+    settings = read_settings(RegionFiles(output_prefix, 1))["settings"]
     write_bundle_manifest(output_prefix, n_regions, settings, chromosome)
     path = manifest_path(model_prefix(output_prefix))
     logger.info("%s: %s, complete and of one recipe", path, counted(n_regions, "region"))
@@ -80,7 +80,7 @@ def _incomplete(files: RegionFiles) -> str | None:
         return (
             " ".join(filter(None, (state.state.value, state.note and f"({state.note})"))) + "; run the training again"
         )
-    for name, checksum in read_json(files.summary)["files"].items():
+    for name, checksum in read_summary(files)["files"].items():
         path = files.model.parent / name
         if not path.exists():
             return f"{path} is not there; run the training again"
@@ -91,7 +91,7 @@ def _incomplete(files: RegionFiles) -> str | None:
 
 def _recipe(files: RegionFiles) -> dict[str, Any]:
     """Everything that must be equal in all regions."""
-    return {**read_json(files.settings)["settings"], "chromosome": read_json(files.summary)["chromosome"]}
+    return {**read_settings(files)["settings"], "chromosome": read_summary(files)["chromosome"]}
 
 
 def _difference(recipe: Mapping[str, Any], number: int, expected: Mapping[str, Any]) -> str | None:

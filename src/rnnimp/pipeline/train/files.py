@@ -8,7 +8,7 @@ contains the settings that the region was begun with. `summary.json` is written 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from rnnimp.formats.files import sha256_of
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.json_files import write_json
+from rnnimp.formats.schema import Field
+from rnnimp.pipeline.train.schemas import PLAN, SETTINGS, SUMMARY
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import known_chromosome
 
@@ -93,7 +95,7 @@ def is_finished(files: RegionFiles, expected: dict[str, Any]) -> bool:
     check_settings(files, expected["settings"], expected["data"])
     if not files.summary.exists():
         return False
-    summary = read_json(files.summary)
+    summary = read_summary(files)
     return all(
         path.exists() and sha256_of(path) == checksum
         for path, checksum in ((files.model.parent / name, value) for name, value in summary["files"].items())
@@ -108,7 +110,7 @@ def check_settings(files: RegionFiles, settings: dict[str, Any], data: dict[str,
     """
     if not files.settings.exists():
         return
-    before = read_json(files.settings)
+    before = read_settings(files)
     differing = [
         f"{name} was {before['settings'].get(name)}, is {value}"
         for name, value in settings.items()
@@ -137,7 +139,7 @@ def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None
         DataError: if the training was begun with a list of another length.
     """
     path = plan_path(output_prefix)
-    before = read_json(path) if path.exists() and not is_new else {"n_regions": n_regions, "chromosome": None}
+    before = read_json(path, PLAN) if path.exists() and not is_new else {"n_regions": n_regions, "chromosome": None}
     if before["n_regions"] != n_regions:
         raise DataError(
             f"was begun with a data list of {before['n_regions']} regions, this one has {n_regions}; use the same, "
@@ -161,7 +163,7 @@ def read_plan(output_prefix: str | Path) -> tuple[int, str | None]:
             "expected a training's plan here, found none; give the --output of 'rnnimp train', as results/train/chr22",
             path,
         )
-    plan = read_json(path)
+    plan = read_json(path, PLAN)
     return plan["n_regions"], plan["chromosome"]
 
 
@@ -213,10 +215,25 @@ def plan_path(output_prefix: str | Path) -> Path:
     return Path(f"{output_prefix}_regions") / "plan.json"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote for a region.
+def read_json(path: Path, fields: Mapping[str, Field] | None = None, is_open: bool = False) -> dict[str, Any]:
+    """Read a file of `write_json`.
+
+    Args:
+        path: of the file.
+        fields: of each name the rule of its value; None checks no value.
+        is_open: whether there may be other names too.
 
     Raises:
-        DataError: if it is damaged.
+        DataError: if it is damaged, or not what the rules say.
     """
-    return json_files.read_json(path, "delete it to train the region again")
+    return json_files.read_json(path, "delete it to train the region again", fields, is_open)
+
+
+def read_summary(files: RegionFiles) -> dict[str, Any]:
+    """Read what a finished region is; see `read_json`."""
+    return read_json(files.summary, SUMMARY, is_open=True)
+
+
+def read_settings(files: RegionFiles) -> dict[str, Any]:
+    """Read what a region was begun with; see `read_json`."""
+    return read_json(files.settings, SETTINGS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnnimp import __version__
 from rnnimp.formats.bundle import Manifest, RegionEntry, write_manifest
-from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_json
+from rnnimp.pipeline.train.files import RegionFiles, model_prefix, read_summary
 
 
 def write_bundle_manifest(
@@ -38,8 +38,8 @@ def write_bundle_manifest(
 
 
 def _summaries(output_prefix: str | Path, n_regions: int) -> dict[int, dict[str, Any]]:
-    paths = {number: RegionFiles(output_prefix, number).summary for number in range(1, n_regions + 1)}
-    return {number: read_json(path) for number, path in paths.items() if path.exists()}
+    regions = [RegionFiles(output_prefix, number) for number in range(1, n_regions + 1)]
+    return {files.number: read_summary(files) for files in regions if files.summary.exists()}
 
 
 def _manifest(

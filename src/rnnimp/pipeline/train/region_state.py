@@ -18,9 +18,11 @@ from enum import Enum
 from rnnimp.cluster.locks import Held, read_lock
 from rnnimp.errors import DataError
 from rnnimp.formats.json_files import write_json
-from rnnimp.pipeline.train.files import RegionFiles, read_json
+from rnnimp.pipeline.train.files import RegionFiles, read_json, read_summary
 from rnnimp.pipeline.train.progress import ProgressNote
+from rnnimp.pipeline.train.schemas import FAILURE, PROGRESS
 from rnnimp.training.names import HYBRID, NETWORKS, TITLES
+from rnnimp.wording import printable
 
 
 class State(Enum):
@@ -73,8 +75,9 @@ def read_state(files: RegionFiles, now: float | None = None) -> RegionState:
     if held is not None and not held.is_stale(time.time() if now is None else now):
         return _running(files, held)
     if files.failure.exists():
-        failure = read_json(files.failure)
-        return RegionState(files.number, State.FAILED, note=failure["reason"], log=failure["log"])
+        failure = read_json(files.failure, FAILURE)
+        log = failure["log"]
+        return RegionState(files.number, State.FAILED, None, None, printable(failure["reason"]), log and printable(log))
     if held is not None:
         note = f"{held.holder} is gone" if held.holder else "its process is gone"
         return RegionState(files.number, State.LOST, note=note, log=held.holder.log if held.holder else None)
@@ -86,8 +89,8 @@ def _running(files: RegionFiles, held: Held) -> RegionState:
     progress = None
     try:
         if files.progress.exists():
-            progress = ProgressNote(**read_json(files.progress))
-    except (DataError, TypeError):  # deleted meanwhile, or written by another version
+            progress = ProgressNote(**read_json(files.progress, PROGRESS))
+    except DataError:  # deleted meanwhile, or written by another version
         pass
     score = progress.validation_r2 if progress else None
     note, log = (str(held.holder), held.holder.log) if held.holder else ("", None)
@@ -95,5 +98,5 @@ def _running(files: RegionFiles, held: Held) -> RegionState:
 
 
 def _final_r2(files: RegionFiles) -> float | None:
-    score = read_json(files.summary)["networks"][HYBRID]["validation_r2"]
+    score = read_summary(files)["networks"][HYBRID]["validation_r2"]
     return None if score is None else float(score)

@@ -27,7 +27,7 @@ from rnnimp.errors import SettingsError
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.pipeline.train.engine_choice import resolve_engine
-from rnnimp.pipeline.train.files import RegionFiles, check_genetic_map, plan_path, read_json
+from rnnimp.pipeline.train.files import RegionFiles, check_genetic_map, plan_path, read_summary
 from rnnimp.pipeline.train.run import chosen_regions, log_what_models_hold, prepare_folders, read_data_list
 from rnnimp.pipeline.train.work import TrainOptions, Work
 from rnnimp.training.recipe import TrainingSettings
@@ -172,4 +172,4 @@ def _is_trained(files: RegionFiles) -> bool:
     """Whether a region's files are there; tasks and bundling look into them, too."""
     if not files.summary.exists():
         return False
-    return all((files.model.parent / name).exists() for name in read_json(files.summary)["files"])
+    return all((files.model.parent / name).exists() for name in read_summary(files)["files"])

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.batched.optimizer import BatchedAdam
-from rnnimp.training.checkpoint import CheckpointFile
+from rnnimp.training.checkpoint import CheckpointFile, tensor_like
 from rnnimp.training.loop import Measurement, NetworkRun, TrainingLoop
 from rnnimp.training.loss import dosage_r2, mean_over_varying
 from rnnimp.training.names import HIGHER, TITLES
@@ -115,7 +115,8 @@ class TrainingGroup(TrainingLoop):
 
     def restore_unfinished(self, index: int, state: dict[str, Any]) -> None:
         """Resume from these."""
-        self._rows[index], self.runs[index].best = state["row"], state["best_row"]
+        row = self._rows[index]
+        self._rows[index], self.runs[index].best = (tensor_like(state[name], row) for name in ("row", "best_row"))
         self._adam.restore(index, state["adam"])
         self.restore_extra(index, state)
 

@@ -24,6 +24,7 @@ from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.training.batched.batches import Batches, Job
 from rnnimp.training.batched.group import TrainingGroup
+from rnnimp.training.checkpoint import tensor_like
 from rnnimp.training.data import RegionData
 from rnnimp.training.loss import site_weights
 from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER
@@ -76,7 +77,8 @@ class NetworkGroup(TrainingGroup):
 
     def restore_extra(self, index: int, state: dict[str, Any]) -> None:
         """Take the features from a checkpoint."""
-        self.networks[index].features.copy_(state["features"])
+        features = self.networks[index].features
+        features.copy_(tensor_like(state["features"], features))
         self._take_features(index)
 
     def _take_features(self, index: int) -> None:
@@ -199,8 +201,9 @@ class HmmGroup(TrainingGroup):
 
     def restore_extra(self, index: int, state: dict[str, Any]) -> None:
         """Take the states from a checkpoint."""
-        self.networks[index].emission.copy_(state["emission"])
-        self.networks[index].site.copy_(state["site"])
+        for name in ("emission", "site"):
+            before = getattr(self.networks[index], name)
+            before.copy_(tensor_like(state[name], before))
         self.network_batch.take_states(index, self.networks[index])
 
     def module_state(self, index: int) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnimp.training.checkpoint import tensor_like
 from rnnimp.training.recipe import BETA1, TrainingSettings
 
 EPSILON = 1e-8
@@ -90,5 +91,5 @@ class BatchedAdam:
 
     def restore(self, row: int, state: dict[str, Any]) -> None:
         """Resume from these."""
-        for name, value in state.items():
-            getattr(self, name)[row] = value.to(self.mean.device)
+        for name, before in self.state(row).items():
+            getattr(self, name)[row] = tensor_like(state[name], before)
