@@ -112,7 +112,7 @@ def test_five_and_six_leading_columns(tmp_path: Path, head: str, chromosome: str
         ("--- a 5 A G 1 0 0\n--- b 6 A G 1 0.2 0\n", "x.gen:2: expected three probabilities"),
         ("--- a 5 A G 1 0 0\n--- b 6 A G -1 0 0\n", "x.gen:2: expected three probabilities"),
         ("--- a 5 A G 1 0 0\n--- b 6 A G nan 0 0\n", "x.gen:2: expected three probabilities"),
-        ("--- a 5 A G 1 0\n", "x.gen:1: expected 5 or 6 columns and then 3 a sample, found 7"),
+        ("--- a 5 A G 1 0\n", "x.gen:1: expected 5 or 6 columns and then 3 per sample, found 7"),
     ],
 )
 def test_malformed_rows_name_their_line(tmp_path: Path, text: str, message: str) -> None:

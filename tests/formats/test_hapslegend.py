@@ -222,7 +222,7 @@ def test_a_panel_in_several_blocks_keeps_sites_beside_alleles(tmp_path: Path, mo
         ("0 1 0 1\n0 1 0 1\n0 1 0 1 1 1\n", ":3: expected 4 alleles as in the first line, found 6"),
         ("0 1 0 1\n0 1 0 1\n0 1", ":3: expected 4 alleles as in the first line, found 2"),
         ("0 1 0 1\n\n0 1 0 1\n", ":2: expected 4 alleles as in the first line, found 0"),
-        ("0 1 0\n0 1 0\n0 1 0\n", ":1: expected two columns a sample, found an odd number (3)"),
+        ("0 1 0\n0 1 0\n0 1 0\n", ":1: expected two columns per sample, found an odd number (3)"),
         ("0 1 0 1\n0 1 0 1\n", ":2: expected 3 lines as sites in"),
         ("0 1 0 1\n" * 4, ":4: expected 3 lines as sites in"),
         ("", ": expected 3 lines as sites in"),

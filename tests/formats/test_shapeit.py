@@ -40,8 +40,11 @@ def test_chromosome_of_the_first_column(tmp_path: Path, first: str, expected: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("22 rs1 5 A G 0 1 1\n", "x.haps:1: expected 'chromosome id position a0 a1' and two columns a sample, found 8"),
-        ("0 1 1 0\n", "x.haps:1: expected 'chromosome id position a0 a1' and two columns a sample, found 4"),
+        (
+            "22 rs1 5 A G 0 1 1\n",
+            "x.haps:1: expected 'chromosome id position a0 a1' and two columns per sample, found 8",
+        ),
+        ("0 1 1 0\n", "x.haps:1: expected 'chromosome id position a0 a1' and two columns per sample, found 4"),
         ("22 rs1 5 A G 0 1\n22 rs1 6 A G 0 1 1 0\n", "x.haps:2: expected 2 alleles as in the first line, found 4"),
         ("22 rs1 5 A G 0 1\n22 rs1\n", "x.haps:2: expected 'chromosome id position a0 a1'"),
         ("22 rs1 5 A G 0 1\n22 rs1 six A G 0 1\n", "x.haps:2: expected 'chromosome id position a0 a1'"),

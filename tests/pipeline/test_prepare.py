@@ -176,8 +176,8 @@ def test_draw_is_the_same_every_time_and_in_order() -> None:
     [
         ("Sample_1\nNA1\nNA2\n", "test.txt: expected samples of the panel, found NA1, NA2, not among its 12"),
         ("Sample_1\nSample_1\n", "test.txt:2: expected each sample once, found Sample_1 as in line 1"),
-        ("Sample_1 Sample_2\n", "test.txt:1: expected one sample name a line, found 'Sample_1 Sample_2'"),
-        ("\n", "test.txt: expected sample names, one a line, found none"),
+        ("Sample_1 Sample_2\n", "test.txt:1: expected one sample name per line, found 'Sample_1 Sample_2'"),
+        ("\n", "test.txt: expected sample names, one per line, found none"),
         ("\n".join(f"Sample_{i}" for i in range(1, 13)), "test.txt: expected samples left to train on"),
     ],
 )

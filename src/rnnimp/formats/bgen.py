@@ -78,7 +78,7 @@ class BgenWriter(AtomicGroup):
 
     @contextmanager
     def _blame(self) -> Iterator[None]:
-        """Name the file in what the library, and the database of its index, raise of full disks and the like."""
+        """Name the file in errors of the library and of its index, for example when the disk is full."""
         try:
             yield
         except (OSError, RuntimeError, ValueError, sqlite3.Error) as error:
@@ -137,7 +137,7 @@ def open_panel(
         path: a BGEN file of layout 2, sorted by position.
         sample: sample names, where the file holds none; `Sample_1...` without either.
         chromosome: the chromosome to read, where the file has several.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
         keep_monomorphic: whether to keep sites without an alternative allele, second allele `.`.
         ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
 

@@ -65,10 +65,10 @@ class Allele(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """What to do with records that are not plain.
+    """How to read records that are not plain.
 
     Attributes:
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
         keep_monomorphic: whether to keep records without an alternative allele as sites whose a1 is `.`.
     """
 
@@ -96,7 +96,7 @@ def panel_of(
         records: of one chromosome, in order of position.
         calls_of: gives a record's allele numbers, integers (n_samples, 2), below 0 for missing.
         rules: for records that are not plain.
-        block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+        block_sites: sites per block; by default as many as fit into 16 MiB, 4096 at most.
         contig_length: gives the length of a chromosome, where the file says it.
         place: what part of the file the records are of, for messages.
 

@@ -74,7 +74,7 @@ _MODEL_ENDINGS = ("ort", "onnx")
 
 @dataclass(frozen=True)
 class RegionEntry:
-    """What the manifest says of one region.
+    """The manifest's entry of one region.
 
     Attributes:
         index: the region's number, from 1.

@@ -77,7 +77,7 @@ def open_input(path: str | Path, start_block: int = 0) -> Iterator[IO[bytes]]:
                 _check_bgzf_end(raw, path)
                 raw.seek(start_block)
             elif start_block:
-                raise DataError("expected a file packed by bgzip, as an index lies beside it, found another", path)
+                raise DataError("expected a file packed by bgzip, as an index is beside it, found another", path)
             with _GZIP.open(raw, "rb") as unpacked:
                 yield cast(IO[bytes], unpacked)
     except _BROKEN as error:
@@ -230,7 +230,7 @@ class AtomicGroup:
 
     Use it as a context manager. On any exception, Ctrl-C included, nothing is left behind and older files of these
     names stay as they were. At the end all are closed first, then renamed in the order in which they were opened. If
-    that fails, those renamed already are removed; so that no new file ever lies beside an older one of the group, even
+    that fails, those renamed already are removed; so that no new file is ever beside an older one of the group, even
     for a moment, the older ones go before, except the first, whose place is taken in one step.
 
     Writers of several files inherit from it, open them in `_begin` and may write more in `_end`.

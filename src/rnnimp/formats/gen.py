@@ -1,4 +1,4 @@
-"""Oxford GEN: a line a site, `--- id position a0 a1`, then three genotype probabilities a sample.
+"""Oxford GEN: one line per site, `--- id position a0 a1`, then three genotype probabilities per sample.
 
 Probabilities have six decimals at most, in their shortest form. A genotype whose alleles are both missing is
 `0.25 0.5 0.25`, as two haplotypes of which nothing is known. On reading, `0 0 0` is missing; the leading columns
@@ -136,7 +136,7 @@ def _count_columns(text: bytes, path: str | Path) -> int:
     n_columns = len(text.split())
     if n_columns < 5 or n_columns % 3 == 1:
         raise DataError(
-            f"expected 5 or 6 columns and then 3 a sample, found {n_columns}; is it a GEN file?",
+            f"expected 5 or 6 columns and then 3 per sample, found {n_columns}; is it a GEN file?",
             path,
             1,
         )
@@ -165,7 +165,9 @@ def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path) -
     is_wrong |= (probabilities.sum(axis=2) > 1 + _SUM_TOLERANCE).any(axis=1)
     if is_wrong.any():
         line = int(np.argmax(is_wrong)) + 1
-        raise DataError("expected three probabilities a sample, from 0 to 1 with a sum of 1, found others", path, line)
+        raise DataError(
+            "expected three probabilities per sample, from 0 to 1 with a sum of 1, found others", path, line
+        )
 
 
 def _sites(heads: list[list[str]], chromosome: str | None) -> Sites:

@@ -52,8 +52,8 @@ def open_panel(
     """Open phased haplotypes for reading block by block.
 
     Args:
-        hap: alleles, a line a site, two columns a sample; plain or gzip.
-        legend: the sites, a line each under a header.
+        hap: alleles, one line per site, two columns per sample; plain or gzip.
+        legend: the sites, one line each under a header.
         sample: sample names; `Sample_1...` without.
         chromosome: the chromosome's name, which the format itself does not hold.
         ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
@@ -70,7 +70,7 @@ def open_panel(
     n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))
     if n_columns % 2:
         raise DataError(
-            f"expected two columns a sample, found an odd number ({n_columns}); only alleles may stand here", hap, 1
+            f"expected two columns per sample, found an odd number ({n_columns}); only alleles may stand here", hap, 1
         )
     names = default_sample_names(n_columns // 2)
     if sample is not None:

@@ -1,4 +1,4 @@
-"""What kind of file one is, by its first bytes, for messages; and how to convert kinds that are not read."""
+"""The kind of a file by its first bytes, for messages, and how to convert kinds that are not read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TO_VCF = {
 
 
 def kind_of(start: bytes) -> str:
-    """What a file is, for a message, by its first 20 bytes or so, unpacked.
+    """The kind of a file, for a message, by its first 20 bytes or so, unpacked.
 
     >>> kind_of(b"##fileformat=VCFv4.2"), kind_of(b"BCF\\x02\\x02"), kind_of(b"rs1 5 A G"), kind_of(b"")
     ('a VCF', 'a BCF', 'a text file', 'an empty file')

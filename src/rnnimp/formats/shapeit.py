@@ -1,4 +1,4 @@
-"""SHAPEIT's `.haps`: a line a site, `chromosome id position a0 a1`, then two alleles a sample.
+"""SHAPEIT's `.haps`: one line per site, `chromosome id position a0 a1`, then two alleles per sample.
 
 IMPUTE2 and bcftools write the same with `---`, or `chromosome:position_a0_a1`, in the first column. The alleles are
 tokens as in a `.hap` file: anything but `0` and `1` is missing, so is an unphased `0*`. An allele with `-` beside it is
@@ -86,7 +86,7 @@ def _blocks(
 
 
 def _chromosome_of(line: bytes) -> str | None:
-    """What the first column of a line names, if it names any."""
+    """The chromosome in the first column of a line, if there is one."""
     name = line.split(b":")[0].split(None, 1)[0].decode(errors="replace") if line else ""
     return name if _CHROMOSOME.fullmatch(name) else None
 
@@ -96,8 +96,8 @@ def _count_alleles(cells: list[bytes], path: str | Path) -> int:
     if not n_columns or n_columns % 2:
         n_found = len(cells[:_N_HEAD]) + n_columns
         raise DataError(
-            f"expected 'chromosome id position a0 a1' and two columns a sample, found {n_found} columns; is it a .haps "
-            "file? A .hap file goes with --hap and --legend",
+            f"expected 'chromosome id position a0 a1' and two columns per sample, found {n_found} columns; is it a "
+            ".haps file? A .hap file goes with --hap and --legend",
             path,
             1,
         )

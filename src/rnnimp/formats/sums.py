@@ -28,7 +28,7 @@ def sums_header() -> bytes:
 
 
 def sums_text(sites: Sites, sums: SiteSums) -> bytes:
-    """A line a site."""
+    """One line per site."""
     columns = [sites.positions.tolist(), sites.a0.tolist(), sites.a1.tolist()]
     columns += [getattr(sums, name).tolist() for name in _SUMS]
     return "".join("\t".join(map(str, row)) + "\n" for row in zip(*columns, strict=True)).encode()
@@ -82,7 +82,7 @@ def _parsed(words: list[str]) -> tuple[int, list[int]]:
         ValueError: saying what is wrong.
     """
     if len(words) != len(_COLUMNS):
-        raise ValueError(f"{len(words)} columns in place of {len(_COLUMNS)}")
+        raise ValueError(f"{len(words)} columns instead of {len(_COLUMNS)}")
     n_carried, n_alleles, dose, square = (whole_number(word, most=2**62) for word in words[3:])
     rounding = n_alleles << (UNIT_BITS - 10)  # probabilities may be a little above 1
     if n_carried > n_alleles or n_alleles > MOST_HAPLOTYPES or square > dose + rounding:

@@ -18,7 +18,7 @@ def aligned_text(rows: Sequence[Sequence[str]]) -> str:
 
 
 def number_text(value: float, n_decimals: int = 6) -> str:
-    """A number with so many decimals; `NA` for NaN."""
+    """A number with `n_decimals` decimals; `NA` for NaN."""
     return "NA" if value != value else f"{value:.{n_decimals}f}"
 
 

@@ -44,7 +44,7 @@ def impute(
 
     Args:
         plan: from `plan_imputation`.
-        load_engine: gives the engine of a region; called once a region, in order.
+        load_engine: gives the engine of a region; called once per region, in order.
         haplotypes_per_run: as in `run_regions`; None for what the engine takes best.
         threads: as in `run_regions`.
         keep_own: whether typed sites that the model imputes come with what it imputes there.
@@ -75,7 +75,7 @@ class _Stretch:
     Attributes:
         typed: rows of the target.
         kept: what is late of the region before, then what is kept of this one.
-        is_late: bool (n_kept,), what of it is written with the next region.
+        is_late: bool (n_kept,), True for sites that are written with the next region.
     """
 
     typed: slice

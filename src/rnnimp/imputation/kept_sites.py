@@ -1,4 +1,4 @@
-"""What models impute, and what becomes of it and of a target's own sites in a block that is written."""
+"""Blocks for the writers, made of imputed sites and of a target's own sites."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnimp.sites.panel import MISSING, ImputedBlock, Sites
 
 @dataclass(frozen=True, eq=False)
 class KeptSites:
-    """What is kept of a model's output: sites that are written, and those that the target types and that are needed.
+    """The part of a model's output that is used: sites that are written, and typed sites for which it is needed.
 
     Attributes:
         sites: n_kept of them.

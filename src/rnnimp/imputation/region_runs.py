@@ -1,4 +1,4 @@
-"""Runs the models of regions, on threads and one region ahead of whoever takes the results.
+"""Runs the models of regions on threads, one region ahead of the caller who takes the results.
 
 Each region in turn: its model is loaded, while the one before still runs; haplotypes that carry the same alleles at
 all its markers are run once; they are dealt in small groups to the threads. Since the next region runs while the last
@@ -26,7 +26,7 @@ _UNKNOWN_FREQUENCY = 0.5
 
 @dataclass(frozen=True, eq=False)
 class RegionTask:
-    """What to run of a region.
+    """One region to run.
 
     Attributes:
         load: gives the engine; called once, when the region's turn comes.
@@ -64,12 +64,12 @@ def run_regions(
     """Run regions in order.
 
     Args:
-        tasks: one a region.
+        tasks: one per region.
         threads: groups of haplotypes run at once; with 1 nothing runs ahead, and all in the calling thread.
         haplotypes_per_run: size of a group; None for what the engine takes best. The result does not depend on it.
 
     Yields:
-        The results in the order of the tasks. Whatever a model raises is raised here.
+        The results in the order of the tasks. Errors of a model are raised here.
     """
     if threads == 1:
         for task in tasks:
@@ -97,7 +97,7 @@ class _Threads:
             pool.shutdown(cancel_futures=True)
 
     def results(self) -> Iterator[RegionResult]:
-        """One a task, in order."""
+        """One per task, in order."""
         following = self._submit(0)
         while following is not None:
             index, running = following

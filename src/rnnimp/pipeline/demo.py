@@ -3,8 +3,8 @@
 The example is simulated (`tools/simulate_demo.py` of the source): 50 people of four populations at an array's markers,
 the same people at all sites, and a model trained on 400 others.
 
-A second model, of real people, comes without data: `impute_real` imputes the user's with it. What it was trained on,
-how accurate it is and what it is not for says `demo/kgp3_chr22/model_card.md`.
+A second model, of real people, comes without data: `impute_real` imputes the user's with it. Its
+model card, `demo/kgp3_chr22/model_card.md`, names its training data, its accuracy and its limits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MODEL_FILES = (f"{MODEL}_1.onnx", f"{MODEL}_1.legend.gz")
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """What the demo made.
+    """The results of the demo.
 
     Attributes:
         vcf: the imputed genotypes.

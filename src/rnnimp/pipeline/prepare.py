@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What to read, what to write and how; the options of `rnnimp prepare`.
+    """The panel, the markers and the output; the options of `rnnimp prepare`.
 
     Attributes:
         output_dir: gets the folders `train` and `test`.
@@ -50,7 +50,7 @@ class PrepareSettings:
         region: the part of the panel to use.
         manifest, fasta: an Illumina manifest and the reference genome; or
         markers: a list of array markers. With neither, a legend's own flags are used.
-        test_samples: a file that names the samples to set apart, one a line.
+        test_samples: a file that names the samples to set apart, one per line.
         draw_test_samples: how many to draw at random, and to write there, where that file is absent.
         name: of the files; `chr<N>` if None.
         keep_first_duplicate: whether repeated sites of a VCF are dropped, not refused.
@@ -97,7 +97,7 @@ class PrepareSettings:
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What was written.
+    """Numbers of sites and samples that were written.
 
     Attributes:
         n_sites: sites of the panel.
@@ -225,7 +225,7 @@ def draw_samples(names: tuple[str, ...], count: int) -> list[str]:
 
 
 def read_sample_list(path: Path) -> list[str]:
-    """Names, one a line; empty lines are passed over.
+    """Names, one per line; empty lines are passed over.
 
     Raises:
         DataError: for a line of several words, a name that repeats, or no name at all.
@@ -234,13 +234,13 @@ def read_sample_list(path: Path) -> list[str]:
     for line, text in enumerate(read_lines(path), start=1):
         words = text.split()
         if len(words) > 1:
-            raise DataError(f"expected one sample name a line, found '{shortened(text)}'", path, line)
+            raise DataError(f"expected one sample name per line, found '{shortened(text)}'", path, line)
         if words and words[0] in lines:
             raise DataError(f"expected each sample once, found {words[0]} as in line {lines[words[0]]}", path, line)
         if words:
             lines[words[0]] = line
     if not lines:
-        raise DataError("expected sample names, one a line, found none", path)
+        raise DataError("expected sample names, one per line, found none", path)
     return list(lines)
 
 

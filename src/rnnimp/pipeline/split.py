@@ -1,4 +1,4 @@
-"""Split: a chromosome's panel into a training file pair a region.
+"""Split: a chromosome's panel into two training files per region.
 
 The haplotypes are read twice, a block at a time: once for the allele frequencies, once to hand each region its
 rows. In between the regions are planned from the sites alone.
@@ -41,7 +41,7 @@ REGION_INFO_COLUMNS = (
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What to keep and how to cut.
+    """Which sites to keep, and the sizes of regions.
 
     Attributes:
         limits: region sizes.
@@ -72,9 +72,9 @@ def split(
         hap: the training haplotypes.
         legend: their sites, with `array_marker_flag`.
         output_prefix: where to; folders are made.
-        settings: what to keep and how to cut.
+        settings: which sites to keep, and the sizes of regions.
         partition: a BED file of blocks to cut at first.
-        chromosome: its name; else told from the legend, the site ids, or a partition of one chromosome.
+        chromosome: its name; by default detected from the legend, the site ids, or a partition of one chromosome.
 
     Returns:
         The regions, over the rows of the kept sites.

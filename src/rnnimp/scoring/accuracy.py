@@ -274,7 +274,7 @@ class BinScores:
         mean_r2: mean of the sites' r2, over the varying ones.
         aggregate_r2: one r2 over all genotypes of all sites together, as copies of the minor allele.
         concordance: over all genotypes of all sites together.
-        discordance: non-reference discordance, likewise.
+        discordance: non-reference discordance, of the same pairs.
         mean_iqs: mean of the sites' IQS, over the varying ones that have it.
     """
 

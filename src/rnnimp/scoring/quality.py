@@ -1,4 +1,4 @@
-"""How good an imputed site is, told from its probabilities alone: no truth is needed.
+"""Quality of an imputed site, estimated from its probabilities without the truth.
 
 All functions are vectorised over sites and compute in float64. Haplotype probabilities are P(a1); NaN marks a
 missing allele, which counts neither above nor below the line. The two haplotypes of a sample are independent.

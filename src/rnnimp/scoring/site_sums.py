@@ -85,7 +85,7 @@ def sums_of(
         probabilities: float32 (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 belong to sample i.
         is_missing: bool (n_sites, n_haplotypes); None if there is none.
         n_carried: int64 (n_sites,), alleles 1 in the most likely genotypes.
-        is_haploid: bool (n_sites, n_samples), whose second column counts in no sum; None if nobody's.
+        is_haploid: bool (n_sites, n_samples), whose second column counts in no sum; None if there are none.
     """
     n_sites, n_haplotypes = probabilities.shape
     is_left_out = is_missing

@@ -1,4 +1,4 @@
-"""Which genome build positions belong to: told by a chromosome's length, by positions behind its end, and by a shift.
+"""Detects the genome build: by a chromosome's length, by positions behind its end, and by a shift of positions.
 
 A target of one build does not match a model of another, but for chance: the positions differ by a number of base
 pairs that is constant over megabases. A search for such a shift therefore tells another build from another array.

@@ -45,11 +45,11 @@ class Interval:
         return self.start <= 1 and self.end >= LAST_POSITION
 
     def has(self, chromosome: str, position: int) -> bool:
-        """Whether a place lies in it."""
+        """Whether a place is inside."""
         return self.start <= position <= self.end and same_chromosome(chromosome, self.chromosome)
 
     def holds(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which positions of the same chromosome lie in it."""
+        """Which positions of the same chromosome are inside."""
         return (positions >= self.start) & (positions <= self.end)
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
 class MatchKind(IntEnum):
-    """What became of a target site."""
+    """The result of matching one target site."""
 
     MATCHED = 0
     SWAPPED = 1

@@ -179,7 +179,7 @@ class PanelStream:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def read(self) -> Panel:
-        """All blocks joined; alleles of more than `HELD_BYTES` lie in a temporary file that is mapped into memory."""
+        """All blocks joined; alleles of more than `HELD_BYTES` are in a temporary file that is mapped into memory."""
         sites = [Sites.build([], [], [])]
         alleles = _JoinedAlleles(2 * len(self.sample_names))
         for block in self.blocks:

@@ -1,6 +1,6 @@
-"""Who has one chromosome, and where: males on chrX outside the pseudoautosomal regions, everybody on chrY and MT.
+"""Haploid samples: males on chrX outside the pseudoautosomal regions, all samples on chrY and MT.
 
-Haplotypes are held in two columns a sample throughout; those of a haploid sample are equal. Which samples these are
+Haplotypes are always in two columns per sample; those of a haploid sample are equal. Which samples these are
 changes a few times along a chromosome at most, so that it is held by stretches.
 """
 
@@ -40,7 +40,7 @@ class Ploidy:
     is_haploid: NDArray[np.bool_]
 
     def at(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Who is haploid at some positions, bool (n_positions, n_samples).
+        """The haploid samples at some positions, bool (n_positions, n_samples).
 
         >>> Ploidy(np.array([10, 50]), np.array([[True], [False]])).at(np.array([5, 49, 50])).ravel().tolist()
         [True, True, False]
@@ -62,7 +62,7 @@ class PloidyRecorder:
         self._is_known: NDArray[np.bool_] | None = None
 
     def add(self, position: int, is_haploid: NDArray[np.bool_], is_known: NDArray[np.bool_]) -> None:
-        """Say who is haploid at the next site.
+        """Record which samples are haploid at the next site.
 
         Args:
             position: not below the one before.
@@ -84,7 +84,7 @@ class PloidyRecorder:
             self._stretches.append(np.where(is_known, is_haploid, before))
 
     def add_rows(self, positions: list[int], alleles: NDArray[np.int8]) -> None:
-        """Say who is haploid at the next sites, and put their alleles into both columns, in place.
+        """Record which samples are haploid at the next sites, and put their alleles into both columns, in place.
 
         Args:
             positions: of the sites.
@@ -100,7 +100,7 @@ class PloidyRecorder:
             row[row == ABSENT] = MISSING
 
     def ploidy(self) -> Ploidy | None:
-        """What was said so far; None if nobody is haploid anywhere."""
+        """The stretches so far; None if no sample is haploid anywhere."""
         if not any(stretch.any() for stretch in self._stretches):
             return None
         return Ploidy(np.array(self._positions, dtype=np.int64), np.stack(self._stretches))

@@ -1,6 +1,6 @@
-"""What a target looks like beside a model: strand, frequencies, coverage of markers, duplicates.
+"""Comparison of a target with a model: strand, frequencies, coverage of markers, duplicates.
 
-Rules only, over numpy arrays and a `SiteMatch`; who reads the files and what is refused is decided above. Allele
+Rules only, over numpy arrays and a `SiteMatch`; reading files and refusing targets is done above. Allele
 counts are all that is needed of the genotypes, so that a target of any size can be counted in pieces.
 """
 
@@ -26,7 +26,7 @@ _LEAST_FLIPPED = 0.1
 
 
 class Strand(IntEnum):
-    """What frequencies say of an A/T or C/G site, whose alleles look the same on both strands."""
+    """The strand of an A/T or C/G site by its frequency; its alleles look the same on both strands."""
 
     SAME = 0
     FLIPPED = 1
@@ -157,7 +157,7 @@ def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
     """
     target, model = frequencies.target, frequencies.model
     n_alleles = np.maximum(frequencies.n_alleles, 1)
-    # one allele more in the variance: that nobody carries an allele says little where few were looked at
+    # one allele more in the variance: an allele that no sample carries shows little where few samples were typed
     error = _STANDARD_ERRORS * np.sqrt((target * (1 - target) + 1 / n_alleles) / n_alleles)
     from_half, model_from_half = target - 0.5, model - 0.5
     is_safe = (np.abs(from_half) >= _FREQUENCY_MARGIN + error) & (np.abs(model_from_half) >= _FREQUENCY_MARGIN)
@@ -188,7 +188,7 @@ def is_on_other_strand(target: Sites, match: SiteMatch) -> bool:
 def strand_with_evidence(frequencies: Frequencies, is_other_strand: bool) -> NDArray[np.int8]:
     """As `strand_by_frequency`; `CONTRADICTED` for `FLIPPED` if the array's other sites are on the model's strand.
 
-    Ancestry alone can bring a frequency to the other side of one half.
+    Ancestry by itself can bring a frequency to the other side of one half.
     """
     strand = strand_by_frequency(frequencies)
     if is_other_strand:

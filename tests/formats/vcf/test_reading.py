@@ -361,7 +361,7 @@ def test_scores_of_info(tmp_path: Path) -> None:
 
 def test_genotype_field_of_wrong_length(tmp_path: Path) -> None:
     path = write_vcf(tmp_path / "x.vcf", ["22 100 . A C . GP 0.5,0.5,0,0 0,1,0,0"])
-    with pytest.raises(DataError, match="expected 3 numbers a sample in FORMAT field GP at 22:100, found 4"):
+    with pytest.raises(DataError, match="expected 3 numbers per sample in FORMAT field GP at 22:100, found 4"):
         read_genotypes(path)
 
 

@@ -302,7 +302,7 @@ def test_unknown_samples_and_empty_regions_are_refused(
 ) -> None:
     (folder / "samples.txt").write_text("Sample_2\nnobody\n")
     assert run_impute(folder, "x.vcf", "--samples", str(folder / "samples.txt")) == 1
-    assert "samples.txt: expected samples of the target, a name a line, found no nobody" in error_line(capsys)
+    assert "samples.txt: expected samples of the target, one name per line, found no nobody" in error_line(capsys)
     assert run_impute(folder, "x.vcf", "--region", "22:5-10") == 1
     assert "expected imputed sites of the model in 22:5-10, found none" in error_line(capsys)
     assert run_impute(folder, "x.vcf", "--region", "21:5-10") == 1
@@ -357,7 +357,7 @@ def test_a_last_line_that_is_cut_is_refused(folder: Path, capsys: pytest.Capture
         (5, b"-1", "expected a whole number"),
         (5, b"1e3", "expected a whole number"),
         (6, b"9999999999999999", "sums that do not fit together"),
-        (6, b"1\t1", "8 columns in place of 7"),
+        (6, b"1\t1", "8 columns instead of 7"),
         (1, b"\xff", "expected the sites of"),
     ],
 )

@@ -43,7 +43,7 @@ def open_panel(
     Args:
         path: of the `.pgen` file, or its prefix.
         chromosome: the chromosome to read, where the file has several.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
         keep_monomorphic: whether to keep sites without an alternative allele, ALT `.`.
         ploidy: is told who is haploid where. None reads everybody as diploid.
 

@@ -85,7 +85,7 @@ class PgenWriter(AtomicGroup):
 
     @contextmanager
     def _blame(self) -> Iterator[None]:
-        """Name the file in what the library raises of full disks and the like."""
+        """Name the file in what the library raises, for example when the disk is full."""
         try:
             yield
         except (OSError, RuntimeError) as error:

@@ -34,7 +34,7 @@ class Calls:
         second: the same of the second.
         first_is_missing: bool (n_sites, n_samples); None if no allele is missing.
         second_is_missing: the same.
-        is_haploid: bool (n_sites, n_samples), who has the first haplotype alone; None if nobody.
+        is_haploid: bool (n_sites, n_samples), who has the first haplotype alone; None if no sample is.
     """
 
     first: Floats

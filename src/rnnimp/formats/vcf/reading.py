@@ -53,10 +53,10 @@ def open_panel(
         path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted; an index beside it is used.
         region: the part to read, such as `22:50.3-50.6Mb`.
         chromosome: the chromosome to read, where the file has several; `chr22` and `22` are the same.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, in place of refusing.
+        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
         keep_monomorphic: whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`:
             in a target they say that everybody carries REF.
-        block_sites: sites a block; by default as many as fit into 16 MiB, 4096 at most.
+        block_sites: sites per block; by default as many as fit into 16 MiB, 4096 at most.
         ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
 
     Raises:
@@ -107,7 +107,7 @@ def _phased_calls(
             sample = int(doubtful[0])
             raise record.error(
                 f"expected phased genotypes like 0|1, found an unphased one, {_genotype(calls[sample], '/')}, at "
-                f"{record.place} in sample {reader.sample_names[sample]}; phase the data first"
+                f"{record.place} in sample {reader.sample_names[sample]}; phase the genotypes first"
             )
     phase_sets.add(record, calls)
     return calls
@@ -133,7 +133,7 @@ def _diploid_calls(
 
 
 def _has_one_allele(calls: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Who is haploid, bool (n_samples,), of allele numbers with `END` where a sample has no more."""
+    """The haploid samples, bool (n_samples,), of allele numbers with `END` where a sample has no more."""
     one: NDArray[np.bool_] = np.count_nonzero(calls != END, axis=1) == 1
     return one
 
@@ -174,8 +174,8 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
     else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
     was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too), what it
-    is said to be worth from `QUALITY_SCORES` in INFO. Haploid samples, told by the number of their values, or of the
-    alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
+    is said to be worth from `QUALITY_SCORES` in INFO. Haploid samples, detected by the number of their values, or of
+    the alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
 
     Args:
         path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
@@ -301,11 +301,11 @@ def _values(
 ) -> NDArray[np.float32]:
     """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples."""
     values = record.numbers(field)
-    if values is not None and n_haploid is not None and values.shape[1] == n_haploid:  # nobody has more
+    if values is not None and n_haploid is not None and values.shape[1] == n_haploid:  # no sample has more
         values = np.pad(values, ((0, 0), (0, n_values - n_haploid)), constant_values=np.nan)
     if values is None or values.shape[1] != n_values:
         raise record.error(
-            f"expected {n_values} numbers a sample in FORMAT field {field} at {record.place}, found "
+            f"expected {n_values} numbers per sample in FORMAT field {field} at {record.place}, found "
             f"{'none' if values is None else values.shape[1]}"
         )
     return values

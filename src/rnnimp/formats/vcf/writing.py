@@ -1,8 +1,8 @@
 """VCF 4.2 out: imputed and typed sites with their genotypes.
 
-What a genotype column holds is in `calls.py`. DS, HDS, GP, AP1 and AP2 are expected doses and probabilities; for typed
-genotypes they are certain, `.` where an allele is missing. AC and AN count GT, AF and MAF the expected alleles; R2 is
-Minimac's, `.` where undefined. IMPUTE's INFO is not written: with independent haplotypes it is the same number.
+The content of a genotype column is in `calls.py`. DS, HDS, GP, AP1 and AP2 are expected doses and probabilities; for
+typed genotypes they are certain, `.` where an allele is missing. AC and AN count GT, AF and MAF the expected alleles;
+R2 is Minimac's, `.` where undefined. IMPUTE's INFO is not written: with independent haplotypes it is the same number.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class VcfWriter(AtomicGroup):
 
 
 class SiteIndex:
-    """Gathers where sites lie in a file."""
+    """Gathers the places of sites in a file."""
 
     def __init__(self) -> None:
         self._starts: list[NDArray[np.int64]] = []

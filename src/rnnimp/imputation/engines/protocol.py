@@ -1,4 +1,4 @@
-"""What an engine is: it runs the model of one region."""
+"""The interface of an engine: it runs the model of one region."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Evaluate: imputed genotypes against the truth, by minor allele frequency.
 
-Both files are read; sites and samples in common are found; sites that the array typed are left out; the rest is
+Both files are read; sites and samples in common are found; sites that the array typed are skipped; the rest is
 compared and scored in bins, and, where asked for, the imputation's own estimates are compared with what was found. With
 a prefix the bins go to `PREFIX.bins.tsv`, the sites to `PREFIX.sites.tsv.gz`, the estimates to four more tables.
 """
@@ -49,7 +49,7 @@ SITE_COLUMNS = (
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What to score.
+    """Which sites to score, in which bins.
 
     Attributes:
         bin_edges: minor allele frequencies in percent, rising; a bin holds its upper edge and not its lower one.
@@ -105,7 +105,7 @@ def evaluate(
     Args:
         imputed_source: what is scored.
         truth_source: what it is scored against; probabilities count as the most likely genotype.
-        settings: what to score.
+        settings: which sites to score, in which bins.
         frequencies: the panel's legend, with `a1_freq` or with the panel's haplotypes beside it; by default those
             of the truth's legend, or of its genotypes.
         typed: a legend, VCF or BCF of the sites that the array typed, such as the target's; of a legend with marker

@@ -46,7 +46,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """What to write, and where to.
+    """Format and place of the output.
 
     Attributes:
         prefix: of the files; an ending that names a format chooses it and is not doubled.
@@ -144,7 +144,7 @@ class OutputSettings:
 
 
 def require_library(settings: OutputSettings) -> None:
-    """Import what the chosen format needs to be written, so that nobody waits for a file that cannot be.
+    """Import what the chosen format needs to be written, before any work is done for a file that cannot be written.
 
     Raises:
         RnnimpError: if it is not installed, naming the extra.
@@ -163,7 +163,7 @@ def open_writer(
     """The writer of the chosen format.
 
     Args:
-        settings: what to write, and where to.
+        settings: format and place of the output.
         sample_names: n_haplotypes / 2 of them.
         chromosome: its name; None only for GEN.
         contig_length: of the chromosome in base pairs; None where not known.

@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TargetReport:
-    """What was found, ready to be saved.
+    """The findings of the checks, ready to be saved.
 
     Attributes:
         counts: sites and markers by what became of them.
         strand: A/T and C/G sites by what frequencies say of their strand.
         chromosome: its name in the target, in the model, and as asked for.
         genome_build: what is known of the builds of target and model, and the shift between them.
-        regions: a record a region, with its markers in the model and in the target.
+        regions: one record per region, with its markers in the model and in the target.
         frequencies: sites that have one in both, the mean difference, and the records of the 20 worst.
         samples: name and share of called alleles of those with few.
         shared_positions: the first positions that several sites of the target share.

@@ -46,7 +46,7 @@ progress_logger = logging.getLogger("rnnimp.progress")  # off with --quiet
 
 @dataclass(frozen=True, kw_only=True)
 class ImputeSettings(TargetFiles):
-    """What to impute, with what, and where to; what concerns the target is in `TargetFiles`.
+    """Model, output and options of an imputation; the target's files are in `TargetFiles`.
 
     Attributes:
         model_prefix: of the bundle.
@@ -94,7 +94,7 @@ class ImputeSettings(TargetFiles):
 
     @property
     def output(self) -> OutputSettings:
-        """What concerns the files to write."""
+        """Format and place of the output."""
         return OutputSettings(self.output_prefix, self.output_format, self.format_fields, self.min_r2, self.sites_only)
 
 
@@ -102,7 +102,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     """Impute a target and write it in the chosen format.
 
     Args:
-        settings: what to impute, with what, and where to.
+        settings: target, model, output and options.
 
     Returns:
         The path of the file with the genotypes.

@@ -1,4 +1,4 @@
-"""Imputing as jobs of a cluster: a part of the chromosome a task, and a job after them that merges the parts.
+"""Imputing as jobs of a cluster: one part of the chromosome per task, and a job after them that merges the parts.
 
 The model's regions are dealt to the tasks in slices; a task writes the sites from its first region's first to the next
 task's. Parts are complete or absent, so submitting again takes up those that are missing.
@@ -39,7 +39,7 @@ def submit_imputation(
         settings: what to impute.
         arguments: of `rnnimp impute`, without the region and the output.
         jobs: what to ask of Slurm.
-        n_tasks: how many parts; None for one a region of the model.
+        n_tasks: how many parts; None for one per region of the model.
         assume_shared: do not look whether the nodes see the output folder.
 
     Returns:
@@ -102,7 +102,7 @@ def plan_parts(bundle: Bundle, chromosome: str | None, n_tasks: int | None, most
 
 
 def _target_files(settings: ImputeSettings) -> dict[str, list[int]]:
-    """Size and time of change of the files that the target is read from: a changed target needs all parts anew."""
+    """Size and time of change of the target's files: if they have changed, all parts must be imputed again."""
     names = [getattr(settings, key) for key in ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "samples")]
     names += [] if settings.pgen is None else [f"{settings.pgen.removesuffix('.pgen')}.pgen"]
     states = {name: Path(name).stat() for name in names if name is not None and Path(name).is_file()}
@@ -127,7 +127,7 @@ def _begin(
 
 
 def _task(arguments: Sequence[str], parts: Sequence[Interval], folder: Path, jobs: SlurmSettings) -> list[str]:
-    """What a task does: look up its part, and impute it."""
+    """The lines of a task: look up its part, and impute it."""
     command = slurm.command_line(["impute", *arguments, "--output-format", "vcf.gz"], jobs)
     place = f'{slurm.quoted(str(folder))}/"$SLURM_ARRAY_TASK_ID"'
     return [

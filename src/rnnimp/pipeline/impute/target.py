@@ -74,7 +74,7 @@ class Target:
         name: of the file, for messages.
         contig_length: of the chromosome in base pairs, where the file says so.
         n_repeated: sites of the file that were left out as repeated.
-        ploidy: who is haploid where, their alleles standing in both columns; None if nobody is.
+        ploidy: which samples are haploid where; their alleles are in both columns. None if no sample is.
     """
 
     panel: Panel
@@ -162,7 +162,7 @@ def chosen_samples(target: Target, path: str | None) -> Target:
     unknown = set(names) - set(target.panel.sample_names)
     if unknown or not names:
         found = f"no {sorted(unknown)[0]}" if unknown else "no name"
-        raise DataError(f"expected samples of the target, a name a line, found {found}; check --samples", path)
+        raise DataError(f"expected samples of the target, one name per line, found {found}; check --samples", path)
     chosen = set(names)
     rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
     ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)

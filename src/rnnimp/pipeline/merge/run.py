@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """What to join, and where to.
+    """The files to merge, and the output.
 
     Attributes:
         inputs: VCFs and BCFs that `impute` wrote, with their sums beside them.
@@ -72,7 +72,7 @@ def run_merge(settings: MergeSettings) -> Path:
     """Join imputed VCFs and BCFs over samples or over regions.
 
     Args:
-        settings: what to join, and where to.
+        settings: the files to merge, and the output.
 
     Returns:
         The path of the VCF.
@@ -120,7 +120,7 @@ class _MergedWriter(VcfWriter):
 
 
 def _joined_header(settings: MergeSettings, parts: Sequence[Part]) -> list[bytes]:
-    """The first part's header; in place of its commands those of all parts, each once, and that of the merging."""
+    """The first part's header; its commands are replaced by those of all parts, each once, and that of the merging."""
     commands = list(dict.fromkeys(line for part in parts for line in part.commands))
     own = shlex.join(["rnnimp", "merge", *settings.inputs, "--output", settings.output])
     commands.append(f"##{MERGE_COMMAND}={printable(own)}\n".encode())
@@ -178,7 +178,7 @@ def _require_one_set_of_sites(parts: Sequence[Part]) -> None:
         others = part.sites.keys()
         if others != keys:
             odd = next((pair for pair in zip(keys, others, strict=False) if pair[0] != pair[1]), None)
-            found = f"{len(others)} of {len(keys)}" if odd is None else f"{odd[1]} in place of {odd[0]}"
+            found = f"{len(others)} of {len(keys)}" if odd is None else f"{odd[1]} instead of {odd[0]}"
             raise DataError(
                 f"expected the sites of {parts[0].path}, as the samples differ, found {found}; impute all samples from "
                 "one array, without --min-r2",
