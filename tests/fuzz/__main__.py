@@ -122,8 +122,9 @@ def fuzz(targets: list[Target], seed: int, seconds: float) -> tuple[list[Tally],
                     if kinds[kind] <= MOST_OF_A_KIND:
                         finds.append(_keep(targets[index], seed, tally.number, verdict))
                         print(finds[-1], flush=True)
+                if tally.number:  # the valid input may compile kernels
+                    tally.seconds += time.monotonic() - start
                 tally.number += 1
-                tally.seconds += time.monotonic() - start
         finally:
             worker.close()
     return tallies, finds

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from fuzz import seeds
 from fuzz.checks import TOLERANCE, imputed_is_plausible
 from fuzz.commands import command
 from fuzz.mutate_binary import mutate_bytes
+from fuzz.mutate_checkpoint import mutate_checkpoint
 from fuzz.mutate_json import mutate_json
 from fuzz.mutate_onnx import mutate_onnx
 from fuzz.mutate_packed import under_gzip
@@ -137,6 +140,7 @@ def training_targets() -> list[Target]:
     table = {name: mutate_text for name in files if name == "c.list"}
     return [
         Target("training: status", files, records, command("status", "r/c", codes=(0, 1, 3))),
+        _checkpoint_target(files),
         Target("training: bundle", files, records, command("bundle", "r/c"), may_change=_is_manifest),
         Target(
             "training: resume",
@@ -147,6 +151,32 @@ def training_targets() -> list[Target]:
             may_change=_is_trained,
         ),
     ]
+
+
+def _checkpoint_target(files: Files) -> Target:
+    """A training whose networks are trained, and which was stopped before the first region was finished."""
+    stopped = {name: content for name, content in files.items() if name != "r/c_regions/1/summary.json"}
+    checkpoints = {
+        name: mutate_checkpoint for name in files if name.startswith("r/c_regions/1/") and name[-3:] == ".pt"
+    }
+    resume = command(*seeds.TRAIN)
+    return Target(
+        "training: checkpoint",
+        stopped,
+        checkpoints,
+        resume,
+        _check_trained,
+        may_leave=_is_trained,
+        may_change=_is_trained,
+    )
+
+
+def _check_trained(folder: Path, files: Files, result: Any) -> None:
+    """The exported networks have finite weights."""
+    for path in sorted(folder.glob("r/models/*.onnx")):
+        for tensor in onnx.load(path).graph.initializer:
+            if not np.isfinite(numpy_helper.to_array(tensor)).all():
+                raise DisagreementError(f"{path.name}: weights of {tensor.name} that are not finite")
 
 
 def _is_manifest(path: str) -> bool:

@@ -8,20 +8,20 @@ from typing import Any
 
 from fuzz.mutate_text import NUMBERS, WORDS, mutate_text
 
-_VALUES: list[Any] = [
+ODD_VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 1.5, -0.5, 1e308, float("nan"), float("inf"), 2**31, 2**63, 10**30, "", "x", "1"),
     *([], [[]], {}, [1, 2], {"a": 1}, "22\n23", "chr\x1b[31m", "../../x", "a\u0000b", "x" * 5000, [None], "0" * 64),
 ]
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """Each container with each of its keys or indices."""
     keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
-    places = [(value, key) for key in keys]
+    found = [(value, key) for key in keys]
     for key in keys:
         if isinstance(value[key], (dict, list)):
-            places += _places(value[key])
-    return places
+            found += places(value[key])
+    return found
 
 
 def mutate_json(random: Random, data: bytes) -> bytes:
@@ -32,13 +32,13 @@ def mutate_json(random: Random, data: bytes) -> bytes:
         return random.choice([b"[" * 100_000, b'{"a":' * 50_000, b"1", b"null", b'"x"', b"[]", b"{}", b""])
     content = json.loads(data)
     for _ in range(random.choice([1, 1, 1, 2])):
-        places = _places(content)
-        if not places:
+        found = places(content)
+        if not found:
             break
-        container, key = random.choice(places)
+        container, key = random.choice(found)
         action = random.randrange(6)
         if action < 3:
-            container[key] = random.choice([*_VALUES, random.choice(WORDS), random.choice(NUMBERS)])
+            container[key] = random.choice([*ODD_VALUES, random.choice(WORDS), random.choice(NUMBERS)])
         elif action == 3:
             del container[key]
         elif action == 4 and isinstance(container, dict):

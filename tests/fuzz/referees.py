@@ -100,7 +100,7 @@ def vcf(data: bytes, chromosome: str) -> Haplotypes:
     require(header[8:9] == ["FORMAT"] and names and len(set(names)) == len(names), "no samples, or some twice")
     rows: list[Row] = []
     for line in lines[start + 1 :]:
-        if line.startswith("#"):  # a comment, which htslib skips too
+        if not line or line.startswith("#"):  # no record, so nothing is lost
             continue
         cells = line.split("\t")
         require(len(cells) == len(header), f"{len(cells)} columns for {len(header)}: {line[:60]!r}")
@@ -115,8 +115,10 @@ def _vcf_rows(cells: list[str]) -> list[Row]:
     require(re.fullmatch("[A-Z]+", ref), f"REF {ref[:20]}")
     alts = [] if cells[4] == "." else cells[4].split(",")
     require(cells[8].split(":")[0] == "GT", "no GT")
+    rows: list[Row] = []
+    if alts and not any(alt.isalpha() for alt in alts):  # no site, so nobody asks for its genotypes
+        return rows
     calls = [call for cell in cells[9:] for call in _calls(cell.split(":")[0], len(alts))]
-    rows = []
     for index, alt in enumerate(alts or ["."], start=1):
         if alt.isalpha() or not alts:
             rows.append((position, ref, alt.upper(), [-1 if call < 0 else int(call == index) for call in calls]))

@@ -25,7 +25,7 @@ from rnnimp.sites.panel import ImputedBlock, Panel, Sites
 from small_networks import exported
 from tiny_model import write_tiny_model
 from training_cases import SMALL
-from vcf_files import write_panel
+from vcf_files import indexed, write_panel
 
 CHROMOSOME = "22"
 
@@ -155,6 +155,9 @@ def model(is_own: bool) -> Files:
     return files_of(make)
 
 
+_FIELDS = ["--format-fields", "GT,DS,HDS,GP"]
+
+
 def imputed_parts() -> Files:
     """Two parts of a cohort, imputed, with their sums: `p1` and `p2`."""
 
@@ -165,7 +168,7 @@ def imputed_parts() -> Files:
         try:
             for part, numbers in (("p1", range(1, 5)), ("p2", range(5, 10))):
                 Path("samples").write_text("".join(f"Sample_{number}\n" for number in numbers))
-                assert main([*IMPUTE, "--output", f"{part}.vcf.gz", "--samples", "samples", "--quiet"]) == 0
+                assert main([*IMPUTE, "--output", f"{part}.vcf.gz", "--samples", "samples", "--quiet", *_FIELDS]) == 0
         finally:
             os.chdir(before)
 
@@ -174,6 +177,18 @@ def imputed_parts() -> Files:
 
 
 IMPUTE = ["impute", "--hap", "t.hap.gz", "--legend", "t.legend.gz", "--chromosome", "22", "--model-prefix", "m"]
+
+
+def indexed_vcf() -> Files:
+    """A VCF packed by bgzip with an index of either kind."""
+
+    def make(folder: Path) -> None:
+        source = write_panel(folder / "t.vcf", small_panel(60))
+        for name, kind in (("c", "csi"), ("t", "tbi")):
+            indexed(source, kind).rename(folder / f"{name}.vcf.gz")
+            Path(f"{source}.gz.{kind}").rename(folder / f"{name}.vcf.gz.{kind}")
+
+    return files_of(make)
 
 
 def training() -> Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -95,38 +96,34 @@ def _check_legend(folder: Path, files: Files, sites: Any) -> None:
     agrees(sites.keys(), lambda: referees.legend(files["t.legend.gz"]), "sites")
 
 
-def _command_targets() -> list[Target]:
-    text = mutate_text
-    panel = {"t.vcf": seeds.vcf(), **seeds.haps()}
+def preparation() -> tuple[Files, list[str]]:
+    """Files and command line of `rnnimp prepare`."""
     markers = "".join(f"22 {position} {a0} {a1}\n" for position, a0, a1 in _keys()[::2]).encode()
-    prepared = {**panel, "list": markers, "names": b"Sample_1\n"}
-    prepare = ["prepare", "--markers", "list", "--test-samples", "names", "--output", "out", "--name", "x"]
-    flagged = _flagged_legend()
+    prepare = ["prepare", "--vcf", "t.vcf", "--markers", "list", "--test-samples", "names"]
+    files = {"t.vcf": seeds.vcf(), **seeds.haps(), "list": markers, "names": b"Sample_1\n"}
+    return files, [*prepare, "--output", "out", "--name", "x"]
+
+
+def splitting() -> tuple[Files, list[str]]:
+    """Files and command line of `rnnimp split`."""
+    limits = ["--body-marker-count-limit", "3", "--flanking-marker-count-limit", "1", "--imp-site-count-limit", "20"]
+    split = ["split", "--hap", "t.hap.gz", "--legend", "t.legend.gz", *limits, "--blocks", "bed", "--chromosome", "22"]
+    return {**_flagged_legend(), "bed": _BLOCKS}, [*split, "--output", "out/s"]
+
+
+def _command_targets() -> list[Target]:
+    text, packed = mutate_text, under_gzip(mutate_text)
+    prepared, prepare = preparation()
+    split_files, split = splitting()
+    lists = {"t.vcf": text, "list": text, "names": text}
+    parts = {"t.hap.gz": packed, "t.legend.gz": packed, "bed": text}
     return [
-        Target(
-            "prepare: panel and lists",
-            prepared,
-            {"t.vcf": text, "list": text, "names": text},
-            command(*prepare, "--vcf", "t.vcf"),
-            _check_prepared,
-        ),
-        Target(
-            "split: legend and blocks",
-            {**flagged, "bed": _BLOCKS},
-            {"t.hap.gz": under_gzip(text), "t.legend.gz": under_gzip(text), "bed": text},
-            command(*_SPLIT, "--blocks", "bed", "--chromosome", "22"),
-            _check_split,
-        ),
+        Target("prepare: panel and lists", prepared, lists, command(*prepare), _check_prepared),
+        Target("split: legend and blocks", split_files, parts, command(*split), _check_split),
     ]
 
 
-_SPLIT = ["split", "--hap", "t.hap.gz", "--legend", "t.legend.gz", "--output", "out/s"]
-_SPLIT += ["--body-marker-count-limit", "3", "--flanking-marker-count-limit", "1", "--imp-site-count-limit", "20"]
-
-
 def _flagged_legend() -> Files:
-    import gzip
-
     files = seeds.haps()
     header, *rows = gzip.decompress(files["t.legend.gz"]).decode().splitlines()
     lines = [f"{header} array_marker_flag"] + [f"{row} {int(number % 2 == 0)}" for number, row in enumerate(rows)]

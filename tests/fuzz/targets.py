@@ -6,19 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fuzz import referees, seeds
-from fuzz.checks import agrees, haplotypes_of, imputed_is_plausible, table_is_plausible
+from fuzz.checks import TOLERANCE, agrees, haplotypes_of, imputed_is_plausible, table_is_plausible
 from fuzz.commands import command, run_command
 from fuzz.model_targets import model_targets, training_targets
 from fuzz.mutate_arguments import mutate_arguments
-from fuzz.mutate_binary import mutate_bcf, mutate_bgen, mutate_pgen
+from fuzz.mutate_binary import mutate_bcf, mutate_bgen, mutate_bytes, mutate_pgen
 from fuzz.mutate_packed import bgzf, under_bgzf, under_gzip
 from fuzz.mutate_text import mutate_text
+from fuzz.referees import Haplotypes
 from fuzz.seeds import CHROMOSOME, IMPUTE
-from fuzz.site_targets import site_targets
+from fuzz.site_targets import preparation, site_targets, splitting
 from fuzz.target import DisagreementError, Files, Target, is_report
 from rnnimp.formats.gen import read_gen
+from rnnimp.formats.vcf.reading import open_panel, read_genotypes
 from rnnimp.pipeline.impute.target import TargetFiles, read_target
+
+PART = 1_002_000, 1_009_000
+"""First and last position that are read by an index."""
 
 
 def all_targets() -> list[Target]:
@@ -54,11 +61,13 @@ def haplotype_targets() -> list[Target]:
     """The formats of phased haplotypes, read as the target of an imputation."""
     vcf, haps, pgen = seeds.vcf(), seeds.haps(), seeds.pgen()
     in_vcf = _same(lambda files: referees.vcf(files["t.vcf"], CHROMOSOME))
+    indices = seeds.indexed_vcf()
     in_haps = _same(
         lambda files: referees.hap(
             files["t.hap.gz"], referees.legend(files["t.legend.gz"]), referees.sample(files["t.sample"])
         )
     )
+    imputed = {"p1.vcf.gz": seeds.imputed_parts()["p1.vcf.gz"]}
     names = list(seeds.small_panel().sample_names)
     gz = under_gzip(mutate_text)
     bgen_referee = _same(lambda files: referees.bgen(files["t.bgen"], CHROMOSOME))
@@ -69,6 +78,8 @@ def haplotype_targets() -> list[Target]:
         Target("VCF", {"t.vcf": vcf}, {"t.vcf": mutate_text}, _reads(vcf="t.vcf"), in_vcf),
         Target("VCF.gz", {"t.vcf": bgzf(vcf)}, {"t.vcf": under_bgzf(mutate_text)}, _reads(vcf="t.vcf"), in_vcf),
         Target("BCF", {"t.bcf": seeds.bcf()}, {"t.bcf": under_bgzf(mutate_bcf)}, _reads(vcf="t.bcf"), _is_plausible),
+        _index_target("VCF index .csi", indices, "c.vcf.gz", "csi"),
+        _index_target("VCF index .tbi", indices, "t.vcf.gz", "tbi"),
         Target("HAPS LEGEND SAMPLE", haps, haps_mutators, reads_haps, in_haps),
         Target(
             "SHAPEIT haps",
@@ -79,8 +90,40 @@ def haplotype_targets() -> list[Target]:
         ),
         Target("BGEN", {"t.bgen": seeds.bgen()}, {"t.bgen": mutate_bgen}, _reads(bgen="t.bgen"), bgen_referee),
         Target("PGEN", pgen, pgen_mutators, _reads(pgen="t.pgen"), _check_pgen),
+        Target(
+            "VCF genotypes",
+            imputed,
+            {"p1.vcf.gz": under_bgzf(mutate_text)},
+            lambda _: read_genotypes("p1.vcf.gz"),
+            _check_genotypes,
+        ),
         Target("GEN", {"t.gen": seeds.gen()}, {"t.gen": mutate_text}, lambda _: read_gen("t.gen"), _check_gen),
     ]
+
+
+def _index_target(name: str, files: Files, vcf: str, kind: str) -> Target:
+    """A part of a chromosome, found by an index that may lie; the data themselves are whole."""
+    first, last = PART
+    file_and_index = {vcf: files[vcf], f"{vcf}.{kind}": files[f"{vcf}.{kind}"]}
+
+    def expected(files: Files) -> Haplotypes:
+        rows, names = referees.vcf(files[vcf], CHROMOSOME)
+        return Haplotypes([row for row in rows if first <= row[0] <= last], names)
+
+    return Target(
+        name,
+        file_and_index,
+        {f"{vcf}.{kind}": under_bgzf(mutate_bytes)},
+        lambda _: open_panel(vcf, f"{CHROMOSOME}:{first}-{last}").read(),
+        _same(expected),
+    )
+
+
+def _check_genotypes(folder: Path, files: Files, table: Any) -> None:
+    """Genotype probabilities and dosages of an imputed VCF are in range, where they are not missing."""
+    for name, values, most in (("probabilities", table.probabilities, 1), ("dosages", table.alt_dosages, 2)):
+        if not (np.isnan(values) | ((values >= -TOLERANCE) & (values <= most + TOLERANCE))).all():
+            raise DisagreementError(f"{name} from {np.nanmin(values)} to {np.nanmax(values)}")
 
 
 def _check_pgen(folder: Path, files: Files, panel: Any) -> None:
@@ -105,6 +148,8 @@ def command_targets() -> list[Target]:
     imputed = {**case, "names": b"Sample_2\nSample_4\n"}
     evaluated = {"t.vcf": seeds.vcf(), "i.vcf": seeds.vcf(), "i.gen": seeds.gen()}
     merge = command("merge", "p1.vcf.gz", "p2.vcf.gz", "--output", "out/o.vcf.gz")
+    prepared, prepare = preparation()
+    split, split_arguments = splitting()
     samples = {name: packed for name in parts if "sums" in name}
     lines = {name: under_bgzf(text) for name in parts if name.endswith(".vcf.gz")}
     return [
@@ -133,6 +178,8 @@ def command_targets() -> list[Target]:
             table_is_plausible,
         ),
         _options("options: impute", case, [*IMPUTE, "--output", "out/o.vcf"]),
+        _options("options: prepare", prepared, prepare),
+        _options("options: split", split, split_arguments),
         _options("options: merge", parts, ["merge", "p1.vcf.gz", "p2.vcf.gz", "--output", "out/o.vcf.gz"]),
         _options(
             "options: evaluate",
