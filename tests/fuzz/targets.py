@@ -121,7 +121,7 @@ def _index_target(name: str, files: Files, vcf: str, kind: str) -> Target:
 
 def _check_genotypes(folder: Path, files: Files, table: Any) -> None:
     """Genotype probabilities and dosages of an imputed VCF are in range, where they are not missing."""
-    for name, values, most in (("probabilities", table.probabilities, 1), ("dosages", table.alt_dosages, 2)):
+    for name, values, most in (("probabilities", table.probabilities, 1), ("dosages", table.dosages, 2)):
         if not (np.isnan(values) | ((values >= -TOLERANCE) & (values <= most + TOLERANCE))).all():
             raise DisagreementError(f"{name} from {np.nanmin(values)} to {np.nanmax(values)}")
 

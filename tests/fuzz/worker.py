@@ -78,8 +78,8 @@ def judge(target: Target, files: dict[str, bytes], folder: Path, log: Path) -> V
         return Verdict(SILENT, str(error))
     except RnnimpError as error:
         return Verdict(SILENT, f"its own output is refused: {error}")
-    except (ValueError, OSError, EOFError) as error:
-        return Verdict(SILENT, f"the output cannot be parsed: {error}")
+    except Exception as error:
+        return Verdict(SILENT, f"the output cannot be parsed: {type(error).__name__}: {error}")
     return Verdict(ACCEPTED)
 
 
