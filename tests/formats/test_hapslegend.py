@@ -402,7 +402,10 @@ def test_bcftools_convert(kind: str) -> None:
     assert panel.sample_names[0] == "NA00001"
     assert panel.alleles.shape == (len(panel.sites), 20)
     assert panel.sites.keys()[2] == (2698758, "CAA", "C")
-    tokens = [line.split() for line in hap.read_text().splitlines()]
+    is_symbolic = ["<" in line for line in (folder / f"convert.{kind}.legend").read_text().splitlines()[1:]]
+    assert sum(is_symbolic) == (kind == "hls.gt")
+    lines = hap.read_text().splitlines()
+    tokens = [line.split() for line, is_left_out in zip(lines, is_symbolic, strict=True) if not is_left_out]
     np.testing.assert_array_equal(panel.alleles == 1, np.array(tokens) == "1")
     np.testing.assert_array_equal(panel.alleles == 0, np.array(tokens) == "0")
 

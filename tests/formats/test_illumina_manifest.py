@@ -7,6 +7,8 @@ CACACACA repeat at 1001-1008, and six T at 1101-1106 (1-based positions).
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +285,34 @@ def test_bad_fasta(tmp_path: Path) -> None:
         read_chromosome(text, "22")
     with pytest.raises(DataError, match=r"none.fa: cannot be read \(No such file"):
         read_chromosome(tmp_path / "none.fa", "22")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row.replace(",22,", ",\r,", 1), "expected a line of comma-separated values, found"),
+        (lambda row: row.replace(",22,", ',"22,', 1), "expected a line of comma-separated values, found"),
+        (lambda row: row.replace(",300,", ",-300,", 1), "expected a position as MapInfo, found '-300'"),
+        (lambda row: row.replace(",300,", ",3e2,", 1), "expected a position as MapInfo, found '3e2'"),
+        (lambda row: row.replace(",300,", ",nan,", 1), "expected a position as MapInfo, found 'nan'"),
+        (lambda row: row.replace(",300,", f",{10**12},", 1), "expected a position as MapInfo, found '1000000000000'"),
+        (lambda row: row.replace(",22,", ",22" + "2" * 200_000 + ",", 1), "field larger than field limit"),
+    ],
+)
+def test_damaged_lines_are_refused(tmp_path: Path, fasta: Path, change: Callable[[str], str], message: str) -> None:
+    row = snp(base(300), other(base(300)), 300)
+    assert change(row) != row
+    with pytest.raises(DataError) as error:
+        read_illumina_manifest(write(tmp_path, [change(row)]), fasta, "22")
+    assert message in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_a_stale_index_of_a_fasta_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.fa"
+    path.write_text(">22\nACGT\nACGT\n>X\nACGT\n")
+    index = tmp_path / "x.fa.fai"
+    index.write_text("22\t8\t2\t4\t5\nX\t4\t17\t4\t5\n")  # two bytes too early
+    os.utime(index, (2**31, 2**31))
+    with pytest.raises(DataError, match="expected bases as the sequence of 22, found '2' in it; delete the index"):
+        read_chromosome(path, "22")

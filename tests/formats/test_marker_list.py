@@ -52,8 +52,8 @@ def test_tables_without_alleles(tmp_path: Path, text: str) -> None:
 def test_bim(tmp_path: Path) -> None:
     path = tmp_path / "array.bim"
     path.write_text("22\trs1\t0\t100\tG\tA\n23\trs2\t0\t7\tG\tA\n22 rs3 0.5 200 0 C\n25 rs4 0 9 T A\n")
-    assert listed(read_markers(path, "22")) == [(100, ("G", "A")), (200, None)]
-    assert listed(read_markers(path, "X")) == [(7, ("G", "A")), (9, ("T", "A"))]
+    assert listed(read_markers(path, "22")) == [(100, ("A", "G")), (200, None)]
+    assert listed(read_markers(path, "X")) == [(7, ("A", "G")), (9, ("A", "T"))]
 
 
 def test_vcf(tmp_path: Path) -> None:
@@ -97,3 +97,34 @@ def test_real_lists() -> None:
     markers = read_markers(shared_data("kgp3_chr20/omni2.5_markers.tsv"), "20")
     assert len(markers) == 52_697
     assert set(markers.alleles) == {None}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.txt", "22 -5 A G\n", ":1: expected a position in base pairs, found '-5'"),
+        ("m.txt", "22 5 A G\n22 99999999999 A G\n", ":2: expected a position in base pairs, found '99999999999'"),
+        ("m.txt", "22 5 A G\n22 nan A G\n", ":2: expected a position in base pairs, found 'nan'"),
+        ("m.txt", "22 5 A G,T\n", ":1: expected one allele of bases"),
+        (
+            "m.txt",
+            "chrom pos ref a0 alt\n22 5 A A G\n",
+            ":1: expected each of the columns chrom, pos, ref and alt once",
+        ),
+        ("m.bim", "22 rs1 0 1e3 A G\n", ":1: expected a position in base pairs, found '1e3'"),
+    ],
+)
+def test_numbers_and_alleles_are_checked(tmp_path: Path, name: str, content: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(DataError) as error:
+        read_markers(path, "22")
+    assert message in str(error.value)
+
+
+def test_a_bim_has_the_reference_last_and_negative_positions_without_a_place(tmp_path: Path) -> None:
+    path = tmp_path / "m.bim"
+    path.write_text("22 rs1 0 200 AT A\n22 rs2 0 -300 A G\n22 rs3 0 0 A G\n")
+    markers = read_markers(path, "22")
+    assert (markers.positions.tolist(), markers.alleles) == ([200], (("A", "AT"),))
+    assert not markers.has_reference

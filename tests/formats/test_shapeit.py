@@ -133,3 +133,29 @@ def test_haps_of_impute2() -> None:
     assert panel.sites.ids.tolist() == [row[1] for row in rows]
     expected = np.array([[{"0": 0, "1": 1}.get(cell, -1) for cell in row[5:]] for row in rows])
     np.testing.assert_array_equal(panel.alleles, expected)
+
+
+def test_sites_without_a_sequence_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    rows = ["22 rs1 5 A G 0 1", "22 rs2 6 A <CN0> 1 1", "22 rs3 7 a t 1 0", "22 rs4 8 C * 1 1", "22 rs5 9 C 0 0 0"]
+    panel = read_haps(write(tmp_path, "".join(f"{row}\n" for row in rows)))
+    assert panel.sites.keys() == [(5, "A", "G"), (7, "A", "T"), (9, "C", "0")]
+    assert panel.alleles.tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert "left out alternative alleles that are no sequence: 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("22 rs1 0 A G 0 1", "positions from 1 to 2147483646, found '22 rs1 0 A G'"),
+        ("22 rs1 -5 A G 0 1", "found '22 rs1 -5 A G'"),
+        ("22 rs1 1e3 A G 0 1", "found '22 rs1 1e3 A G'"),
+        ("22 rs1 99999999999 A G 0 1", "found '22 rs1 99999999999 A G'"),
+        ("22 rs1 5 A G,T 0 1", ":1: expected one allele of bases"),
+        ("22 rs\x1b[31m 5 A G 0 1", "found the control character"),
+    ],
+)
+def test_numbers_and_alleles_are_checked(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        read_haps(write(tmp_path, f"{line}\n"))
+    assert message in str(error.value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,7 +243,11 @@ def test_command_and_its_summary(files: dict[str, Path], panel: Panel, capsys: p
     n_markers = int(panel.sites.markers().sum())
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == (
+    warning, summary = err.splitlines(keepends=True)
+    assert warning.startswith(
+        "warning: 7 indels flagged as markers only because REF and ALT of the list were exchanged"
+    )
+    assert summary == (
         f"80 sites, {n_markers} flagged as array markers of {n_markers + 1} markers on the list; "
         "9 samples to train on, 3 set apart\n"
     )
@@ -329,3 +335,76 @@ def test_real_frequencies_equal_the_published(tmp_path: Path) -> None:
             assert ours[key][0] == pytest.approx(1 - frequency if swapped else frequency, abs=1e-12)
             assert ours[key][1] == is_marker
     assert n_shared > 100
+
+
+def warnings_of(files: dict[str, Path], caplog: pytest.LogCaptureFixture, **options: Any) -> str:
+    with caplog.at_level("WARNING"):
+        prepare(PrepareSettings(output_dir=files["out"], vcf=files["vcf"], **options))
+    return caplog.text
+
+
+def span(positions: np.ndarray) -> float:
+    """Megabases from the first to the last position."""
+    return float(positions[-1] - positions[0] + 1) / 1e6
+
+
+def test_a_list_of_another_build_is_warned_of(
+    files: dict[str, Path], panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    position, a0, a1 = panel.sites.keys()[40]
+    others = [f"22 {place + 1} {ref} {alt}" for place, ref, alt in panel.sites.keys()[:-1]]
+    files["markers"].write_text("\n".join([f"22 {position} {a0} {a1}", *others, "22 5 A C"]) + "\n")
+    text = warnings_of(files, caplog, markers=files["markers"])
+    assert f"warning: only 1 of the list's {len(others) + 1} markers from {panel.sites.positions[0]} to" in text
+
+
+def test_few_markers_per_megabase_are_warned_of(
+    files: dict[str, Path], panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = files["vcf"].read_text().splitlines()
+    last = text[-1].split("\t")
+    last[1] = "2000000"
+    files["vcf"].write_text("\n".join([*text, "\t".join(last)]) + "\n")
+    n_markers = int(panel.sites.markers().sum())
+    assert n_markers < 45
+    warned = warnings_of(files, caplog, markers=files["markers"])
+    length = span(np.array([panel.sites.positions[0], 2_000_000]))
+    assert f"warning: {n_markers} markers in {length:.3g} Mb, under 50 markers per Mb" in warned
+    assert "of the list's" not in warned
+
+
+def test_indels_of_a_table_in_the_other_order_are_named(
+    files: dict[str, Path], panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    markers = panel.sites[panel.sites.markers()]
+    n_indels = sum(len(a0) != len(a1) for _, a0, a1 in markers.keys())
+    assert n_indels > 1
+    assert f"warning: {n_indels} indels flagged as markers only because REF and ALT" in warnings_of(
+        files, caplog, markers=files["markers"]
+    )
+    right = [f"22 {position} {a0} {a1}" for position, a0, a1 in markers.keys()]
+    files["markers"].write_text("\n".join(right) + "\n")
+    caplog.clear()
+    assert "indel" not in warnings_of(files, caplog, markers=files["markers"])
+
+
+@pytest.mark.parametrize("alternative", ["<CN0>", "*", "<DEL:ME:ALU>", ".", "-"])
+def test_symbolic_alleles_are_left_out_as_in_a_vcf(
+    files: dict[str, Path], panel: Panel, alternative: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    a1 = panel.sites.a1.copy()
+    a1[5] = alternative
+    sites = replace(panel.sites, a1=a1)
+    prefix = files["hap"].parent / "panel"
+    with HapsLegendWriter(prefix, panel.sample_names) as writer:
+        writer.write(sites, panel.alleles)
+    summary = prepare(
+        PrepareSettings(output_dir=files["out"], hap=files["hap"], legend=files["legend"], chromosome="22", name="x")
+    )
+    assert summary.n_sites == len(panel.sites) - 1
+    assert "left out alternative alleles that are no sequence: 1" in caplog.text
+    written = open_panel(files["out"] / "train/x.hap.gz", files["out"] / "train/x.legend.gz").read()
+    kept = np.delete(np.arange(len(panel.sites)), 5)
+    assert written.sites.keys() == panel.sites[kept].keys()
+    np.testing.assert_array_equal(written.alleles, panel.alleles[kept])

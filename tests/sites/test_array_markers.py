@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import random_panel
-from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
+from rnnimp.sites.array_markers import ArrayMarkers, exchanged_indels, flag_markers
 from rnnimp.sites.panel import Sites
 
 
@@ -44,3 +44,40 @@ def test_no_markers_and_no_sites() -> None:
     none = ArrayMarkers.build([])
     assert flag_markers(Sites.build([], [], []), none).shape == (0,)
     assert not flag_markers(Sites.build([1], ["A"], ["C"]), none).any()
+
+
+PANEL = Sites.build([100, 200, 200, 300, 400], ["A", "A", "AT", "CG", "G"], ["G", "AT", "A", "C", "A"])
+
+
+@pytest.mark.parametrize(
+    ("markers", "in_vcf", "in_table"),
+    [
+        ([(100, ("G", "A"))], [0], [0]),
+        ([(200, ("A", "AT"))], [1], [1]),
+        ([(200, ("AT", "A"))], [2], [2]),
+        ([(200, ("A", "AT")), (200, ("AT", "A"))], [1, 2], [1, 2]),
+        ([(300, ("CG", "C"))], [3], [3]),
+        ([(300, ("C", "CG"))], [], [3]),
+        ([(200, None)], [1, 2], [1, 2]),
+        ([(400, ("C", "T"))], [], []),
+    ],
+)
+def test_an_insertion_is_no_deletion(
+    markers: list[tuple[int, tuple[str, str] | None]], in_vcf: list[int], in_table: list[int]
+) -> None:
+    for expected, has_reference in ((in_vcf, True), (in_table, False)):
+        listed = ArrayMarkers.build(markers, has_reference)
+        assert np.flatnonzero(flag_markers(PANEL, listed)).tolist() == expected
+        assert np.flatnonzero(exchanged_indels(PANEL, listed)).tolist() == [
+            row for row in expected if row not in in_vcf
+        ]
+
+
+def test_markers_are_counted_between_positions() -> None:
+    markers = ArrayMarkers.build([(5, ("A", "G")), (5, ("G", "A")), (7, None), (9, ("A", "AT")), (9, ("AT", "A"))])
+    assert [markers.between(1, 9), markers.between(6, 8), markers.between(9, 9), markers.between(10, 99)] == [
+        4,
+        1,
+        2,
+        0,
+    ]

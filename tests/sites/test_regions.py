@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -134,3 +136,24 @@ def test_nothing_to_impute_or_to_impute_from(flags: str) -> None:
 def test_limits_are_checked() -> None:
     with pytest.raises(SettingsError, match="--imp-site-count-limit must be 1 or more, found 0"):
         RegionLimits(imputed_sites=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("22 -5 9", "expected 'chr start stop' with start before stop, found '22 -5 9'"),
+        ("22 9 5", "expected 'chr start stop' with start before stop, found '22 9 5'"),
+        ("22 5 nan", "expected 'chr start stop' with start before stop, found '22 5 nan'"),
+        ("22 5 \u0669", "expected 'chr start stop' with start before stop"),
+        ("22 5 99999999999", "expected 'chr start stop' with start before stop"),
+        ("22 0 10\n22 4 20", ":2: expected blocks that do not overlap, found start 4 before the last stop 10"),
+        ("22 0 10\n22 10 10", ":2: expected 'chr start stop' with start before stop"),
+        ("22 0 10\n22 2 5", ":2: expected rising stops, found 5 after 10"),
+    ],
+)
+def test_blocks_are_checked(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.bed"
+    path.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        read_partition(path, "22")
+    assert message in str(error.value)

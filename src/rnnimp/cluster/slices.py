@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rnnimp.errors import SettingsError
+from rnnimp.numbers import whole_number
+from rnnimp.wording import shortened
+
+MOST_REGIONS = 1_000_000
+"""Regions of a chromosome, and slices of them, at most."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,14 @@ class TaskSlice:
         >>> TaskSlice.parse("3/12")
         TaskSlice(index=3, count=12)
         """
-        index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-            raise SettingsError(f"--task expects I/N, the I-th of N slices with I from 1 to N, found '{text}'")
-        return cls(int(index), int(count))
+        index, _, count = text.partition("/")
+        try:
+            n_slices = whole_number(count, 1, MOST_REGIONS)
+            return cls(whole_number(index, 1, n_slices), n_slices)
+        except ValueError:
+            raise SettingsError(
+                f"--task expects I/N, the I-th of N slices with I from 1 to N, found '{shortened(text)}'"
+            ) from None
 
     def of(self, numbers: Sequence[int]) -> list[int]:
         """This task's slice of a list. The slices together are the list; their lengths differ by at most one.
@@ -57,9 +66,14 @@ def parse_regions(text: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
-            raise SettingsError(f"--regions expects numbers and ranges as 3,7-9, found '{part}' in '{text}'")
-        numbers.extend(range(int(first), int(last if dash else first) + 1))
+        try:
+            start = whole_number(first, 0, MOST_REGIONS)
+            stop = whole_number(last, start, MOST_REGIONS) if dash else start
+        except ValueError:
+            raise SettingsError(
+                f"--regions expects numbers and ranges as 3,7-9, found '{shortened(part)}' in '{shortened(text)}'"
+            ) from None
+        numbers.extend(range(start, stop + 1))
     return tuple(numbers)
 
 

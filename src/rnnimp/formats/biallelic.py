@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.site_rules import allele_key, check_order
+from rnnimp.formats.site_rules import check_order, has_sequence
 from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.matching import allele_key
 from rnnimp.sites.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
+from rnnimp.sites.ploidy import PloidyRecorder
 from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
@@ -145,9 +147,40 @@ def alleles_of(
         seen.update(allele_key(allele.ref, allele.alt) for allele in new)
         if new:
             yield record, new
+    _log_left_out(left_out, path)
+
+
+def _log_left_out(left_out: Counter[str], path: str | Path) -> None:
     for reason, count in left_out.items():
         if count:
             _log.info("%s: left out %s: %d", path, reason, count)
+
+
+def with_sequences(blocks: Iterator[Panel], keep_monomorphic: bool, left_out: Counter[str]) -> Iterator[Panel]:
+    """The blocks of a format that has one alternative allele a site, without sites whose alleles are no sequence.
+
+    Args:
+        blocks: of the panel.
+        keep_monomorphic: whether to keep sites whose a1 is not known.
+        left_out: counts what is left out.
+    """
+    for block in blocks:
+        is_kept = has_sequence(block.sites, keep_monomorphic)
+        left_out[NO_SEQUENCE] += len(is_kept) - int(np.count_nonzero(is_kept))
+        yield block if is_kept.all() else block[is_kept]
+
+
+def doubled(blocks: Iterator[Panel], ploidy: PloidyRecorder) -> Iterator[Panel]:
+    """The blocks with the alleles of haploid samples in both columns."""
+    for block in blocks:
+        ploidy.add_rows(block.sites.positions.tolist(), block.alleles)
+        yield block
+
+
+def logged(blocks: Iterator[Panel], left_out: Counter[str], path: str | Path) -> Iterator[Panel]:
+    """The blocks; says at the end what was left out."""
+    yield from blocks
+    _log_left_out(left_out, path)
 
 
 def placed(records: Iterator[Record], path: str | Path) -> Iterator[Record]:

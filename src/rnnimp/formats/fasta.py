@@ -9,7 +9,9 @@ from typing import Any
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
 from rnnimp.sites.chromosomes import plain_chromosome
-from rnnimp.wording import first_few
+from rnnimp.wording import first_few, shortened
+
+_LETTERS = frozenset("ACGTURYSWKMBDHVN-*")  # of bases and of sets of them
 
 
 def read_chromosome(path: str | Path, chromosome: str) -> str:
@@ -38,9 +40,26 @@ def read_chromosome(path: str | Path, chromosome: str) -> str:
             if name is None:
                 listed = first_few(names, most=10)
                 raise DataError(f"expected the sequence of chromosome {chromosome}, found only {listed}", path)
-            return str(fasta[name][:])
+            return _sequence(fasta, name, path)
         finally:
             fasta.close()
+
+
+def _sequence(fasta: Any, name: str, path: str | Path) -> str:
+    try:
+        sequence = str(fasta[name][:])
+    except Exception as error:  # pyfaidx raises many kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"expected the sequence of {shortened(name)}, found damaged data ({reason})", path) from error
+    odd = set(sequence) - _LETTERS
+    if odd or not sequence:
+        found = f"'{shortened(min(odd))}' in it" if odd else "none"
+        raise DataError(
+            f"expected bases as the sequence of {shortened(name)}, found {found}; delete the index {path}.fai if it is "
+            "older than the file, or get the file again",
+            path,
+        )
+    return sequence
 
 
 def _open(path: str | Path, other_index: Path) -> Any:

@@ -20,8 +20,10 @@ from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input
 from rnnimp.formats.sample import read_samples_of, sample_text
+from rnnimp.formats.site_rules import check_alleles, require_printable
+from rnnimp.numbers import whole_number
 from rnnimp.scoring.quality import genotype_probabilities
-from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.interval import LAST_POSITION, require_one_chromosome
 from rnnimp.sites.panel import GenotypeTable, ImputedBlock, Sites, as_strings
 
 _DECIMALS = 6
@@ -129,7 +131,7 @@ def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str
     probabilities[probabilities.sum(axis=2) == 0] = np.nan
     names = None if sample is None else read_samples_of(path, sample, n_samples)
     alt_dosages = probabilities[..., 1] + 2 * probabilities[..., 2]
-    return GenotypeTable(_sites(heads, chromosome), probabilities, alt_dosages, names)
+    return GenotypeTable(_sites(heads, chromosome, path), probabilities, alt_dosages, names)
 
 
 def _count_columns(text: bytes, path: str | Path) -> int:
@@ -149,7 +151,7 @@ def _parse_line(text: bytes, n_columns: int, path: str | Path, line: int) -> tup
     try:
         head = [cell.decode() for cell in cells[:n_head]]
         values = np.fromstring(b" ".join(cells[n_head:]).decode(), dtype=np.float64, sep=" ")
-        position = int(head[-3]) if len(head) == n_head else 1
+        position = whole_number(head[-3], most=10**18) if len(head) == n_head else 1
     except (ValueError, DeprecationWarning) as error:
         raise DataError(f"expected a whole position and probabilities as numbers ({error})", path, line) from None
     if len(head) + len(values) != n_columns:
@@ -170,11 +172,15 @@ def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path) -
         )
 
 
-def _sites(heads: list[list[str]], chromosome: str | None) -> Sites:
+def _sites(heads: list[list[str]], chromosome: str | None, path: str | Path) -> Sites:
     """Sites of the leading columns; the id is the one next to the position."""
     columns: list[Any] = list(zip(*heads, strict=True)) if heads else [()] * 5
     names, positions, a0, a1 = columns[-4:]
+    require_printable(map(" ".join, heads), path)
+    for alleles in (a0, a1):
+        check_alleles(alleles, path, first_line=1)
     if len(columns) == 6:
+        require_one_chromosome([(f"in line {line}", name) for line, name in enumerate(columns[0], start=1)], path)
         chromosome = columns[0][0]
     position = np.fromiter(map(int, positions), np.int64, len(positions))
     ref, alt = (as_strings(map(str.upper, column)) for column in (a0, a1))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
-from rnnimp.formats.numbers import real_number, whole_number
+from rnnimp.numbers import real_number, whole_number
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.wording import first_few, shortened
 

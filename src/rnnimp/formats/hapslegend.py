@@ -8,6 +8,7 @@ alleles coded 1 and 2 would be read wrongly.
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
+from rnnimp.formats.biallelic import doubled, logged, with_sequences
 from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
 from rnnimp.formats.site_rules import check_alleles, check_order, require_printable
@@ -48,8 +50,11 @@ def open_panel(
     chromosome: str | None = None,
     ploidy: PloidyRecorder | None = None,
     model_chromosome: str | None = None,
+    keep_monomorphic: bool = True,
 ) -> PanelStream:
     """Open phased haplotypes for reading block by block.
+
+    Sites whose alleles are no sequence, such as `<DEL>`, are left out and counted, as those of a VCF are.
 
     Args:
         hap: alleles, one line per site, two columns per sample; plain or gzip.
@@ -59,6 +64,7 @@ def open_panel(
         ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
             columns. None takes `-` for missing.
         model_chromosome: which chromosome it is for `ploidy`, where nothing else says it.
+        keep_monomorphic: whether to keep sites whose a1 is not known, `0` or `.`.
 
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
@@ -75,15 +81,10 @@ def open_panel(
     names = default_sample_names(n_columns // 2)
     if sample is not None:
         names = read_samples_of(hap, sample, n_columns // 2)
-    blocks = _with_sites(first, rows, sites, names, str(hap), str(legend))
-    return PanelStream(names, blocks if recorder is None else _doubled(blocks, recorder))
-
-
-def _doubled(blocks: Iterator[Panel], ploidy: PloidyRecorder) -> Iterator[Panel]:
-    """The blocks with the alleles of haploid samples in both columns."""
-    for block in blocks:
-        ploidy.add_rows(block.sites.positions.tolist(), block.alleles)
-        yield block
+    left_out = Counter[str]()
+    blocks = with_sequences(_with_sites(first, rows, sites, names, str(hap), str(legend)), keep_monomorphic, left_out)
+    blocks = logged(blocks, left_out, legend)
+    return PanelStream(names, blocks if recorder is None else doubled(blocks, recorder), left_out=left_out)
 
 
 def _with_sites(

@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.fasta import read_chromosome
 from rnnimp.formats.files import open_input
+from rnnimp.numbers import whole_number
 from rnnimp.sites.array_markers import AllelePair, ArrayMarkers
 from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.wording import shortened
 
 COLUMNS = ("IlmnStrand", "Chr", "MapInfo", "SNP", "SourceStrand", "SourceSeq", "RefStrand")
 
@@ -114,7 +116,7 @@ def read_illumina_manifest(path: str | Path, fasta: str | Path, chromosome: str)
             f"expected markers on chromosome {chromosome}, found none ({reasons or 'no line at all'})", path
         )
     _log.info("%s: %d markers on chromosome %s; skipped: %s", path, len(markers), chromosome, reasons or "none")
-    return Manifest(ArrayMarkers.build(markers), dict(skipped))
+    return Manifest(ArrayMarkers.build(markers, has_reference=True), dict(skipped))
 
 
 def _rows(path: str | Path) -> Iterator[_Row]:
@@ -125,7 +127,7 @@ def _rows(path: str | Path) -> Iterator[_Row]:
                 "expected an Illumina manifest with a section [Assay], found none; is it the CSV form?", path
             )
         first, header = next(lines, (0, ""))
-        names = next(csv.reader([header]), [])
+        names = _cells(header, path, first)
         missing = [name for name in COLUMNS if name not in names]
         if missing:
             raise DataError(
@@ -135,12 +137,28 @@ def _rows(path: str | Path) -> Iterator[_Row]:
         for line, text in lines:
             if text.startswith("[Controls]"):
                 return
-            cells = next(csv.reader([text]), [])
+            cells = _cells(text, path, line)
             if not cells:
                 continue
             if len(cells) < len(names):
                 raise DataError(f"expected {len(names)} columns, found {len(cells)}; the file is truncated", path, line)
             yield _Row(line, *(cells[index].strip() for index in indices))
+
+
+def _cells(text: str, path: str | Path, line: int) -> list[str]:
+    """The cells of a line.
+
+    Raises:
+        DataError: if it is no line of a CSV file.
+    """
+    try:
+        return next(csv.reader([text.rstrip("\r\n")], strict=True), [])
+    except csv.Error as error:
+        raise DataError(
+            f"expected a line of comma-separated values, found '{shortened(text)}' ({error}); get the manifest again",
+            path,
+            line,
+        ) from None
 
 
 def _marker(row: _Row, wanted: str, reference: NDArray[np.uint8], path: str | Path) -> tuple[int, AllelePair] | str:
@@ -150,10 +168,10 @@ def _marker(row: _Row, wanted: str, reference: NDArray[np.uint8], path: str | Pa
     if plain_chromosome(row.chromosome) != wanted:
         return OTHER_CHROMOSOME
     try:
-        position = int(row.position or 0)
+        position = whole_number(row.position or "0")
     except ValueError:
-        raise DataError(f"expected a position as MapInfo, found '{row.position}'", path, row.line) from None
-    if position <= 0:
+        raise DataError(f"expected a position as MapInfo, found '{shortened(row.position)}'", path, row.line) from None
+    if position == 0:
         return NO_POSITION
     if row.ref_strand not in ("+", "-"):
         return NO_STRAND

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
+from rnnimp.formats.site_rules import check_alleles
 from rnnimp.formats.vcf.reading import read_sites
+from rnnimp.numbers import whole_number
 from rnnimp.sites.array_markers import AllelePair, ArrayMarkers
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.wording import shortened
@@ -43,14 +45,17 @@ def read_markers(path: str | Path, chromosome: str) -> ArrayMarkers:
     name = str(path).lower()
     if name.endswith(_VCF_ENDINGS):
         sites = read_sites(path, chromosome)
-        return ArrayMarkers.build((position, _pair(ref, alt)) for position, ref, alt in sites.keys())
-    rows = _bim_rows(path) if name.endswith((".bim", ".bim.gz")) else _table_rows(path)
+        pairs = ((position, _pair(ref, alt)) for position, ref, alt in sites.keys())
+        return ArrayMarkers.build(pairs, has_reference=True)
+    is_bim = name.endswith((".bim", ".bim.gz"))
+    rows = _bim_rows(path) if is_bim else _table_rows(path)
     wanted, others = plain_chromosome(chromosome), dict[str, None]()
     markers: list[tuple[int, AllelePair | None]] = []
     for line, (found, position, first, second) in rows:
         if plain_chromosome(found) != wanted:
             others[found] = None
-        elif (base_pairs := _base_pairs(position, path, line)) > 0:
+        elif (base_pairs := _base_pairs(position, is_bim, path, line)) > 0:
+            check_alleles([allele for allele in (first, second) if allele is not None], path, line, is_one_line=True)
             markers.append((base_pairs, _pair(first, second)))
     if not markers:
         listed = ", ".join(list(others)[:30]) or "no marker at all"
@@ -64,11 +69,12 @@ def _pair(first: str | None, second: str | None) -> AllelePair | None:
     return first.upper(), second.upper()
 
 
-def _base_pairs(text: str, path: str | Path, line: int) -> int:
+def _base_pairs(text: str, may_be_negative: bool, path: str | Path, line: int) -> int:
+    """A position; 0, or a negative one of PLINK, where the marker has no place or is left out."""
     try:
-        return int(text)
+        return whole_number(text.removeprefix("-") if may_be_negative else text) * (-1 if text[:1] == "-" else 1)
     except ValueError:
-        raise DataError(f"expected a position in base pairs, found '{text}'", path, line) from None
+        raise DataError(f"expected a position in base pairs, found '{shortened(text)}'", path, line) from None
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
@@ -89,7 +95,7 @@ def _bim_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
     for line, words in _lines(path):
         if len(words) != 6:
             raise DataError(f"expected the 6 columns of a .bim file, found {len(words)}", path, line)
-        yield line, (words[0], words[3], words[4], words[5])
+        yield line, (words[0], words[3], words[5], words[4])  # plink2 has REF in the last column
 
 
 def _table_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
@@ -108,7 +114,7 @@ def _table_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
 
 
 def _is_data(words: list[str]) -> bool:
-    return len(words) > 1 and words[1].lstrip("+-").isdigit()
+    return len(words) > 1 and words[1].lstrip("+-").isdecimal()
 
 
 def _columns(words: list[str], path: str | Path, line: int) -> dict[str, int]:
@@ -121,6 +127,12 @@ def _columns(words: list[str], path: str | Path, line: int) -> dict[str, int]:
     header = [word.lstrip("#").lower() for word in words]
     known = {other: name for name, others in _COLUMN_NAMES.items() for other in others}
     columns = {known[word]: index for index, word in enumerate(header) if word in known}
+    if sum(word in known for word in header) > len(columns):
+        raise DataError(
+            f"expected each of the columns chrom, pos, ref and alt once, found '{shortened(' '.join(words))}'",
+            path,
+            line,
+        )
     if "chrom" not in columns or "pos" not in columns:
         raise DataError(
             f"expected a header with the columns chrom and pos, found '{shortened(' '.join(words))}'", path, line

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
+from rnnimp.numbers import whole_number
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.wording import first_few, shortened
 
@@ -32,12 +33,23 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
         fields = line.split()
         if not fields or fields[1:2] == ["start"] or fields[0].startswith(("#", "track", "browser")):
             continue
-        if len(fields) < 3 or not (fields[1].isdigit() and fields[2].isdigit()):
-            raise DataError(f"expected 'chr start stop', found '{shortened(line)}'", path, number)
+        try:
+            start = whole_number(fields[1])
+            stop = whole_number(fields[2], start + 1)
+        except (IndexError, ValueError):
+            raise DataError(
+                f"expected 'chr start stop' with start before stop, found '{shortened(line)}'", path, number
+            ) from None
         blocks = stops.setdefault(fields[0], [])
-        if blocks and int(fields[2]) <= blocks[-1]:
-            raise DataError(f"expected rising stops, found {fields[2]} after {blocks[-1]}; sort the file", path, number)
-        blocks.append(int(fields[2]))
+        if blocks and stop <= blocks[-1]:
+            raise DataError(f"expected rising stops, found {stop} after {blocks[-1]}; sort the file", path, number)
+        if blocks and start < blocks[-1]:
+            raise DataError(
+                f"expected blocks that do not overlap, found start {start} before the last stop {blocks[-1]}",
+                path,
+                number,
+            )
+        blocks.append(stop)
     return _of_chromosome(stops, chromosome, path)
 
 

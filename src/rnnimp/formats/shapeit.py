@@ -8,6 +8,7 @@ that of a haploid sample on chrX, chrY and MT, as bcftools writes males.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -17,13 +18,16 @@ import numpy as np
 
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
+from rnnimp.formats.biallelic import doubled, logged, with_sequences
 from rnnimp.formats.files import open_input
 from rnnimp.formats.sample import read_samples_of
-from rnnimp.formats.site_rules import check_order
+from rnnimp.formats.site_rules import check_alleles, check_order, has_sequence, require_printable
+from rnnimp.numbers import whole_number
 from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
+from rnnimp.wording import shortened
 
 _N_HEAD = 5
 _BLOCK_LINES = 4096
@@ -60,8 +64,12 @@ def read_haps(
             names = read_samples_of(path, sample, n_columns // 2)
         recorder = ploidy if may_be_haploid(chromosome or _chromosome_of(first) or model_chromosome) else None
         lines = chain([first] if first else [], file)
-        panel = PanelStream(names, _blocks(lines, heads, names, path, recorder)).read()
-    return replace(panel, sites=_sites(heads, chromosome, path))
+        left_out = Counter[str]()
+        blocks = _blocks(lines, heads, names, path, keep_absent=recorder is not None)
+        blocks = logged(with_sequences(blocks, keep_monomorphic=True, left_out=left_out), left_out, path)
+        panel = PanelStream(names, blocks if recorder is None else doubled(blocks, recorder)).read()
+    sites = _sites(heads, chromosome, path)
+    return replace(panel, sites=sites[has_sequence(sites, keep_monomorphic=True)])
 
 
 def _blocks(
@@ -69,7 +77,7 @@ def _blocks(
     heads: list[list[str]],
     names: tuple[str, ...],
     path: str | Path,
-    ploidy: PloidyRecorder | None,
+    keep_absent: bool,
 ) -> Iterator[Panel]:
     """The file in stretches of lines; the first columns of each line are added to `heads`."""
     n_lines = max(1, min(_BLOCK_LINES, _BLOCK_BYTES // max(1, 4 * len(names))))
@@ -78,11 +86,11 @@ def _blocks(
         cells = [line.split(None, _N_HEAD) for line in block]
         heads += [_head(row, path, line) for line, row in enumerate(cells, start=start + 1)]
         texts = [row[_N_HEAD].rstrip(b"\r\n") + b"\n" if len(row) > _N_HEAD else b"\n" for row in cells]
-        alleles = parse_alleles(b"".join(texts), 2 * len(names), path, start + 1, keep_absent=ploidy is not None)
-        positions = [int(head[2]) for head in heads[start:]]
-        if ploidy is not None:
-            ploidy.add_rows(positions, alleles)
-        yield Panel(Sites.build(positions, [""] * len(block), [""] * len(block)), alleles, names)
+        alleles = parse_alleles(b"".join(texts), 2 * len(names), path, start + 1, keep_absent)
+        positions, ids = [int(head[2]) for head in heads[start:]], [""] * len(block)
+        a0, a1 = ([head[column].upper() for head in heads[start:]] for column in (3, 4))
+        sites = Sites.build(positions, a0, a1, ids)
+        yield Panel(sites, alleles, names)
 
 
 def _chromosome_of(line: bytes) -> str | None:
@@ -107,16 +115,23 @@ def _count_alleles(cells: list[bytes], path: str | Path) -> int:
 def _head(cells: list[bytes], path: str | Path, line: int) -> list[str]:
     try:
         head = [cell.decode() for cell in cells[:_N_HEAD]]
-        position = int(head[2])
+        whole_number(head[2], 1, LAST_POSITION)
     except (ValueError, IndexError):
-        raise DataError("expected 'chromosome id position a0 a1' and alleles", path, line) from None
-    if not 0 <= position <= LAST_POSITION:
-        raise DataError(f"expected a whole number of base pairs as position, found {position}", path, line)
+        found = shortened(b" ".join(cells[:_N_HEAD]).decode(errors="replace"))
+        raise DataError(
+            f"expected 'chromosome id position a0 a1' and alleles, positions from 1 to {LAST_POSITION}, found "
+            f"'{found}'",
+            path,
+            line,
+        ) from None
     return head
 
 
 def _sites(heads: list[list[str]], chromosome: str | None, path: str | Path) -> Sites:
     chromosomes, names, positions, a0, a1 = zip(*heads, strict=True) if heads else [()] * _N_HEAD
+    require_printable(map(" ".join, heads), path)
+    for alleles in (a0, a1):
+        check_alleles(alleles, path, first_line=1)
     sites = Sites(
         as_strings(names),
         np.fromiter(map(int, positions), np.int64, len(positions)),

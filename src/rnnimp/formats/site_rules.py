@@ -7,9 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.numbers import whole_number
+from rnnimp.sites.interval import LAST_POSITION
+from rnnimp.sites.matching import UNKNOWN_ALLELES, allele_key
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import shortened
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _ALLELE = re.compile(r"[A-Za-z0-9*.:_\[\]-]+|<[!-+\--;=?-~]+>")  # bases, breakends, I and D, or a name in < >
@@ -32,13 +37,14 @@ def require_printable(lines: Iterable[str], path: str | Path) -> None:
             )
 
 
-def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int) -> None:
+def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int, is_one_line: bool = False) -> None:
     """Refuse alleles that are no alleles, such as two of them with a comma.
 
     Args:
         alleles: in file order.
         path: for the message.
         first_line: the line of the first.
+        is_one_line: whether the others stand in the same line.
     """
     wrong = {allele for allele in set(alleles) if not _ALLELE.fullmatch(allele)}
     if wrong:
@@ -47,8 +53,39 @@ def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int) -> 
             f"expected one allele of bases, or a name in <>, found {alleles[row][:_LONGEST_EXCERPT]!a}; "
             "split sites of several alleles, or remove the site",
             path,
-            first_line + row,
+            first_line if is_one_line else first_line + row,
         )
+
+
+def has_sequence(sites: Sites, keep_monomorphic: bool = False) -> NDArray[np.bool_]:
+    """Which sites have alleles of bases: no `<DEL>`, `*`, `-` or breakend. The same rule as for a VCF's records.
+
+    Args:
+        sites: of any format.
+        keep_monomorphic: whether sites count whose a1 is not known, `0` or `.`.
+    """
+    pairs = zip(sites.a0.tolist(), sites.a1.tolist(), strict=True)
+    is_kept = (a0.isalpha() and (a1.isalpha() or (keep_monomorphic and a1 in UNKNOWN_ALLELES)) for a0, a1 in pairs)
+    return np.fromiter(is_kept, np.bool_, len(sites))
+
+
+def require_positions(positions: Sequence[str], path: str | Path, first_line: int) -> NDArray[np.int64]:
+    """Positions from text, 1 to `LAST_POSITION`.
+
+    Raises:
+        DataError: naming the first that is none.
+    """
+    try:
+        return np.fromiter((whole_number(text, 1, LAST_POSITION) for text in positions), np.int64, len(positions))
+    except ValueError:
+        for line, text in enumerate(positions, start=first_line):
+            try:
+                whole_number(text, 1, LAST_POSITION)
+            except ValueError:
+                raise DataError(
+                    f"expected a position from 1 to {LAST_POSITION}, found '{shortened(text)}'", path, line
+                ) from None
+        raise
 
 
 def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -> None:
@@ -99,14 +136,3 @@ def first_duplicate(sites: Sites) -> tuple[int, int] | None:
         if before != row:
             return before, row
     return None
-
-
-def allele_key(a0: str, a1: str) -> tuple[str, str]:
-    """What two sites of one position share if they are the same.
-
-    Alleles of one length are the same site either way round. Others are not: `A AT` inserts a base, `AT A` deletes one.
-
-    >>> allele_key("A", "G") == allele_key("G", "A"), allele_key("A", "AT") == allele_key("AT", "A")
-    (True, False)
-    """
-    return (a1, a0) if len(a0) == len(a1) and a1 < a0 else (a0, a1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input
-from rnnimp.formats.numbers import whole_number
+from rnnimp.numbers import whole_number
 from rnnimp.scoring.site_sums import MOST_HAPLOTYPES, UNIT_BITS, SiteSums
 from rnnimp.sites.panel import Sites
 from rnnimp.wording import shortened

@@ -26,7 +26,7 @@ from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.files import AtomicGroup, read_lines
 from rnnimp.formats.vcf import reading as vcf
 from rnnimp.pipeline.outputs import check_outputs
-from rnnimp.sites.array_markers import ArrayMarkers, flag_markers
+from rnnimp.sites.array_markers import ArrayMarkers, exchanged_indels, flag_markers
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.interval import Interval, chosen_interval
 from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns
@@ -34,6 +34,15 @@ from rnnimp.wording import counted, first_few, shortened
 
 _DRAW_SEED = 1
 _SITES_A_NOTE = 200_000
+
+LEAST_LISTED_SHARE = 0.1
+"""Of an array's markers where the panel has sites; with fewer of them in the panel, a warning is due."""
+
+LEAST_DENSITY = 50
+"""Markers per million base pairs; below that, a warning is due."""
+
+SHORTEST_SPAN_MB = 0.01
+"""Of a panel whose density is judged."""
 
 _log = logging.getLogger(__name__)
 
@@ -134,18 +143,67 @@ def prepare(settings: PrepareSettings) -> PrepareSummary:
         test = _test_samples(settings, panel.sample_names, group)
         outputs = _Outputs(settings.output_dir, name, panel.sample_names, test, group, stack)
         n_sites = n_flagged = 0
+        span, exchanged = _Span(), list[str]()
         for block in panel.blocks:
             flagged = _flagged(block, markers)
             outputs.write(flagged)
+            span.add(block.sites)
+            if markers is not None:
+                exchanged += block.sites.ids[exchanged_indels(block.sites, markers)].tolist()
             n_flagged += int(np.count_nonzero(flagged.sites.markers()))
             if (n_sites + len(block.sites)) // _SITES_A_NOTE > n_sites // _SITES_A_NOTE:
                 _log.info("... %d sites, at %d", n_sites + len(block.sites), block.sites.positions[-1])
             n_sites += len(block.sites)
         if n_flagged == 0:
             raise _nothing_flagged(settings, n_sites, markers)
+        _warn_of_markers(span, n_flagged, markers, exchanged)
     n_markers = None if markers is None else len(markers)
     n_test = test.size
     return PrepareSummary(n_sites, n_flagged, n_markers, len(panel.sample_names) - n_test, n_test)
+
+
+@dataclass
+class _Span:
+    """From the first to the last site of a panel."""
+
+    first: int = 0
+    last: int = 0
+
+    def add(self, sites: Sites) -> None:
+        """More sites, in order of position."""
+        if len(sites):
+            self.first = self.first or int(sites.positions[0])
+            self.last = int(sites.positions[-1])
+
+
+def _warn_of_markers(span: _Span, n_flagged: int, markers: ArrayMarkers | None, exchanged: list[str]) -> None:
+    """Say it where few markers of the list are in the panel, or few markers at all: another build, or another list.
+
+    Args:
+        span: of the panel.
+        n_flagged: markers among its sites.
+        markers: the list; None if the legend's own flags are used.
+        exchanged: ids of the indels that are markers only with REF and ALT of the list exchanged.
+    """
+    n_listed = n_flagged if markers is None else markers.between(span.first, span.last)
+    if n_flagged < LEAST_LISTED_SHARE * n_listed:
+        _log.warning(
+            "warning: only %d of the list's %s from %d to %d are in the panel; check that list and panel are of one "
+            "genome build",
+            *(n_flagged, counted(n_listed, "marker"), span.first, span.last),
+        )
+    megabases = (span.last - span.first + 1) / 1e6
+    if megabases >= SHORTEST_SPAN_MB and n_flagged < LEAST_DENSITY * megabases:
+        _log.warning(
+            "warning: %s in %.3g Mb, under %d markers per Mb; imputation from so few is inaccurate; check the list, "
+            "its genome build and its strand",
+            *(counted(n_flagged, "marker"), megabases, LEAST_DENSITY),
+        )
+    if exchanged:
+        _log.warning(
+            "warning: %s flagged as markers only because REF and ALT of the list were exchanged: %s; check these",
+            *(counted(len(exchanged), "indel"), first_few(exchanged)),
+        )
 
 
 def _open(settings: PrepareSettings) -> tuple[PanelStream, str | None]:
@@ -157,7 +215,7 @@ def _open(settings: PrepareSettings) -> tuple[PanelStream, str | None]:
         return PanelStream(panel.sample_names, chain([first], panel.blocks)), first.sites.chromosome
     assert settings.hap is not None and settings.legend is not None
     chromosome = None if interval is None else interval.chromosome
-    panel = hapslegend.open_panel(settings.hap, settings.legend, settings.sample, chromosome)
+    panel = hapslegend.open_panel(settings.hap, settings.legend, settings.sample, chromosome, keep_monomorphic=False)
     if interval is None or interval.is_whole:
         return panel, chromosome
     return PanelStream(panel.sample_names, _within(panel.blocks, interval, settings.legend)), chromosome

@@ -81,7 +81,7 @@ def split(
     """
     _check_outputs(str(output_prefix), [hap, legend, partition])
     earlier = _listed_regions(str(output_prefix))
-    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome), legend)
+    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome, keep_monomorphic=False), legend)
     kept, kept_sites = select_sites(sites, settings)
     known, in_ids = known_chromosome(sites), chromosome_in_ids(sites)
     if known is not None and in_ids is not None and not same_chromosome(known, in_ids):
@@ -99,7 +99,13 @@ def split(
         np.count_nonzero(~kept_sites.markers()),
         counted(len(regions), "region"),
     )
-    _write_regions(open_panel(hap, legend, chromosome=chromosome), str(output_prefix), regions, kept, kept_sites)
+    _write_regions(
+        open_panel(hap, legend, chromosome=chromosome, keep_monomorphic=False),
+        str(output_prefix),
+        regions,
+        kept,
+        kept_sites,
+    )
     _write_tables(str(output_prefix), regions, kept_sites)
     _remove_stale(str(output_prefix), earlier, len(regions))
     return regions

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.numbers import LARGEST
 from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.wording import shortened
 
-LAST_POSITION = 2**31 - 2
+LAST_POSITION = LARGEST
 """The largest position that VCF and its indexes can hold."""
 
 _UNITS = {"": 1, "bp": 1, "kb": 1_000, "k": 1_000, "mb": 1_000_000, "m": 1_000_000}
-_NUMBER = r"(\d[\d,]*(?:\.\d+)?)\s*([a-z]*)"
+_NUMBER = r"([0-9][0-9,]{0,15}(?:\.[0-9]{1,9})?)\s*([a-z]*)"
 _SPAN = re.compile(rf"{_NUMBER}(?:\s*(-)\s*(?:{_NUMBER})?)?", re.IGNORECASE)
 
 
@@ -84,7 +86,9 @@ def parse_interval(text: str) -> Interval:
     if dash is None:
         end = start
     if start > end:
-        raise SettingsError(f"expected a region whose start is not behind its end, found '{text}'; swap the two")
+        raise SettingsError(
+            f"expected a region whose start is not behind its end, found '{shortened(text)}'; swap the two"
+        )
     return Interval(chromosome, start, min(end, LAST_POSITION))
 
 
@@ -129,10 +133,10 @@ def _base_pairs(number: str, unit: str, text: str) -> int:
     value = Fraction(number.replace(",", "")) * factor
     if value.denominator != 1:
         raise SettingsError(
-            f"expected whole base pairs in region '{text}', found {number}{unit}; write a unit, kb or Mb"
+            f"expected whole base pairs in region '{shortened(text)}', found {number}{unit}; write a unit, kb or Mb"
         )
     return int(value)
 
 
 def _not_an_interval(text: str) -> SettingsError:
-    return SettingsError(f"expected a region like 22, 22:100-200 or 22:50.3-50.6Mb, found '{text}'")
+    return SettingsError(f"expected a region like 22, 22:100-200 or 22:50.3-50.6Mb, found '{shortened(text)}'")

@@ -26,6 +26,17 @@ COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 """The base on the other strand."""
 
 
+def allele_key(a0: str, a1: str) -> tuple[str, str]:
+    """What two sites of one position share if they are the same.
+
+    Alleles of one length are the same site either way round. Others are not: `A AT` inserts a base, `AT A` deletes one.
+
+    >>> allele_key("A", "G") == allele_key("G", "A"), allele_key("A", "AT") == allele_key("AT", "A")
+    (True, False)
+    """
+    return (a1, a0) if len(a0) == len(a1) and a1 < a0 else (a0, a1)
+
+
 class MatchKind(IntEnum):
     """The result of matching one target site."""
 

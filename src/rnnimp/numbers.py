@@ -1,4 +1,4 @@
-"""Numbers in text files, read strictly: what is no number, not finite or out of range is refused where it is read.
+"""Numbers in files and options, read strictly: what is no number, not finite or out of range is refused there.
 
 Python's own `int` and `float` take more than a file may hold: `1_000`, other scripts' digits, `nan` and `inf`.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 
-from rnnimp.sites.interval import LAST_POSITION
+LARGEST = 2**31 - 2
+"""The largest position that VCF and its indexes can hold, and a bound of other counts."""
 
 _MOST_DIGITS = 19
 _DIGITS_AND_SIGNS = frozenset("0123456789+-.eE")
 
 
-def whole_number(text: str, least: int = 0, most: int = LAST_POSITION) -> int:
+def whole_number(text: str, least: int = 0, most: int = LARGEST) -> int:
     """A whole number in a range, written with the digits 0 to 9 only.
 
     Raises:
