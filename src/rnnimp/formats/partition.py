@@ -38,7 +38,7 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
             stop = whole_number(fields[2], start + 1)
         except (IndexError, ValueError):
             raise DataError(
-                f"expected 'chr start stop' with start before stop, found '{shortened(line)}'", path, number
+                f"expected 'chr start stop', found '{shortened(line)}'; start must be less than stop", path, number
             ) from None
         blocks = stops.setdefault(fields[0], [])
         if blocks and stop <= blocks[-1]:
