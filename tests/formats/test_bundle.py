@@ -327,6 +327,10 @@ def rows_of(prefix: Path) -> list[str]:
     [
         (lambda rows: rows[:1], "expected markers and sites to impute, found 0 markers in 0 sites"),
         (lambda rows: [rows[0], *(f"{row.rsplit(' ', 2)[0]} 1 0.5" for row in rows[1:])], "expected markers and sites"),
+        (
+            lambda rows: [rows[0], " ".join([*(words := rows[1].split())[:3], words[2], *words[4:]]), *rows[2:]],
+            ":2: exp",
+        ),
         (lambda rows: [*rows[:2], rows[2].replace(" ", "\x1b ", 1), *rows[3:]], ":3: expected text, found the control"),
         (lambda rows: [*rows[:2], rows[2].replace(" ", "\x85 ", 1), *rows[3:]], ":3: expected text, found the control"),
     ],
@@ -335,6 +339,11 @@ def test_model_legends_that_are_refused(prefix: Path, change: Callable[[list[str
     rows = change(rows_of(prefix))
     Path(f"{prefix}_1.legend.gz").write_bytes(gzip.compress("".join(f"{row}\n" for row in rows).encode()))
     assert message in error_of(prefix)
+
+
+def test_a_manifest_that_is_a_broken_link_does_not_switch_the_checks_off(prefix: Path) -> None:
+    manifest_path(prefix).symlink_to(prefix.parent / "nowhere")
+    assert "m.manifest.json: cannot be read (No such file or directory)" in error_of(prefix)
 
 
 def test_a_legend_that_unpacks_to_gigabytes_is_refused_in_little_memory(prefix: Path) -> None:

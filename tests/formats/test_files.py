@@ -310,3 +310,35 @@ def test_binary_data_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match="x: expected text, found binary data"):
         files.read_lines(tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom", "/dev/null"])
+def test_a_device_is_no_input(name: str) -> None:
+    with (
+        pytest.raises(DataError, match=f"{name}: expected a file, found a device; check the path"),
+        files.open_input(name),
+    ):
+        pass
+
+
+def test_a_text_that_unpacks_to_a_hundred_times_its_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"x" * (1 << 20)) * 65)  # 68 MB unpacked, a thousandth packed
+    with pytest.raises(DataError, match=r"x\.gz: expected at most 67 MB of text in a file of its kind and size"):
+        files.read_lines(path)
+
+
+def test_well_packed_small_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"x\n" * (1 << 22)))
+    assert len(files.read_lines(path)) == 1 << 22
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"x" * (1 << 20)) * 40)
+    with (
+        pytest.raises(DataError, match=r"x\.gz: expected lines of at most 34 MB, found a longer one"),
+        files.open_input(path) as file,
+    ):
+        list(files.whole_lines(file, path))

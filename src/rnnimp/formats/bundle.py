@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -186,7 +187,7 @@ def open_bundle(prefix: str | Path) -> Bundle:
         DataError: naming the file that is missing, damaged, or not what the manifest says.
     """
     prefix = Path(prefix)
-    manifest = read_manifest(prefix) if manifest_path(prefix).exists() else None
+    manifest = read_manifest(prefix) if os.path.lexists(manifest_path(prefix)) else None  # a broken link is refused
     files = _list_regions(prefix, manifest)
     _unlisted(manifest, files, prefix)
     entries = {} if manifest is None else {entry.index: entry for entry in manifest.regions}
@@ -287,6 +288,11 @@ def _read_model_legend(path: Path) -> Sites:
     sites = read_legend(path, most_bytes=LARGEST_LEGEND)
     if sites.is_marker is None:
         raise DataError("expected the column array_marker_flag, found none; get the model's legend again", path, 1)
+    same = np.flatnonzero(sites.a0 == sites.a1)
+    if same.size:
+        raise DataError(
+            "expected two alleles, found the same twice; get the model's legend again", path, int(same[0]) + 2
+        )
     n_markers = int(np.count_nonzero(sites.is_marker))
     if not 0 < n_markers < len(sites):
         raise DataError(

@@ -43,6 +43,9 @@ SMALL_BYTES = 1 << 26
 LARGEST_RATIO = 100
 """How many times its packed size a text that is read as a whole may have."""
 
+LONGEST_LINE = 1 << 25
+"""Bytes of a line of a text file: alleles of 8 million people."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _FILE_KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -194,6 +197,21 @@ def read_unpacked(path: str | Path, most_bytes: int = LARGEST_TABLE) -> bytes:
                 )
             pieces.append(piece)
     return b"".join(pieces)
+
+
+def whole_lines(file: IO[bytes], path: str | Path) -> Iterator[bytes]:
+    """The lines of a file from where it stands, with their ends; memory does not grow with what has no line ends.
+
+    Raises:
+        DataError: for a line of more than `LONGEST_LINE` bytes.
+    """
+    while text := file.readline(LONGEST_LINE + 1):
+        if len(text) > LONGEST_LINE:
+            raise DataError(
+                f"expected lines of at most {LONGEST_LINE / 1e6:.0f} MB, found a longer one; is it the right file?",
+                path,
+            )
+        yield text
 
 
 def require_regular(path: str | Path) -> None:

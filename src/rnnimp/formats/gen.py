@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
-from rnnimp.formats.files import AtomicGroup, open_input
+from rnnimp.formats.files import AtomicGroup, open_input, whole_lines
 from rnnimp.formats.sample import read_samples_of, sample_text
 from rnnimp.formats.site_rules import check_alleles, require_printable
 from rnnimp.numbers import whole_number
@@ -118,7 +118,7 @@ def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str
     n_columns: int | None = None
     with open_input(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # numpy's way to report a token that is no number
-        for line, text in enumerate(file, start=1):
+        for line, text in enumerate(whole_lines(file, path), start=1):
             if n_columns is None:
                 n_columns = _count_columns(text, path)
             head, row = _parse_line(text, n_columns, path, line)

@@ -19,22 +19,21 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.biallelic import doubled, logged, with_sequences
-from rnnimp.formats.files import AtomicGroup, atomic_output, open_input, read_lines
+from rnnimp.formats.files import LONGEST_LINE, AtomicGroup, atomic_output, open_input, read_lines
 from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
 from rnnimp.formats.site_rules import check_alleles, check_order, require_printable
+from rnnimp.numbers import real_number, whole_number
 from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
 from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
-from rnnimp.wording import counted
+from rnnimp.wording import counted, shortened
 
 BLOCK_BYTES = 1 << 24
 
 LARGEST_LEGEND = 1 << 32
 """Bytes of a panel's legend, unpacked."""
 
-LONGEST_LINE = 1 << 25
-"""Bytes of a line of a `.hap` file: alleles of 8 million people."""
 
 _SPACE, _NEWLINE = b" \n"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
@@ -244,14 +243,12 @@ def _converted(
             try:
                 convert(value)
             except ValueError:
-                raise DataError(f"expected {expected}, found '{value}'", path, line) from None
+                raise DataError(f"expected {expected}, found '{shortened(value)}'", path, line) from None
         raise
 
 
 def _position(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= LAST_POSITION):
-        raise ValueError(text)
-    return int(text)
+    return whole_number(text, 1, LAST_POSITION)
 
 
 def _flag(text: str) -> bool:
@@ -261,12 +258,7 @@ def _flag(text: str) -> bool:
 
 
 def _frequency(text: str) -> float:
-    if text in ("NA", "nan"):
-        return np.nan
-    value = float(text)
-    if not 0 <= value <= 1:  # also other ways to write NaN
-        raise ValueError(text)
-    return value
+    return np.nan if text in ("NA", "nan") else real_number(text, 0, 1)
 
 
 class HapsLegendWriter(AtomicGroup):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.fasta import read_chromosome
-from rnnimp.formats.files import open_input
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.numbers import whole_number
 from rnnimp.sites.array_markers import AllelePair, ArrayMarkers
 from rnnimp.sites.chromosomes import plain_chromosome
@@ -121,7 +121,7 @@ def read_illumina_manifest(path: str | Path, fasta: str | Path, chromosome: str)
 
 def _rows(path: str | Path) -> Iterator[_Row]:
     with open_input(path) as file:
-        lines = enumerate((raw.decode("utf-8", "replace") for raw in file), start=1)
+        lines = enumerate((raw.decode("utf-8", "replace") for raw in whole_lines(file, path)), start=1)
         if not any(text.startswith("[Assay]") for _, text in lines):
             raise DataError(
                 "expected an Illumina manifest with a section [Assay], found none; is it the CSV form?", path

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import open_input
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.formats.site_rules import check_alleles
 from rnnimp.formats.vcf.reading import read_sites
 from rnnimp.numbers import whole_number
@@ -80,7 +80,7 @@ def _base_pairs(text: str, may_be_negative: bool, path: str | Path, line: int) -
 def _lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """Numbered lines in words, without empty ones and `##` comments."""
     with open_input(path) as file:
-        for line, raw in enumerate(file, start=1):
+        for line, raw in enumerate(whole_lines(file, path), start=1):
             try:
                 text = raw.decode()
             except UnicodeDecodeError:

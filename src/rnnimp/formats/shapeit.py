@@ -19,7 +19,7 @@ import numpy as np
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.biallelic import doubled, logged, with_sequences
-from rnnimp.formats.files import open_input
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.formats.site_rules import check_alleles, check_order, has_sequence, require_printable
 from rnnimp.numbers import whole_number
@@ -57,13 +57,14 @@ def read_haps(
     """
     heads: list[list[str]] = []
     with open_input(path) as file:
-        first = file.readline()
+        rest = whole_lines(file, path)
+        first = next(rest, b"")
         n_columns = _count_alleles(first.split(None, _N_HEAD), path) if first else 0
         names = default_sample_names(n_columns // 2)
         if sample is not None:
             names = read_samples_of(path, sample, n_columns // 2)
         recorder = ploidy if may_be_haploid(chromosome or _chromosome_of(first) or model_chromosome) else None
-        lines = chain([first] if first else [], file)
+        lines = chain([first] if first else [], rest)
         left_out = Counter[str]()
         blocks = _blocks(lines, heads, names, path, keep_absent=recorder is not None)
         blocks = logged(with_sequences(blocks, keep_monomorphic=True, left_out=left_out), left_out, path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnimp.errors import DataError
-from rnnimp.formats.files import open_input
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.numbers import whole_number
 from rnnimp.scoring.site_sums import MOST_HAPLOTYPES, UNIT_BITS, SiteSums
 from rnnimp.sites.panel import Sites
@@ -42,14 +42,15 @@ def read_sums(path: str | Path) -> tuple[Sites, SiteSums]:
     """
     positions, alleles, rows = [0], [], []
     with open_input(path) as file:
-        if file.readline() != sums_header():
+        lines = whole_lines(file, path)
+        if next(lines, b"") != sums_header():
             raise DataError(
                 f"expected the columns {' '.join(_COLUMNS)}, as this version of 'rnnimp impute' writes them, found "
                 "others; impute that part again",
                 path,
                 1,
             )
-        for line, text in enumerate(file, start=2):
+        for line, text in enumerate(lines, start=2):
             words = text.decode(errors="replace").rstrip("\n").split("\t")
             try:
                 position, row = _parsed(words)

@@ -10,12 +10,13 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from rnnimp.choices import VCF_ENDINGS
 from rnnimp.errors import DataError
-from rnnimp.formats.files import open_input
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.formats.names import sample_names
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_reading import BcfRecord
@@ -121,7 +122,7 @@ def _vcf_header(path: str) -> list[bytes]:
     """All lines up to the one that names the columns, or what stands in its place."""
     header: list[bytes] = []
     with open_input(path) as file:
-        for line in file:
+        for line in whole_lines(file, path):
             header.append(line)
             if not line.startswith(b"##"):
                 break
@@ -168,9 +169,7 @@ def lines_of(part: Part, stack: ExitStack) -> Iterator[bytes]:
 
 def _vcf_lines(part: Part, stack: ExitStack) -> Iterator[bytes]:
     file: IO[bytes] = stack.enter_context(open_input(part.path))
-    for _ in range(len(part.header) + 1):
-        file.readline()
-    return file
+    return islice(whole_lines(file, part.path), len(part.header) + 1, None)
 
 
 def _bcf_lines(part: Part) -> Iterator[bytes]:
