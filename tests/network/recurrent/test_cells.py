@@ -94,7 +94,7 @@ def test_a_cell_without_kernels_is_trained_in_plain_pytorch(min_gru: str) -> Non
 
 
 def test_an_unknown_cell_is_refused() -> None:
-    with pytest.raises(SettingsError, match="must be one of GRU / LSTM 'minGRU'"):
+    with pytest.raises(SettingsError, match="must be one of GRU / LSTM"):
         NetworkSettings("minGRU")
 
 

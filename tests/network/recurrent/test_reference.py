@@ -166,7 +166,7 @@ def test_a_new_network_starts_near_the_allele_frequencies() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cell": "RNN"}, "must be one of GRU / LSTM 'RNN'"),
+        ({"cell": "RNN"}, "must be one of GRU / LSTM"),
         ({"n_units": 0}, "n_units must be 1 or more, found 0"),
         ({"n_layers": 0}, "n_layers must be 1 or more, found 0"),
     ],

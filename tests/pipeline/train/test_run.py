@@ -288,7 +288,7 @@ def test_a_damaged_checkpoint_is_named(data_list: Path, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--rnn-cell-type", "RNN"], 2, "must be one of GRU / LSTM 'RNN'"),
+        (["--rnn-cell-type", "RNN"], 2, "must be one of GRU / LSTM"),
         (["--num-units", "0"], 2, "--num-units must be 1 or more, found 0"),
         (["--learning-rate", "-1"], 2, "--learning-rate must be above 0, found -1.0"),
         (["--regions", "1,x"], 2, "--regions expects numbers and ranges as 3,7-9, found 'x' in '1,x'"),
