@@ -59,10 +59,10 @@ class Simulation:
     """A simulated panel.
 
     Attributes:
-        panel: all samples at all sites, with flagged markers and `a1_freq` of the training samples.
-        populations: the population of each sample.
-        test: int (n_test,), sorted indices of the test samples.
-        recombination: the map that was used.
+        panel: All samples at all sites, with flagged markers and `a1_freq` of the training samples.
+        populations: The population of each sample.
+        test: Sorted indices of the test samples, int (n_test,).
+        recombination: The map that was used.
     """
 
     panel: Panel
@@ -129,10 +129,10 @@ def simulate(length: int, n_test: int, seed: int, sample_counts: dict[str, int] 
     """Simulate samples and choose markers and test samples.
 
     Args:
-        length: base pairs.
-        n_test: number of test samples.
-        seed: of everything.
-        sample_counts: diploid samples per population; `SAMPLE_COUNTS` if None.
+        length: Base pairs.
+        n_test: Number of test samples.
+        seed: Seed of everything.
+        sample_counts: Diploid samples per population; `SAMPLE_COUNTS` if None.
     """
     counts = SAMPLE_COUNTS if sample_counts is None else sample_counts
     rng = np.random.default_rng(seed)
@@ -192,9 +192,9 @@ def choose_markers(
     """One site in each `MARKER_SPACING`, mostly common; none if no site has the required frequency.
 
     Args:
-        positions: int64 (n_sites,), rising.
-        frequencies: float64 (n_sites,), of either allele.
-        rng: draws the sites.
+        positions: Positions, int64 (n_sites,); rising.
+        frequencies: Frequencies of either allele, float64 (n_sites,).
+        rng: Draws the sites.
 
     Returns:
         bool (n_sites,).

@@ -31,9 +31,9 @@ class BinnedR2:
     """Scores of each replicate in each bin of minor allele frequency. The last column is for all bins together.
 
     Attributes:
-        mean: float64 (n_replicates, n_bins + 1), mean of the sites' r2 over those whose true genotypes vary in the
-            replicate; NaN where none does.
-        aggregate: float64 (n_replicates, n_bins + 1), one r2 over all genotypes, as copies of the minor allele.
+        mean: Mean of the sites' r2 over those whose true genotypes vary in the replicate, float64 (n_replicates, n_bins
+            + 1); NaN where none does.
+        aggregate: One r2 over all genotypes, as copies of the minor allele, float64 (n_replicates, n_bins + 1).
     """
 
     mean: NDArray[np.float64]
@@ -60,11 +60,11 @@ def binned_r2(
     """Score an imputation under each row of weights; a row of ones gives the scores of the samples as they are.
 
     Args:
-        genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+        genotypes: True copies of a1, int8 (n_sites, n_samples); -1 for missing.
         dosages: (n_sites, n_samples), imputed; NaN for missing.
-        frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
-        weights: float64 (n_replicates, n_samples), whole numbers.
-        edges: of the bins, rising, percent of minor allele frequency. A site at an edge is in the bin below it.
+        frequencies: Frequency of a1, float64 (n_sites,); NaN is in no bin.
+        weights: Weights, float64 (n_replicates, n_samples); whole numbers.
+        edges: Edges of the bins, rising, percent of minor allele frequency. A site at an edge is in the bin below it.
     """
     percent = minor_percent(frequencies)
     parts = []
@@ -83,11 +83,11 @@ class Gain:
     """The difference of a score to the best of its rivals.
 
     Attributes:
-        rival: index of the rival that scores highest on the samples as they are.
-        estimate: the difference to it on the samples as they are.
-        lower: end of the difference's 95% interval; see `corrected_interval`.
-        upper: the other end of the interval.
-        share_above: share of the replicates in which the score is above every rival.
+        rival: Index of the rival that scores highest on the samples as they are.
+        estimate: Difference to that rival on the samples as they are.
+        lower: End of the difference's 95% interval; see `corrected_interval`.
+        upper: The other end of the interval.
+        share_above: Share of the replicates in which the score is above every rival.
     """
 
     rival: int
@@ -106,8 +106,8 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
     """The gain in each bin.
 
     Args:
-        own: float64 (1 + n_replicates, n_bins): the samples as they are, then one row per replicate.
-        rivals: float64 (n_rivals, 1 + n_replicates, n_bins), the same for each rival with the same replicates.
+        own: The samples as they are, then one row per replicate, float64 (1 + n_replicates, n_bins).
+        rivals: The same for each rival with the same replicates, float64 (n_rivals, 1 + n_replicates, n_bins).
     """
     found = []
     for number in range(own.shape[1]):
@@ -126,9 +126,9 @@ def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: 
     and the mean is over other sites.
 
     Args:
-        estimate: of the samples as they are.
-        replicates: float64 (n_replicates,); NaN is left out.
-        level: share of the replicates between the two ends if there were no bias.
+        estimate: Estimate of the samples as they are.
+        replicates: Replicates, float64 (n_replicates,); NaN is left out.
+        level: Share of the replicates between the two ends if there were no bias.
 
     Returns:
         Lower and upper end; NaN without any replicate.

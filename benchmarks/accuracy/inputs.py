@@ -28,9 +28,9 @@ class Target:
     """The samples to impute.
 
     Attributes:
-        panel: their haplotypes at all sites, with the array's markers flagged.
-        frequencies: float64 (n_sites,), of a1 in all training samples.
-        chromosome: its name.
+        panel: Their haplotypes at all sites, with the array's markers flagged.
+        frequencies: Frequencies of a1 in all training samples, float64 (n_sites,).
+        chromosome: Name of the chromosome.
     """
 
     panel: Panel
@@ -100,10 +100,10 @@ def write_inputs(data: Path, model_prefix: Path | None, map_source: Path, folder
     """Write the reference panel and the genetic map for the programs that take them.
 
     Args:
-        data: the folder of `train` and `test`.
-        model_prefix: of the model whose validation samples are the target; None for the test samples.
-        map_source: a genetic map of the chromosome.
-        folder: where to.
+        data: The folder of `train` and `test`.
+        model_prefix: Prefix of the model whose validation samples are the target; None for the test samples.
+        map_source: A genetic map of the chromosome.
+        folder: Folder to write to.
 
     Returns:
         The target, and the paths of the reference and the map.

@@ -33,10 +33,10 @@ class Study:
     """Input and settings, the same for each program.
 
     Attributes:
-        reference: phased haplotypes of the panel, `.vcf.gz`.
+        reference: Phased haplotypes of the panel, `.vcf.gz`.
         genetic_map: PLINK's four columns.
-        threads: to run on.
-        memory: of Java, as `6g`.
+        threads: Threads to run on.
+        memory: Memory of Java, as `6g`.
     """
 
     reference: Path
@@ -91,9 +91,9 @@ def write_plink_map(source: Path, path: Path, chromosome: str) -> None:
     """Convert a genetic map to PLINK's columns, `chromosome id cM position`, with the panel's name of the chromosome.
 
     Args:
-        source: a header with `pos chr cM`, as SHAPEIT takes it, or PLINK's four columns without a header.
-        path: of the file to write.
-        chromosome: its lines are taken.
+        source: A header with `pos chr cM`, as SHAPEIT takes it, or PLINK's four columns without a header.
+        path: Path of the file to write.
+        chromosome: Chromosome whose lines are taken.
     """
     rows = [line.split() for line in read_lines(source)]
     is_shapeit = bool(rows) and [word.lower() for word in rows[0]] == ["pos", "chr", "cm"]

@@ -25,8 +25,8 @@ def draw(path: Path, calibrations: Mapping[str, Calibration]) -> None:
     """Four panels: genotype probabilities, estimated r2, its error by allele frequency, and filters on it.
 
     Args:
-        path: of the PNG.
-        calibrations: by program; the first score of each is drawn.
+        path: Path of the PNG.
+        calibrations: Calibration by program; the first score of each is drawn.
     """
     figure, panels = pyplot.subplots(2, 2, figsize=(11, 9), layout="constrained")
     for program, calibration in calibrations.items():

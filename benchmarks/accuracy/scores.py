@@ -29,9 +29,9 @@ class Scoring:
     """How inputs are scored, the same for all of them.
 
     Attributes:
-        edges: of the bins of minor allele frequency, in percent; sites below the first are not scored.
-        n_replicates: of the bootstrap over samples.
-        seed: of the same.
+        edges: Edges of the bins of minor allele frequency, in percent; sites below the first are not scored.
+        n_replicates: Number of replicates of the bootstrap over samples.
+        seed: Seed of the bootstrap.
     """
 
     edges: tuple[float, ...]
@@ -54,11 +54,11 @@ class Scores:
     """Scores of the programs on one input.
 
     Attributes:
-        r2: by program; the first row is for the samples as they are, then one row per replicate.
-        n_sites: scored in each bin.
-        n_missing: sites in the bins that at least one program does not impute.
-        seconds: of each program.
-        calibrations: by program; empty if not requested.
+        r2: Score by program; the first row is for the samples as they are, then one row per replicate.
+        n_sites: Sites scored in each bin.
+        n_missing: Sites in the bins that at least one program does not impute.
+        seconds: Seconds that each program took.
+        calibrations: Calibration by program; empty if not requested.
     """
 
     r2: Mapping[str, BinnedR2]

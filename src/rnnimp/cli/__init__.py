@@ -52,7 +52,7 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end, by SIGTERM or SIGHUP; unfinished files are removed as after Ctrl-C.
 
     Args:
-        exit_code: that goes with the signal.
+        exit_code: Exit code that goes with the signal.
     """
 
     def __init__(self, exit_code: int) -> None:
@@ -64,7 +64,7 @@ def build_parser(script: PublishedScript | None = None) -> argparse.ArgumentPars
     """The parser of the whole command line.
 
     Args:
-        script: the script of the published program that runs a command, with its name and defaults; None for `rnnimp`.
+        script: The script of the published program that runs a command, with its name and defaults; None for `rnnimp`.
     """
     parser = CommandParser(
         prog="rnnimp",
@@ -100,8 +100,8 @@ def main(argv: Sequence[str] | None = None, script: PublishedScript | None = Non
     """Run one command.
 
     Args:
-        argv: the arguments after the program's name; those of the process if None.
-        script: see `build_parser`.
+        argv: The arguments after the program's name; those of the process if None.
+        script: See `build_parser`.
 
     Returns:
         The exit code: 0, 1 for bad data or a failure, 2 for bad arguments; 130 when interrupted, 143 when terminated,

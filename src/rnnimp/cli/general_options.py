@@ -30,8 +30,8 @@ def add_general_options(parser: argparse.ArgumentParser, is_program: bool = Fals
     """Add the group `general options`, the last of a command's help.
 
     Args:
-        parser: of the program or of a command.
-        is_program: whether it is that of the program. Only that one sets defaults, so that an option may stand before
+        parser: Parser of the program or of a command.
+        is_program: Whether it is that of the program. Only that one sets defaults, so that an option may stand before
             or after the command's name.
     """
     group = parser.add_argument_group("general options")

@@ -27,8 +27,8 @@ def require_address_space(needed: int, purpose: str) -> None:
     """Refuse to start under a limit of the address space that is too low.
 
     Args:
-        needed: bytes.
-        purpose: for the message, such as `training`.
+        needed: Bytes.
+        purpose: Purpose of the memory for the message, such as `training`.
 
     Raises:
         RnnimpError: naming what is needed.

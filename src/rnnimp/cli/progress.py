@@ -120,10 +120,10 @@ def bar_line(board: Board, width: int, seconds: float, turn: int) -> str:
     """How far the regions are, as one line of a terminal.
 
     Args:
-        board: the regions.
-        width: of the terminal.
-        seconds: since the start of what is going on, shown until there are iterations.
-        turn: which of the spinner's pictures to show.
+        board: The regions.
+        width: Width of the terminal.
+        seconds: Seconds since the start of the current step, shown until there are iterations.
+        turn: Which of the spinner's pictures to show.
     """
     title = f"{_SPINNER[turn % len(_SPINNER)]} {board.title}: "
     percent = f" {100 * board.share_done:3.0f}%, "
@@ -189,7 +189,7 @@ class BarDisplay:
     """A bar in the last line of a terminal, redrawn twice a second; log lines appear above it.
 
     Args:
-        terminal: where to draw.
+        terminal: Where to draw.
     """
 
     def __init__(self, terminal: TextIO) -> None:

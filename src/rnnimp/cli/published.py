@@ -13,10 +13,10 @@ class PublishedScript:
     """A script that runs a command.
 
     Attributes:
-        path: of the script in the repository.
-        command: that it runs.
-        defaults: of options, by their names in the parsed arguments, where they differ from the command's.
-        usage: of the script, if it differs from the command's.
+        path: Path of the script in the repository.
+        command: Command that it runs.
+        defaults: Defaults of options, by their names in the parsed arguments, where they differ from the command's.
+        usage: Usage of the script, if it differs from the command's.
     """
 
     path: str

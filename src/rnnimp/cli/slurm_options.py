@@ -15,8 +15,8 @@ def add_slurm_options(parser: argparse.ArgumentParser, job_name: str, what: str)
     """Add the group of Slurm's options.
 
     Args:
-        parser: of the command.
-        job_name: the default of `--job-name-prefix`.
+        parser: Parser of the command.
+        job_name: The default of `--job-name-prefix`.
         what: `--slurm` submits.
     """
     slurm = parser.add_argument_group(

@@ -30,13 +30,13 @@ class NetworkShape:
     """The sizes that an iteration's time depends on.
 
     Attributes:
-        n_gates: of the recurrent cell.
-        n_units: width of the recurrent state.
-        n_layers: of the higher- and the lower-MAF network, on the average.
-        n_markers: that a haplotype is read at.
-        n_sites: to impute.
-        batch_size: haplotypes per iteration.
-        n_mixed: width of the layer that joins both directions.
+        n_gates: Number of gates of the recurrent cell.
+        n_units: Width of the recurrent state.
+        n_layers: Mean number of layers of the higher- and the lower-MAF network.
+        n_markers: Markers at which a haplotype is read.
+        n_sites: Sites to impute.
+        batch_size: Haplotypes per iteration.
+        n_mixed: Width of the layer that joins both directions.
     """
 
     n_gates: int
@@ -69,12 +69,12 @@ def region_seconds(
     """Seconds that a region's networks take.
 
     Args:
-        shape: of the higher- and the lower-MAF network.
-        iterations: of each network.
+        shape: Shape of the higher- and the lower-MAF network.
+        iterations: Iterations of each network.
         engine: `reference` or `fused`.
-        is_on_gpu: on a GPU, where `fused` trains many regions at once; then this is a region's share.
-        n_threads: on a CPU.
-        trains_hybrid: whether there is a third one to train.
+        is_on_gpu: Whether a GPU trains, where `fused` trains many regions at once. Then this is one region's share.
+        n_threads: Threads on a CPU.
+        trains_hybrid: Whether a third network, the hybrid, is trained.
     """
     pace = _SECONDS_PER_ITERATION[_kind(engine, is_on_gpu)] * shape.products / _MEASURED.products
     if not is_on_gpu:
@@ -90,12 +90,12 @@ def hmm_seconds(
     """Seconds that a region's haplotype HMM takes.
 
     Args:
-        shape: of the region.
-        n_states: of the HMM; 0 for none.
-        iterations: of its training.
-        engine: see `region_seconds`.
-        is_on_gpu: see `region_seconds`.
-        n_threads: see `region_seconds`.
+        shape: Shape of the region.
+        n_states: Number of states of the HMM; 0 for none.
+        iterations: Iterations of its training.
+        engine: See `region_seconds`.
+        is_on_gpu: See `region_seconds`.
+        n_threads: See `region_seconds`.
     """
     size = n_states * shape.n_markers * shape.batch_size / (1024 * _MEASURED.n_markers * _MEASURED.batch_size)
     pace = _HMM_SECONDS[_kind(engine, is_on_gpu)] * size

@@ -42,13 +42,13 @@ class Holder:
     """The process that has a lock.
 
     Attributes:
-        token: a random number of this lock only.
-        host: the machine's name.
-        machine: ids of the kernel's boot and of the namespace of `pid`; empty if unknown.
-        pid: of the process.
-        process_start: when it began, in the kernel's ticks, since another process may get its number later.
-        job: the scheduler's number of its job; None outside of one.
-        log: the file that its messages go to; None if they do not go to a file.
+        token: A random number of this lock only.
+        host: The machine's name.
+        machine: Ids of the kernel's boot and of the namespace of `pid`; empty if unknown.
+        pid: Id of the process.
+        process_start: When it began, in the kernel's ticks, since another process may get its number later.
+        job: The scheduler's number of its job; None outside of one.
+        log: The file that its messages go to; None if they do not go to a file.
     """
 
     token: str
@@ -90,8 +90,8 @@ class Held:
     """A lock as it was found.
 
     Attributes:
-        holder: its process; None if the file does not say.
-        touched: time of the last heartbeat, in the file server's seconds.
+        holder: The lock's process; None if the file does not say.
+        touched: Time of the last heartbeat, in the file server's seconds.
     """
 
     holder: Holder | None

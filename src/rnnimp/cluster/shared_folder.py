@@ -18,9 +18,9 @@ def local_file_system(folder: Path, mounts: Path = Path("/proc/mounts"), exports
     Network file systems are shared, `fuse` ones may be, and so is what this machine exports over NFS.
 
     Args:
-        folder: the folder, which need not exist yet.
-        mounts: the kernel's list of mounts.
-        exports: the list of what the NFS server here exports.
+        folder: The folder, which need not exist yet.
+        mounts: The kernel's list of mounts.
+        exports: The list of what the NFS server here exports.
     """
     path = folder.resolve()
     exported = _first_words(Path("/var/lib/nfs/etab") if exports is None else exports, column=0)

@@ -18,8 +18,8 @@ class TaskSlice:
     """One of several equal slices of a list.
 
     Attributes:
-        index: which one, from 1.
-        count: how many there are.
+        index: Number of the slice, from 1.
+        count: Number of slices.
     """
 
     index: int
@@ -99,10 +99,10 @@ def tasks_for(n_regions: int, regions_per_task: int, most_running: int | None, m
     larger if the scheduler does not accept that many tasks.
 
     Args:
-        n_regions: regions to train, 1 or more.
-        regions_per_task: the most that a task may take.
-        most_running: most tasks that run at once; None for no limit.
-        most_tasks: most tasks that the scheduler accepts in an array.
+        n_regions: Regions to train, 1 or more.
+        regions_per_task: The most that a task may take.
+        most_running: Most tasks that run at once; None for no limit.
+        most_tasks: Most tasks that the scheduler accepts in an array.
     """
     fewest = -(-n_regions // regions_per_task)
     return min(max(fewest, min(n_regions, most_running or 0)), most_tasks, n_regions)

@@ -31,16 +31,16 @@ class SlurmSettings:
     """The resources to ask Slurm for.
 
     Attributes:
-        job_name: the job's name.
-        memory: memory of a task, as Slurm writes it (`20GB`).
+        job_name: The job's name.
+        memory: Memory of a task, as Slurm writes it (`20GB`).
         n_threads: CPUs of a task.
-        python: the Python to run it with.
-        time: time limit of a task, as Slurm writes it (`1-12:00:00`); None for the partition's own limit.
-        partition: partition of the job; None for Slurm's default.
-        account: account to charge; None for the user's own.
+        python: The Python to run it with.
+        time: Time limit of a task, as Slurm writes it (`1-12:00:00`); None for the partition's own limit.
+        partition: Partition of the job; None for Slurm's default.
+        account: Account to charge; None for the user's own.
         gpus_per_task: GPUs of a task.
-        most_running: most tasks that run at once; None for no limit.
-        extra: further options of `sbatch`, as `qos=long`, with or without the dashes.
+        most_running: Most tasks that run at once; None for no limit.
+        extra: Further options of `sbatch`, as `qos=long`, with or without the dashes.
     """
 
     job_name: str
@@ -98,11 +98,11 @@ class Partition:
     """A partition as `sinfo` describes it.
 
     Attributes:
-        name: of the partition.
-        is_default: whether it is Slurm's default.
-        longest: the longest time of a job in seconds; None for no limit.
-        usual: the limit in seconds of a job that asks for none; None for `longest`.
-        hosts: the machines.
+        name: Name of the partition.
+        is_default: Whether it is Slurm's default.
+        longest: The longest time of a job in seconds; None for no limit.
+        usual: The limit in seconds of a job that asks for none; None for `longest`.
+        hosts: The machines.
     """
 
     name: str
@@ -204,11 +204,11 @@ def array_script(tasks: str, lines: Sequence[str], marker: Path, log_folder: Pat
     """The batch script of an array job.
 
     Args:
-        tasks: their numbers, as `1-12` or `3,7-9`.
-        lines: shell commands of a task; its number is `$SLURM_ARRAY_TASK_ID`.
-        marker: a file that every node must see before it begins; the submitting machine wrote it.
-        log_folder: where each task's output goes, as `slurm-<job>_<task>.log`.
-        settings: the resources to ask for.
+        tasks: Numbers of the tasks, as `1-12` or `3,7-9`.
+        lines: Shell commands of a task; its number is `$SLURM_ARRAY_TASK_ID`.
+        marker: A file that every node must see before it begins; the submitting machine wrote it.
+        log_folder: Where each task's output goes, as `slurm-<job>_<task>.log`.
+        settings: The resources to ask for.
     """
     throttle = f"%{settings.most_running}" if settings.most_running else ""
     options = [
@@ -232,11 +232,11 @@ def after_script(
     """The batch script of a job that runs when all tasks of another have succeeded, and is cancelled if one failed.
 
     Args:
-        arguments: of `rnnimp`.
-        after: the other job; None to start at once.
-        log_folder: where its output goes, as `slurm-<job>.log`.
-        settings: the settings of that job.
-        memory: of this one.
+        arguments: Arguments of `rnnimp`.
+        after: The other job; None to start at once.
+        log_folder: Where its output goes, as `slurm-<job>.log`.
+        settings: The settings of that job.
+        memory: Memory of this job.
     """
     waiting = [] if after is None else [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"]
     options = [

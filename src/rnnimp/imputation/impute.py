@@ -43,11 +43,11 @@ def impute(
     once and in order of position. Missing alleles of typed sites that the model imputes are filled in.
 
     Args:
-        plan: from `plan_imputation`.
-        load_engine: gives the engine of a region; called once per region, in order.
-        haplotypes_per_run: as in `run_regions`; None for what the engine takes best.
-        threads: as in `run_regions`.
-        keep_own: whether typed sites that the model imputes come with what it imputes there.
+        plan: From `plan_imputation`.
+        load_engine: Gives the engine of a region; called once per region, in order.
+        haplotypes_per_run: As in `run_regions`; None for what the engine takes best.
+        threads: As in `run_regions`.
+        keep_own: Whether typed sites that the model imputes come with what it imputes there.
 
     Yields:
         Blocks of bounded size, a region's after those of the one before; the first region's have the typed sites before
@@ -73,9 +73,9 @@ class _Stretch:
     multi-allelic site, all that stands there is written with the next one.
 
     Attributes:
-        typed: rows of the target.
-        kept: what is late of the region before, then what is kept of this one.
-        is_late: bool (n_kept,), True for sites that are written with the next region.
+        typed: Rows of the target.
+        kept: Late sites of the region before, then the kept sites of this one.
+        is_late: True for sites that are written with the next region, bool (n_kept,).
     """
 
     typed: slice
@@ -132,8 +132,8 @@ def marker_alleles(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.in
     """The target's alleles at a region's markers, as the model codes them.
 
     Args:
-        plan: of the region.
-        alleles: int8 (n_target_sites, n_haplotypes); 0, 1, or -1 for missing.
+        plan: Plan of the region.
+        alleles: Alleles, int8 (n_target_sites, n_haplotypes); 0, 1, or -1 for missing.
 
     Returns:
         int8 (n_markers, n_haplotypes); -1 too where the target has no such marker.

@@ -17,8 +17,8 @@ class KeptSites:
 
     Attributes:
         sites: n_kept of them.
-        typed_rows: int64 (n_kept,), the target site, -1 where the site itself is written.
-        is_swapped: bool (n_kept,), True where a0 of the target's site is the model's a1.
+        typed_rows: The target site, int64 (n_kept,); -1 where the site itself is written.
+        is_swapped: True where a0 of the target's site is the model's a1, bool (n_kept,).
     """
 
     sites: Sites
@@ -43,8 +43,8 @@ class ImputedRows:
     """P(a1) at the `KeptSites` of a region.
 
     Attributes:
-        late: float32 (n_late, n_haplotypes), what was left of the region before.
-        result: of the region.
+        late: P(a1) left of the region before, float32 (n_late, n_haplotypes).
+        result: Result of the region.
     """
 
     late: NDArray[np.float32]
@@ -80,11 +80,11 @@ def with_own(
     """The block with what the model imputes at typed sites: for missing alleles and, if that is kept, as a whole.
 
     Args:
-        block: complete but for that.
-        own_rows: int64 (n_sites,), rows of the source; -1 for none.
-        is_swapped: bool, whether a0 is the model's a1, for each of the others.
-        source: of what the model imputes.
-        keep_own: whether to keep it.
+        block: The block, complete but for that.
+        own_rows: Rows of the source, int64 (n_sites,); -1 for none.
+        is_swapped: Whether a0 is the model's a1, for each of the others; bool.
+        source: Source of what the model imputes.
+        keep_own: Whether to keep it.
     """
     found = np.flatnonzero(own_rows >= 0)
     if not found.size and not keep_own:

@@ -39,11 +39,11 @@ class JoinedModel:
     """The sites of a model's regions in one list.
 
     Attributes:
-        prefix: of the model files, for messages.
-        chromosome: its name; None if the model does not say it.
-        regions: those that impute something, in order of position.
-        sites: each site of any region once, with marker flags; neighbouring regions share their flanks.
-        rows: for each region, int64 (n_region_sites,), the row in `sites` of each of its sites.
+        prefix: Prefix of the model files, for messages.
+        chromosome: Name of the chromosome; None if the model does not say it.
+        regions: Those that impute something, in order of position.
+        sites: Each site of any region once, with marker flags; neighbouring regions share their flanks.
+        rows: For each region, int64 (n_region_sites,), the row in `sites` of each of its sites.
     """
 
     prefix: Path
@@ -122,9 +122,9 @@ class MatchedTarget:
     """A target, a model, and which site of the one is which site of the other.
 
     Attributes:
-        panel: the target's phased haplotypes, in order of position.
-        model: the model.
-        match: of `panel.sites` and `model.sites`.
+        panel: The target's phased haplotypes, in order of position.
+        model: The model.
+        match: Match of `panel.sites` and `model.sites`.
     """
 
     panel: Panel
@@ -242,7 +242,7 @@ def match_target(panel: Panel, model: JoinedModel) -> MatchedTarget:
     """Match a target to a model.
 
     Args:
-        panel: phased haplotypes in order of position.
-        model: from `join_model`.
+        panel: Phased haplotypes in order of position.
+        model: From `join_model`.
     """
     return MatchedTarget(panel, model, match_sites(panel.sites, model.sites))

@@ -27,12 +27,12 @@ class RegionPlan:
     """How one region meets the target.
 
     Attributes:
-        region: of the bundle.
-        sources: int64 (n_markers,), the target site of each marker, -1 where it is absent.
-        is_swapped: bool (n_markers,), True where the target's a0 is the model's a1.
-        is_written: bool (n_imputed_sites,), False where the target types the site itself.
-        typed_sources: int64 (n_imputed_sites,), the target site of those, -1 elsewhere.
-        typed_is_swapped: bool (n_imputed_sites,), True where that site's a0 is the model's a1.
+        region: Region of the bundle.
+        sources: The target site of each marker, int64 (n_markers,); -1 where it is absent.
+        is_swapped: True where the target's a0 is the model's a1, bool (n_markers,).
+        is_written: False where the target types the site itself, bool (n_imputed_sites,).
+        typed_sources: The target site of those, int64 (n_imputed_sites,); -1 elsewhere.
+        typed_is_swapped: True where that site's a0 is the model's a1, bool (n_imputed_sites,).
     """
 
     region: BundleRegion
@@ -53,10 +53,10 @@ class ImputationPlan:
     """How a model meets a target.
 
     Attributes:
-        target: with alleles completed from the model where the array knows only REF.
-        regions: in order of position.
-        counts: of the match.
-        typed_rows: sites of the target that are written; the others serve as markers.
+        target: The target with alleles completed from the model where the array knows only REF.
+        regions: Regions in order of position.
+        counts: Counts of the match.
+        typed_rows: Sites of the target that are written; the others serve as markers.
     """
 
     target: Panel

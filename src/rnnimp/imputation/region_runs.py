@@ -29,10 +29,10 @@ class RegionTask:
     """One region to run.
 
     Attributes:
-        load: gives the engine; called once, when the region's turn comes.
-        alleles: gives int8 (n_markers, n_haplotypes) in the model's order of alleles; 0, 1, or -1 for missing.
-        a1_freq: float64 (n_markers,), by which a missing allele enters; NaN for unknown, which enters as 0.5.
-        is_wanted: bool (n_imputed_sites,), sites to keep.
+        load: Gives the engine; called once, when the region's turn comes.
+        alleles: Gives int8 (n_markers, n_haplotypes) in the model's order of alleles; 0, 1, or -1 for missing.
+        a1_freq: Frequency of a1, float64 (n_markers,): the value of a missing allele; NaN for unknown, read as 0.5.
+        is_wanted: Sites to keep, bool (n_imputed_sites,).
     """
 
     load: Callable[[], RegionEngine]
@@ -47,7 +47,7 @@ class RegionResult:
 
     Attributes:
         distinct: float32 (n_wanted_sites, n_distinct_haplotypes).
-        columns: int64 (n_haplotypes,), the column of each haplotype.
+        columns: The column of each haplotype, int64 (n_haplotypes,).
     """
 
     distinct: NDArray[np.float32]
@@ -64,9 +64,9 @@ def run_regions(
     """Run regions in order.
 
     Args:
-        tasks: one per region.
-        threads: groups of haplotypes run at once; with 1 nothing runs ahead, and all in the calling thread.
-        haplotypes_per_run: size of a group; None for what the engine takes best. The result does not depend on it.
+        tasks: One per region.
+        threads: Groups of haplotypes run at once; with 1 nothing runs ahead, and all in the calling thread.
+        haplotypes_per_run: Size of a group; None for what the engine takes best. The result does not depend on it.
 
     Yields:
         The results in the order of the tasks. Errors of a model are raised here.
@@ -161,7 +161,7 @@ def unique_haplotypes(alleles: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDAr
     """Each different haplotype once.
 
     Args:
-        alleles: int8 (n_markers, n_haplotypes); 0, 1, or -1 for missing.
+        alleles: Alleles, int8 (n_markers, n_haplotypes); 0, 1, or -1 for missing.
 
     Returns:
         The different columns, and for each haplotype its column among them, int64 (n_haplotypes,).
@@ -185,8 +185,8 @@ def marker_inputs(alleles: NDArray[np.int8], a1_freq: NDArray[np.float64]) -> ND
     An observed allele is certain; a missing one enters by the panel's frequency of a1, or 0.5 if that is unknown.
 
     Args:
-        alleles: int8 (n_markers, n_haplotypes); 0, 1, or -1 for missing.
-        a1_freq: float64 (n_markers,), NaN where unknown.
+        alleles: Alleles, int8 (n_markers, n_haplotypes); 0, 1, or -1 for missing.
+        a1_freq: Frequency of a1, float64 (n_markers,); NaN where unknown.
 
     Returns:
         float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)].

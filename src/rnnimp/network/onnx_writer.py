@@ -18,11 +18,11 @@ class GraphWriter:
     """Nodes and constants, with names that depend on their order only.
 
     Attributes:
-        nodes: in the order of execution.
-        constants: by name.
+        nodes: Nodes in the order of execution.
+        constants: Constants by name.
 
     Args:
-        prefix: of all names. With a prefix, a part of a graph can be written on its own.
+        prefix: Prefix of all names. With a prefix, a part of a graph can be written on its own.
     """
 
     def __init__(self, prefix: str = "") -> None:

@@ -19,7 +19,7 @@ def gaps_of_sites(is_marker: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number of the gap between markers that contains each imputed site: the count of markers before the site.
 
     Args:
-        is_marker: bool (n_rows,), the region's rows in order.
+        is_marker: The region's rows in order, bool (n_rows,).
 
     Returns:
         int64 (n_imputed,), from 0 (before the first marker) to n_markers (after the last).

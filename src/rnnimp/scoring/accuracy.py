@@ -43,7 +43,7 @@ class Truth:
 
     Attributes:
         sites: n_sites of them.
-        genotypes: int8 (n_sites, n_samples), copies of a1: 0, 1 or 2, and -1 for missing. Haploid samples stand as if
+        genotypes: Copies of a1, int8 (n_sites, n_samples): 0, 1 or 2, and -1 for missing. Haploid samples stand as if
             homozygous.
         sample_names: n_samples names; None where the source holds none.
     """
@@ -64,11 +64,11 @@ class Alignment:
     """Which site and sample of an imputation is which of the truth.
 
     Attributes:
-        imputed_rows: int64 (n_shared_sites,), indices of sites.
-        truth_rows: int64 (n_shared_sites,), rising indices of the same sites.
-        is_swapped: bool (n_shared_sites,), True where the imputation's a0 is the truth's a1.
-        imputed_samples: int64 (n_shared_samples,), indices of samples.
-        truth_samples: int64 (n_shared_samples,), indices of the same samples.
+        imputed_rows: Indices of sites, int64 (n_shared_sites,).
+        truth_rows: Indices of the same sites, int64 (n_shared_sites,); rising.
+        is_swapped: True where the imputation's a0 is the truth's a1, bool (n_shared_sites,).
+        imputed_samples: Indices of samples, int64 (n_shared_samples,).
+        truth_samples: Indices of the same samples, int64 (n_shared_samples,).
     """
 
     imputed_rows: NDArray[np.int64]
@@ -148,14 +148,14 @@ class SiteStatistics:
     """What every score follows from, site by site.
 
     Attributes:
-        n_pairs: int64 (n_sites,), genotypes compared.
-        truth_mean: float64 (n_sites,), mean true copies of a1; NaN without pairs, as the next.
-        dosage_mean: float64 (n_sites,), mean imputed dosage.
-        truth_spread: float64 (n_sites,), sum of the squared deviations of the true copies from their mean.
-        dosage_spread: float64 (n_sites,), the same of the dosages; exactly 0 where all are equal.
-        joint_spread: float64 (n_sites,), sum of the products of both deviations.
-        guesses: float64 (n_sites, 3, 3), number of pairs by true and by most likely imputed copies.
-        weights: float64 (n_sites, 3, 3), the same with each imputed genotype spread over its probabilities; pairs
+        n_pairs: Genotypes compared, int64 (n_sites,).
+        truth_mean: Mean true copies of a1, float64 (n_sites,); NaN without pairs, as the next.
+        dosage_mean: Mean imputed dosage, float64 (n_sites,).
+        truth_spread: Sum of the squared deviations of the true copies from their mean, float64 (n_sites,).
+        dosage_spread: The same of the dosages, float64 (n_sites,); exactly 0 where all are equal.
+        joint_spread: Sum of the products of both deviations, float64 (n_sites,).
+        guesses: Number of pairs by true and by most likely imputed copies, float64 (n_sites, 3, 3).
+        weights: The same with each imputed genotype spread over its probabilities, float64 (n_sites, 3, 3); pairs
             without probabilities count nothing.
     """
 
@@ -223,7 +223,7 @@ def compare_genotypes(
     """Sum up the pairs of each site.
 
     Args:
-        genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+        genotypes: True copies of a1, int8 (n_sites, n_samples); -1 for missing.
         dosages: (n_sites, n_samples), imputed; NaN for missing.
         probabilities: (n_sites, n_samples, 3), imputed; NaN where not known.
     """
@@ -267,15 +267,15 @@ class BinScores:
     """The scores of the sites of one bin.
 
     Attributes:
-        lower: minor allele frequency in percent; sites lie above it.
-        upper: sites lie below it or at it.
-        n_sites: sites scored: those with a pair of genotypes.
-        n_varying: sites whose true genotypes differ between samples.
-        mean_r2: mean of the sites' r2, over the varying ones.
-        aggregate_r2: one r2 over all genotypes of all sites together, as copies of the minor allele.
-        concordance: over all genotypes of all sites together.
-        discordance: non-reference discordance, of the same pairs.
-        mean_iqs: mean of the sites' IQS, over the varying ones that have it.
+        lower: Minor allele frequency in percent; sites lie above it.
+        upper: Sites lie below it or at it.
+        n_sites: Sites scored: those with a pair of genotypes.
+        n_varying: Sites whose true genotypes differ between samples.
+        mean_r2: Mean of the sites' r2, over the varying ones.
+        aggregate_r2: One r2 over all genotypes of all sites together, as copies of the minor allele.
+        concordance: Concordance over all genotypes of all sites together.
+        discordance: Non-reference discordance, of the same pairs.
+        mean_iqs: Mean of the sites' IQS, over the varying ones that have it.
     """
 
     lower: float
@@ -302,8 +302,8 @@ def score_bins(
 
     Args:
         statistics: n_sites of them.
-        frequencies: float64 (n_sites,), frequency of a1; NaN is in no bin.
-        edges: rising, in percent; a site at an edge is in the bin below it.
+        frequencies: Frequency of a1, float64 (n_sites,); NaN is in no bin.
+        edges: Rising, in percent; a site at an edge is in the bin below it.
 
     Yields:
         A bin for each two neighbouring edges, then (0, 50] with all sites, monomorphic ones included.
@@ -341,7 +341,7 @@ def aggregate_r2(statistics: SiteStatistics, frequencies: NDArray[np.float64]) -
 
     Args:
         statistics: n_sites of them, with pairs.
-        frequencies: float64 (n_sites,), frequency of a1.
+        frequencies: Frequency of a1, float64 (n_sites,).
 
     Returns:
         NaN where the truth does not vary; 0 where it does and the dosage does not.

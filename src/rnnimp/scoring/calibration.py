@@ -39,10 +39,10 @@ class Agreement:
     """Estimated against true r2 over some sites.
 
     Attributes:
-        n_sites: with an estimate and a true r2.
-        mean_estimate: mean estimated r2; NaN without sites, as the next two.
-        mean_r2: mean true r2.
-        error: root of the mean squared difference.
+        n_sites: Sites with an estimate and a true r2.
+        mean_estimate: Mean estimated r2; NaN without sites, as the next two.
+        mean_r2: Mean true r2.
+        error: Root of the mean squared difference.
         correlation: Pearson's; NaN where either does not vary.
     """
 
@@ -70,12 +70,12 @@ class FilterQuality:
     """What keeping the sites with an estimated r2 of a threshold or more does.
 
     Attributes:
-        threshold: of the estimate to be kept, and of the true r2 to be good.
-        n_sites: with a true r2.
-        n_kept: with an estimate at or above the threshold; one without an estimate is not kept.
-        n_good: with a true r2 at or above it.
-        n_kept_good: both.
-        mean_r2_kept: mean true r2 of those kept; NaN where none is.
+        threshold: Threshold of the estimate to be kept, and of the true r2 to be good.
+        n_sites: Sites with a true r2.
+        n_kept: Sites with an estimate at or above the threshold; one without an estimate is not kept.
+        n_good: Sites with a true r2 at or above it.
+        n_kept_good: Sites that are both.
+        mean_r2_kept: Mean true r2 of those kept; NaN where none is.
     """
 
     threshold: float
@@ -112,10 +112,10 @@ class Reliability:
     Every genotype counts three times: with the probability of 0, of 1 and of 2 copies.
 
     Attributes:
-        n: int64 (n_bins,), probabilities in each of `PROBABILITY_EDGES`'s bins.
-        stated: float64 (n_bins,), their sum.
-        observed: float64 (n_bins,), how many were of the true number of copies.
-        squared_error: sum over all of the squared difference to 1 where it was so, to 0 where not.
+        n: Probabilities in each of `PROBABILITY_EDGES`'s bins, int64 (n_bins,).
+        stated: Their sum, float64 (n_bins,).
+        observed: How many were of the true number of copies, float64 (n_bins,).
+        squared_error: Sum over all of the squared difference to 1 where it was so, to 0 where not.
     """
 
     n: NDArray[np.int64]
@@ -128,7 +128,7 @@ class Reliability:
         """Of genotypes with known truth and probabilities.
 
         Args:
-            genotypes: int8 (n_sites, n_samples), true copies of a1; -1 for missing.
+            genotypes: True copies of a1, int8 (n_sites, n_samples); -1 for missing.
             probabilities: (n_sites, n_samples, 3), of 0, 1 and 2 copies; NaN where not known.
         """
         is_known = (genotypes >= 0) & np.isfinite(probabilities).all(axis=-1)
@@ -182,9 +182,9 @@ class ScoreCalibration:
     """A score of quality against the true r2.
 
     Attributes:
-        by_estimate: each bin of `ESTIMATE_EDGES` and its sites' agreement.
-        by_maf: each bin of minor allele frequency in percent and its sites' agreement; at last all sites.
-        filters: for each of `FILTER_THRESHOLDS`, the same bins and what the filter does to their sites.
+        by_estimate: Each bin of `ESTIMATE_EDGES` and its sites' agreement.
+        by_maf: Each bin of minor allele frequency in percent and its sites' agreement; at last all sites.
+        filters: For each of `FILTER_THRESHOLDS`, the same bins and the effect of the filter on their sites.
     """
 
     by_estimate: tuple[tuple[Edges, Agreement], ...]
@@ -201,10 +201,10 @@ def calibrate_score(
     """Compare a score of all sites with their true r2.
 
     Args:
-        estimates: float64 (n_sites,), the score; NaN where it is not given.
-        r2: float64 (n_sites,), the true r2; NaN where the truth does not vary.
-        frequencies: float64 (n_sites,), frequency of a1.
-        maf_edges: rising, in percent.
+        estimates: The score, float64 (n_sites,); NaN where it is not given.
+        r2: The true r2, float64 (n_sites,); NaN where the truth does not vary.
+        frequencies: Frequency of a1, float64 (n_sites,).
+        maf_edges: Rising, in percent.
     """
     is_estimated = ~np.isnan(estimates)
     bins = np.where(is_estimated, _bins_of(np.where(is_estimated, estimates, 0), ESTIMATE_EDGES), -1)

@@ -34,10 +34,10 @@ class SiteSums:
     """Sums over haplotypes; a missing allele counts in none.
 
     Attributes:
-        n_carried: int64 (n_sites,), alleles 1 in the most likely genotypes.
-        n_alleles: int64 (n_sites,), alleles in them.
-        dose: int64 (n_sites,), of P(a1) in units of 2^-40.
-        square: int64 (n_sites,), of P(a1) squared in the same units.
+        n_carried: Alleles 1 in the most likely genotypes, int64 (n_sites,).
+        n_alleles: Alleles in them, int64 (n_sites,).
+        dose: Sum of P(a1) in units of 2^-40, int64 (n_sites,).
+        square: Sum of P(a1) squared in the same units, int64 (n_sites,).
     """
 
     n_carried: Counts
@@ -82,10 +82,11 @@ def sums_of(
     """Sums over all samples of a stretch of sites.
 
     Args:
-        probabilities: float32 (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 belong to sample i.
-        is_missing: bool (n_sites, n_haplotypes); None if there is none.
-        n_carried: int64 (n_sites,), alleles 1 in the most likely genotypes.
-        is_haploid: bool (n_sites, n_samples), whose second column counts in no sum; None if there are none.
+        probabilities: P(a1), float32 (n_sites, n_haplotypes); columns 2i and 2i + 1 belong to sample i.
+        is_missing: True for missing alleles, bool (n_sites, n_haplotypes); None if there are none.
+        n_carried: Alleles 1 in the most likely genotypes, int64 (n_sites,).
+        is_haploid: True for haploid samples, bool (n_sites, n_samples); their second column counts in no sum. None if
+            there are none.
     """
     n_sites, n_haplotypes = probabilities.shape
     is_left_out = is_missing

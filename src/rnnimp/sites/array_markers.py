@@ -26,10 +26,10 @@ class ArrayMarkers:
     """Markers of one chromosome, in any order; a marker may stand more than once.
 
     Attributes:
-        positions: int64 (n_markers,), 1-based base pairs.
+        positions: Positions, int64 (n_markers,); 1-based base pairs.
         alleles: n_markers pairs, the reference's allele first as far as the source says so, on the forward strand; None
             where they are not known.
-        has_reference: whether the source defines which allele is the reference's, as a VCF does.
+        has_reference: Whether the source defines which allele is the reference's, as a VCF does.
     """
 
     positions: NDArray[np.int64]
@@ -75,8 +75,8 @@ def flag_markers(sites: Sites, markers: ArrayMarkers) -> NDArray[np.bool_]:
     """Which sites the array types.
 
     Args:
-        sites: of the markers' chromosome.
-        markers: the array's.
+        sites: Sites of the markers' chromosome.
+        markers: Markers of the array.
 
     Returns:
         bool (n_sites,).

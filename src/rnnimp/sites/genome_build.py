@@ -81,7 +81,7 @@ class Shift:
     """A difference of positions at which many of a target's SNPs meet SNPs of the same alleles in a model.
 
     Attributes:
-        base_pairs: the model's position less the target's; not 0.
+        base_pairs: The model's position less the target's; not 0.
         n_sites: SNPs that meet.
         n_tried: SNPs that were looked at.
     """
@@ -98,8 +98,8 @@ def find_shift(target: Sites, model: Sites) -> Shift | None:
     millions of shifts brings ten of a dense model's sites together.
 
     Args:
-        target: sites in order of position.
-        model: sites in any order.
+        target: Sites in order of position.
+        model: Sites in any order.
 
     Returns:
         The shift at which most SNPs meet, at most 10 Mb either way; None if no shift but 0 is believable.

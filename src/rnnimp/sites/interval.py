@@ -32,9 +32,9 @@ class Interval:
     """Positions `start` to `end`, both included, 1-based, of a chromosome.
 
     Attributes:
-        chromosome: its name; `chr22` and `22` mean the same.
-        start: the first position.
-        end: the last position.
+        chromosome: Name of the chromosome; `chr22` and `22` mean the same.
+        start: The first position.
+        end: The last position.
     """
 
     chromosome: str
@@ -110,8 +110,8 @@ def require_one_chromosome(names: Iterable[tuple[str, str | None]], path: str | 
     """Refuse names that mean different chromosomes.
 
     Args:
-        names: where each stands, as in `found 22 in the model`, and the name; None where it is not known.
-        path: for the message.
+        names: Pairs of a place, as in `found 22 in the model`, and the name there; None where it is not known.
+        path: Path for the message.
 
     Raises:
         DataError: naming two that differ.

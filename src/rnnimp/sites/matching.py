@@ -52,13 +52,13 @@ class MatchCounts:
     """The figures a user needs to judge a target against a model.
 
     Attributes:
-        matched: target sites with a model site of the same alleles in the same order.
-        swapped: the same with the alleles the other way round.
-        strand_flipped: target sites that would fit on the other strand; not used.
-        mismatched: target sites whose position the model has with other alleles only; not used.
-        not_in_model: target sites at positions that the model does not have.
-        missing: model markers that no target site matches.
-        observed_markers: model markers that one does.
+        matched: Target sites with a model site of the same alleles in the same order.
+        swapped: The same with the alleles the other way round.
+        strand_flipped: Target sites that would fit on the other strand; not used.
+        mismatched: Target sites whose position the model has with other alleles only; not used.
+        not_in_model: Target sites at positions that the model does not have.
+        missing: Model markers that no target site matches.
+        observed_markers: Model markers that one does.
     """
 
     matched: int
@@ -75,9 +75,9 @@ class SiteMatch:
     """A target's sites found in a model; no target site and no model site is used twice.
 
     Attributes:
-        target_index: int64 (n_model_sites,), the target site of each model site, -1 where there is none.
-        is_swapped: bool (n_model_sites,), True where the target's a0 is the model's a1.
-        kinds: int8 (n_target_sites,), a `MatchKind` each.
+        target_index: The target site of each model site, int64 (n_model_sites,); -1 where there is none.
+        is_swapped: True where the target's a0 is the model's a1, bool (n_model_sites,).
+        kinds: A `MatchKind` each, int8 (n_target_sites,).
     """
 
     target_index: NDArray[np.int64]
@@ -108,8 +108,8 @@ def match_sites(target: Sites, model: Sites) -> SiteMatch:
     """Find each target site among a model's sites.
 
     Args:
-        target: sites in any order; `0` or `.` as a1 means that only a0 was seen.
-        model: sites in any order, each once.
+        target: Sites in any order; `0` or `.` as a1 means that only a0 was seen.
+        model: Sites in any order, each once.
 
     Returns:
         The match; see `SiteMatch`.
@@ -138,10 +138,10 @@ def match_again(match: SiteMatch, target: Sites, model: Sites, rows: NDArray[np.
     on any other.
 
     Args:
-        match: of the target before the change, and the model.
-        target: with the new alleles; the positions are as before.
-        model: the sites that were matched.
-        rows: int64, the target sites that have changed.
+        match: Match of the target before the change, and the model.
+        target: The target with the new alleles; the positions are as before.
+        model: The sites that were matched.
+        rows: The target sites that have changed, int64.
 
     Returns:
         The same as `match_sites(target, model)`.

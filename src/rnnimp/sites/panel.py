@@ -38,17 +38,16 @@ class Sites:
     """Biallelic sites of one chromosome, in file order.
 
     Attributes:
-        ids: object (n_sites,), strings.
-        positions: int64 (n_sites,), 1-based base pairs.
-        a0: object (n_sites,), strings; the allele coded 0.
-        a1: object (n_sites,), strings; the allele coded 1.
-        chromosome: the name as the source writes it; None where the format has none.
-        is_marker: bool (n_sites,), True where the array types the site; None if not known.
-        a1_freq: float64 (n_sites,), frequency of a1 in the panel, NaN where unknown; None if absent.
-        swapped: bool (n_sites,), True where a0 and a1 stand the other way round than in the source; None
-            if absent.
-        has_reference: whether a0 is the reference genome's allele by the format's definition, as in a VCF. Elsewhere
-            it mostly is so too, but nothing says so.
+        ids: Names of the sites, object (n_sites,), strings.
+        positions: Positions, int64 (n_sites,); 1-based base pairs.
+        a0: The allele coded 0, object (n_sites,), strings.
+        a1: The allele coded 1, object (n_sites,), strings.
+        chromosome: The name as the source writes it; None where the format has none.
+        is_marker: True where the array types the site, bool (n_sites,); None if not known.
+        a1_freq: Frequency of a1 in the panel, float64 (n_sites,); NaN where unknown; None if absent.
+        swapped: True where a0 and a1 stand the other way round than in the source, bool (n_sites,); None if absent.
+        has_reference: Whether a0 is the reference genome's allele by the format's definition, as in a VCF. Elsewhere it
+            mostly is so too, but nothing says so.
     """
 
     ids: NDArray[np.object_]
@@ -137,8 +136,8 @@ class Panel:
 
     Attributes:
         sites: n_sites of them.
-        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing. Columns 2i and 2i + 1 belong to
-            sample i.
+        alleles: Alleles, int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing. Columns 2i and 2i + 1 belong to sample
+            i.
         sample_names: n_haplotypes / 2 names.
     """
 
@@ -167,10 +166,10 @@ class PanelStream:
     """A panel that is read block by block, so that memory does not grow with the chromosome.
 
     Attributes:
-        sample_names: the samples of every block.
-        blocks: consecutive stretches of sites, in order; can be walked once.
-        contig_length: of the chromosome in base pairs, where the source says so.
-        left_out: how many sites of the source were left out, by reason; complete when the blocks have been walked.
+        sample_names: The samples of every block.
+        blocks: Consecutive stretches of sites, in order; can be walked once.
+        contig_length: Length of the chromosome in base pairs, where the source says so.
+        left_out: How many sites of the source were left out, by reason; complete when the blocks have been walked.
     """
 
     sample_names: tuple[str, ...]
@@ -245,7 +244,7 @@ def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
     Missing alleles count neither above nor below the line.
 
     Args:
-        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+        alleles: Alleles, int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
 
     Returns:
         float64 (n_sites,) in [0, 1]; NaN where every allele is missing.
@@ -282,12 +281,12 @@ class GenotypeTable:
 
     Attributes:
         sites: n_sites of them.
-        probabilities: float32 (n_sites, n_samples, 3), P(0, 1 or 2 copies of a1); NaN where the genotype is
-            missing or the source has no probabilities.
-        dosages: float32 (n_sites, n_samples), expected copies of a1 in [0, 2]; NaN for missing. Haploid samples stand
+        probabilities: P(0, 1 or 2 copies of a1), float32 (n_sites, n_samples, 3); NaN where the genotype is missing or
+            the source has no probabilities.
+        dosages: Expected copies of a1 in [0, 2], float32 (n_sites, n_samples); NaN for missing. Haploid samples stand
             as if homozygous.
         sample_names: n_samples names; None where the format holds none.
-        is_typed: bool (n_sites,), True where the site was observed, not imputed; None if the source does not say.
+        is_typed: True where the site was observed, not imputed, bool (n_sites,); None if the source does not say.
         scores: float64 (n_sites,) by name, the source's own estimates of the sites' r2; NaN where it gives none.
     """
 
@@ -314,17 +313,17 @@ class ImputedBlock:
 
     Attributes:
         sites: n_sites of them.
-        alt_probabilities: float32 (n_sites, n_haplotypes), P(a1) on each haplotype; 0 or 1 where it was observed,
-            0.5 where a typed allele is missing. Columns 2i and 2i + 1 belong to sample i.
-        is_typed: bool (n_sites,), True where the target's own genotypes stand, False where a model imputed.
-        is_missing: bool (n_sites, n_haplotypes), True for the missing alleles of typed sites; None if there are none.
-        is_haploid: bool (n_sites, n_samples), True where a sample has one haplotype, which then stands in both columns;
+        alt_probabilities: P(a1) on each haplotype, float32 (n_sites, n_haplotypes); 0 or 1 where it was observed, 0.5
+            where a typed allele is missing. Columns 2i and 2i + 1 belong to sample i.
+        is_typed: True where the target's own genotypes stand, bool (n_sites,); False where a model imputed.
+        is_missing: True for the missing alleles of typed sites, bool (n_sites, n_haplotypes); None if there are none.
+        is_haploid: True where a sample has one haplotype, which then stands in both columns, bool (n_sites, n_samples);
             None if there is no such sample.
-        is_filled: bool (n_sites, n_haplotypes), True for alleles of typed sites that were missing and are imputed; None
+        is_filled: True for alleles of typed sites that were missing and are imputed, bool (n_sites, n_haplotypes); None
             if there are none.
-        own_probabilities: float32 (n_sites, n_haplotypes), what the model imputes at typed sites, NaN where it does
-            not; None if that was not asked for.
-        empirical_r2: float64 (n_sites,), agreement of the two at typed sites, NaN elsewhere; None if not asked for.
+        own_probabilities: P(a1) that the model imputes at typed sites, float32 (n_sites, n_haplotypes); NaN where it
+            does not; None if that was not asked for.
+        empirical_r2: Agreement of the two at typed sites, float64 (n_sites,); NaN elsewhere; None if not asked for.
     """
 
     sites: Sites

@@ -32,7 +32,8 @@ class Ploidy:
     """Haploid samples by stretches of a chromosome.
 
     Attributes:
-        first_positions: int64 (n_stretches,), rising; the first stretch reaches to the chromosome's start too.
+        first_positions: First positions, int64 (n_stretches,); rising; the first stretch reaches to the chromosome's
+            start too.
         is_haploid: bool (n_stretches, n_samples).
     """
 
@@ -65,9 +66,9 @@ class PloidyRecorder:
         """Record which samples are haploid at the next site.
 
         Args:
-            position: not below the one before.
+            position: Not below the one before.
             is_haploid: bool (n_samples,).
-            is_known: bool (n_samples,); False for those whose genotype is missing: they stay as they were.
+            is_known: False for samples whose genotype is missing, bool (n_samples,): their ploidy stays as it was.
         """
         if self._is_known is None:
             self._is_known = is_known.copy()
@@ -87,9 +88,9 @@ class PloidyRecorder:
         """Record which samples are haploid at the next sites, and put their alleles into both columns, in place.
 
         Args:
-            positions: of the sites.
-            alleles: int8 (n_sites, n_haplotypes); `ABSENT` beside the allele of a haploid sample. Beside a missing
-                one it becomes missing, and says nothing.
+            positions: Positions of the sites.
+            alleles: Alleles, int8 (n_sites, n_haplotypes); `ABSENT` beside the allele of a haploid sample. Beside a
+                missing one it becomes missing, and says nothing.
         """
         for position, row in zip(positions, alleles, strict=True):
             pairs = row.reshape(-1, 2)

@@ -35,9 +35,9 @@ class RegionLimits:
     """How large a region may get.
 
     Attributes:
-        body_markers: most markers in a body.
-        flank_markers: markers in a flank; a flank also takes what body and other flank leave unused.
-        imputed_sites: imputed sites in a body; passed only by the sites up to the next marker.
+        body_markers: Most markers in a body.
+        flank_markers: Markers in a flank; a flank also takes what body and other flank leave unused.
+        imputed_sites: Imputed sites in a body; passed only by the sites up to the next marker.
     """
 
     body_markers: int = BODY_MARKERS
@@ -55,9 +55,9 @@ class Region:
     """One region over the rows of a chromosome's sites.
 
     Attributes:
-        body: the body's rows, `start <= row < stop`; the first is an imputed site.
-        left_flank: int64, rows of the markers before the body, rising.
-        right_flank: int64, rows of the markers after the body, rising.
+        body: The body's rows, `start <= row < stop`; the first is an imputed site.
+        left_flank: Rows of the markers before the body, int64; rising.
+        right_flank: Rows of the markers after the body, int64; rising.
     """
 
     body: range
@@ -74,11 +74,11 @@ def plan_regions(sites: Sites, limits: RegionLimits, piece_stops: Sequence[int] 
     """Cut a chromosome into regions.
 
     Args:
-        sites: all sites of the chromosome in order, with marker flags; sites that are neither markers nor to be
-            imputed are already dropped.
-        limits: the sizes.
-        piece_stops: last position of each piece of the partition, rising; a piece holds the sites up to and
-            including its stop, the last piece all that follow. Empty for no partition.
+        sites: All sites of the chromosome in order, with marker flags; sites that are neither markers nor to be imputed
+            are already dropped.
+        limits: The sizes.
+        piece_stops: Last position of each piece of the partition, rising; a piece holds the sites up to and including
+            its stop, the last piece all that follow. Empty for no partition.
 
     Returns:
         The regions in order.

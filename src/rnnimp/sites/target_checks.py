@@ -40,8 +40,8 @@ class AlleleCounts:
     """How often alleles were seen.
 
     Attributes:
-        called: int64 (n_sites,), alleles that are not missing.
-        carried: int64 (n_sites,), alleles 1 among them.
+        called: Alleles that are not missing, int64 (n_sites,).
+        carried: Alleles 1 among them, int64 (n_sites,).
     """
 
     called: NDArray[np.int64]
@@ -59,7 +59,7 @@ def count_alleles(alleles: NDArray[np.int8]) -> AlleleCounts:
     """Count the alleles of each site, row by row: the target may be too large for memory.
 
     Args:
-        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+        alleles: Alleles, int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
     """
     called = np.fromiter((np.count_nonzero(row >= 0) for row in alleles), np.int64, len(alleles))
     carried = np.fromiter((np.count_nonzero(row == 1) for row in alleles), np.int64, len(alleles))
@@ -89,10 +89,10 @@ class Frequencies:
     """Target sites that the model has, with the frequency of the model's a1 in both.
 
     Attributes:
-        rows: int64 (n,), the target sites.
-        target: float64 (n,), frequency in the target; NaN where nothing was called.
-        model: float64 (n,), frequency in the panel that the model was trained on; NaN where unknown.
-        n_alleles: int64 (n,), alleles that were called in the target.
+        rows: The target sites, int64 (n,).
+        target: Frequency in the target, float64 (n,); NaN where nothing was called.
+        model: Frequency in the panel that the model was trained on, float64 (n,); NaN where unknown.
+        n_alleles: Alleles that were called in the target, int64 (n,).
     """
 
     rows: NDArray[np.int64]
@@ -110,9 +110,9 @@ def compare_frequencies(counts: AlleleCounts, model: Sites, match: SiteMatch) ->
     """Put the frequencies of target and model side by side, of the same allele.
 
     Args:
-        counts: of the target's sites.
-        model: the sites that were matched, with `a1_freq`.
-        match: of the two.
+        counts: Counts of the target's sites.
+        model: The sites that were matched, with `a1_freq`.
+        match: Match of the two.
     """
     model_row = model_rows(match)
     rows = np.flatnonzero(model_row >= 0)
@@ -174,8 +174,8 @@ def is_on_other_strand(target: Sites, match: SiteMatch) -> bool:
     about half; a few on the other strand are errors of single sites.
 
     Args:
-        target: the sites that were matched.
-        match: of target and model.
+        target: The sites that were matched.
+        match: Match of target and model.
     """
     pairs = zip(target.a0.tolist(), target.a1.tolist(), strict=True)
     is_snp = np.array([a0 in COMPLEMENT and a1 in COMPLEMENT for a0, a1 in pairs], dtype=np.bool_)
@@ -200,8 +200,8 @@ def rows_to_flip(target: Sites, match: SiteMatch, flipped_by_frequency: NDArray[
     """The target sites to bring to the model's strand.
 
     Args:
-        target: the sites that were matched.
-        match: of target and model.
+        target: The sites that were matched.
+        match: Match of target and model.
         flipped_by_frequency: A/T and C/G sites that are on the other strand.
 
     Returns:
@@ -249,11 +249,11 @@ class RegionCoverage:
     """How many of a region's markers a target has.
 
     Attributes:
-        index: the region's number.
-        first_position: of its markers and imputed sites.
-        last_position: of the same.
-        n_markers: that its model reads.
-        n_observed: of them in the target.
+        index: The region's number.
+        first_position: First position of its markers and imputed sites.
+        last_position: Last position of the same.
+        n_markers: Markers that its model reads.
+        n_observed: How many of these markers the target has.
     """
 
     index: int
@@ -274,10 +274,10 @@ def cover_regions(
     """Count the observed markers of each region.
 
     Args:
-        indices: the regions' numbers.
-        model: all regions' sites, with `is_marker`.
-        rows_by_region: the rows of each region's sites among them.
-        match: of the target and those.
+        indices: The regions' numbers.
+        model: All regions' sites, with `is_marker`.
+        rows_by_region: The rows of each region's sites among them.
+        match: Match of the target and those.
     """
     is_marker, is_found = model.markers(), match.target_index >= 0
     coverage = []
@@ -292,8 +292,8 @@ def called_shares(alleles: NDArray[np.int8], rows: NDArray[np.int64]) -> NDArray
     """The share of each sample's alleles that is called at some sites.
 
     Args:
-        alleles: int8 (n_sites, 2 * n_samples); -1 for missing.
-        rows: the sites to look at.
+        alleles: Alleles, int8 (n_sites, 2 * n_samples); -1 for missing.
+        rows: The sites to look at.
 
     Returns:
         float64 (n_samples,); 1 where there are no sites.

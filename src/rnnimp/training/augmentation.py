@@ -31,9 +31,9 @@ def crossover_weights(
     """How likely a crossover falls between each site and the next.
 
     Args:
-        positions: int64 (n_sites,), base pairs, rising.
-        recombination_rate: crossovers per base pair and generation.
-        effective_size: diploid effective population size.
+        positions: Positions in base pairs, int64 (n_sites,); rising.
+        recombination_rate: Crossovers per base pair and generation.
+        effective_size: Diploid effective population size.
 
     Returns:
         float64 (n_sites - 1,), probabilities; they need not add up to 1.
@@ -52,15 +52,15 @@ class BatchSource:
     """Training batches of one network.
 
     Attributes:
-        rows: uint8 (n_haplotypes, n_sites), the training haplotypes, one per row, as `data.py` codes them.
-        markers: int64 (n_markers,), the sites that are markers.
-        weights: float64 (n_sites - 1,), how likely a crossover falls between each site and the next.
-        batch_size: haplotypes per batch; all of them if there are fewer.
-        crossovers: crossover points in each group.
-        crossing_probability: probability that a point has a crossover.
-        hidden: largest share of its markers that a haplotype hides.
-        redraw_every: iterations between new groups.
-        key: the start of every seed: (seed, region, network).
+        rows: The training haplotypes, one per row, uint8 (n_haplotypes, n_sites), as `data.py` codes them.
+        markers: The sites that are markers, int64 (n_markers,).
+        weights: How likely a crossover falls between each site and the next, float64 (n_sites - 1,).
+        batch_size: Haplotypes per batch; all of them if there are fewer.
+        crossovers: Crossover points in each group.
+        crossing_probability: Probability that a point has a crossover.
+        hidden: Largest share of its markers that a haplotype hides.
+        redraw_every: Iterations between new groups.
+        key: The start of every seed: (seed, region, network).
     """
 
     rows: NDArray[np.uint8]
@@ -125,10 +125,10 @@ def recombine(
 
     Args:
         rows: uint8 (n_haplotypes, n_sites).
-        order: int64 (n_haplotypes,), haplotypes in dealt order; each three in a row are a group;
-            the last group may have one or two.
-        points: int64 (n_groups, n_crossovers), the first site after each crossover, rising in a row.
-        chosen: int64 (n_chosen,), places in the dealt order.
+        order: Haplotypes in dealt order, int64 (n_haplotypes,); each three in a row are a group; the last group may
+            have one or two.
+        points: The first site after each crossover, int64 (n_groups, n_crossovers); rising in a row.
+        chosen: Places in the dealt order, int64 (n_chosen,).
 
     Returns:
         uint8 (n_chosen, n_sites).

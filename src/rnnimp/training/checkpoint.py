@@ -46,8 +46,8 @@ class CheckpointFile:
     """The state of one network's training. A file is complete or absent.
 
     Args:
-        path: the file.
-        seconds: after this time the next write is due.
+        path: The file.
+        seconds: After this time the next write is due.
     """
 
     def __init__(self, path: Path, seconds: float = 30.0) -> None:

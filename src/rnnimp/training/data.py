@@ -32,10 +32,10 @@ class RegionData:
     """A region's panel, split into training and validation samples.
 
     Attributes:
-        panel: flank markers and the body's sites, in order, with marker flags.
-        training: int64, the samples to train on.
-        validation: int64, the samples held out.
-        map_cm: float64 (n_rows,), genetic positions; None if there is no map.
+        panel: Flank markers and the body's sites, in order, with marker flags.
+        training: The samples to train on, int64.
+        validation: The samples held out, int64.
+        map_cm: Genetic positions, float64 (n_rows,); None if there is no map.
     """
 
     panel: Panel
@@ -48,9 +48,9 @@ class RegionData:
         """Hold out samples for validation, the same ones for every region of a panel.
 
         Args:
-            panel: see above.
-            settings: the recipe.
-            genetic_map: of the chromosome.
+            panel: See above.
+            settings: The recipe.
+            genetic_map: Genetic map of the chromosome.
 
         Raises:
             DataError: if there are too few samples, markers or sites to train on.
@@ -109,8 +109,8 @@ class RegionData:
         They are computed once for all networks.
 
         Args:
-            settings: the recipe.
-            device: where the Li & Stephens model runs, if the recipe has soft targets.
+            settings: The recipe.
+            device: Device on which the Li & Stephens model runs, if the recipe has soft targets.
         """
         recipe = settings.soft_target_share, settings.copying_size, settings.copying_error, settings.seed
         if recipe not in self._coded:
@@ -156,8 +156,8 @@ class TensorFeeder:
     """Turns haplotype rows into tensors on a device.
 
     Args:
-        data: the region.
-        device: where the tensors go.
+        data: The region.
+        device: Where the tensors go.
     """
 
     def __init__(self, data: RegionData, device: torch.device) -> None:
@@ -171,7 +171,7 @@ class TensorFeeder:
         """Inputs and truth.
 
         Args:
-            rows: int8 (n_haplotypes, n_rows); 0, 1, or -1 for missing.
+            rows: Rows, int8 (n_haplotypes, n_rows); 0, 1, or -1 for missing.
 
         Returns:
             Inputs, float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], missing alleles by their frequency;

@@ -37,12 +37,12 @@ def first_states(
     """A haplotype HMM before training.
 
     Args:
-        alleles: int8 (n_rows, n_haplotypes), -1 for missing, where a state has the row's frequency.
+        alleles: Alleles, int8 (n_rows, n_haplotypes); -1 for missing, where a state has the row's frequency.
         is_marker: bool (n_rows,).
-        crossovers: float64 (n_rows - 1,), relative probability that a piece ends between a row and the next.
+        crossovers: Relative probability that a piece ends between a row and the next, float64 (n_rows - 1,).
         n_states: K.
-        n_pieces: most haplotypes that a state is a mosaic of; 1 for whole haplotypes.
-        seed: of the random numbers, together with the alleles.
+        n_pieces: Most haplotypes that a state is a mosaic of; 1 for whole haplotypes.
+        seed: Seed of the random numbers, together with the alleles.
     """
     digest = hashlib.sha256(alleles.tobytes()).digest()
     rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
@@ -74,10 +74,10 @@ def diverse_haplotypes(markers: NDArray[np.int8], count: int, rng: np.random.Gen
     where n chosen haplotypes are the same there.
 
     Args:
-        markers: int8 (n_markers, n_haplotypes); only `MOST_CANDIDATES` of them, drawn at random, can be
+        markers: Markers, int8 (n_markers, n_haplotypes); only `MOST_CANDIDATES` of them, drawn at random, can be
             chosen.
-        count: how many to choose; if there are fewer, they are repeated.
-        rng: decides between equal ones.
+        count: How many to choose; if there are fewer, they are repeated.
+        rng: Decides between equal ones.
 
     Returns:
         int64 (count,), indices of haplotypes.
@@ -123,11 +123,11 @@ def recombined(
     `n_pieces - 1` times all states are dealt into groups. The states of a group exchange everything after a place.
 
     Args:
-        chosen: int64 (n_states,), haplotypes.
-        crossovers: float64 (n_rows - 1,), relative probability of a place between a row and the next; if all are 0,
+        chosen: Haplotypes, int64 (n_states,).
+        crossovers: Relative probability of a place between a row and the next, float64 (n_rows - 1,); if all are 0,
             nothing is exchanged.
-        n_pieces: most pieces of a state.
-        rng: draws places and groups.
+        n_pieces: Most pieces of a state.
+        rng: Draws places and groups.
 
     Returns:
         int64 (n_rows, n_states).

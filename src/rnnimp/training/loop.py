@@ -43,12 +43,12 @@ class Evaluation:
     """One line of a network's history.
 
     Attributes:
-        iteration: iterations done.
-        learning_rate: the rate of the last of them.
-        training_loss: loss of the last batch.
-        validation_loss: the same loss on the samples held out.
-        validation_r2: mean dosage r2 on these samples, over sites that vary in them.
-        gradient_norm: of the last batch, before clipping.
+        iteration: Iterations done.
+        learning_rate: The rate of the last iteration.
+        training_loss: Loss of the last batch.
+        validation_loss: The same loss on the samples held out.
+        validation_r2: Mean dosage r2 on these samples, over sites that vary in them.
+        gradient_norm: Gradient norm of the last batch, before clipping.
     """
 
     iteration: int
@@ -93,7 +93,7 @@ class Measurement:
     """The measurements of a network at a validation; see `Evaluation`.
 
     Attributes:
-        is_broken: whether a loss or gradient since the validation before was not finite.
+        is_broken: Whether a loss or gradient since the validation before was not finite.
     """
 
     training_loss: float
@@ -108,18 +108,18 @@ class NetworkRun:
     """One network in training: everything except its weights.
 
     Attributes:
-        name: one of `NETWORKS`.
-        label: what messages call it.
-        schedule: of its learning rate.
-        checkpoint: where its state is written; `<name>.history.tsv` is written beside it.
-        progress: receives each validation result.
-        keep_by_loss: whether the best weights are those of the least validation loss, not of the best r2.
-        best: its best weights, in the form that the loop keeps them in.
-        iteration: iterations done.
-        history: its evaluations.
-        fall_backs: how often it went back to its best weights because it broke down.
-        is_finished: whether its training has ended.
-        failure: why its training failed; None if it did not.
+        name: One of `NETWORKS`.
+        label: Name of the network in messages.
+        schedule: Schedule of its learning rate.
+        checkpoint: Where its state is written; `<name>.history.tsv` is written beside it.
+        progress: Receives each validation result.
+        keep_by_loss: Whether the best weights are those of the least validation loss, not of the best r2.
+        best: Best weights of the network, in the form that the loop keeps them in.
+        iteration: Iterations done.
+        history: Evaluations of the network.
+        fall_backs: How often it went back to its best weights because it broke down.
+        is_finished: Whether its training has ended.
+        failure: Why its training failed; None if it did not.
     """
 
     name: str
@@ -203,10 +203,10 @@ class TrainingLoop(ABC):
     """Trains networks to their ends; what becomes of one does not depend on the others.
 
     Args:
-        runs: the networks.
-        settings: the recipe.
-        engine: name of the engine that runs the networks; only the same one resumes an unfinished checkpoint.
-        device: where checkpoints are read to.
+        runs: The networks.
+        settings: The recipe.
+        engine: Name of the engine that runs the networks; only the same one resumes an unfinished checkpoint.
+        device: Where checkpoints are read to.
     """
 
     def __init__(self, runs: list[NetworkRun], settings: TrainingSettings, engine: str, device: torch.device) -> None:

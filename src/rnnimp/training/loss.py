@@ -14,8 +14,8 @@ def site_weights(a1_freq: NDArray[np.float64], gamma: float) -> Tensor:
     """Weight of each site in the loss, `0.5 * (2 * max(MAF, 0.005)) ** gamma` (Kojima et al. 2020).
 
     Args:
-        a1_freq: float64 (n_sites,), panel frequencies; NaN counts as 0.5.
-        gamma: above 0 gives common sites more weight, below 0 rare ones.
+        a1_freq: Panel frequencies, float64 (n_sites,); NaN counts as 0.5.
+        gamma: Above 0 gives common sites more weight, below 0 rare ones.
 
     Returns:
         float32 (n_sites,).
@@ -35,7 +35,7 @@ def weighted_cross_entropy(logits: Tensor, expected: Tensor, weights: Tensor) ->
 
     Args:
         logits: float32 (n_sites, n_haplotypes, 2).
-        expected: float32 (n_sites, n_haplotypes), P(a1).
+        expected: P(a1), float32 (n_sites, n_haplotypes).
         weights: float32 (n_sites,).
 
     Returns:
@@ -53,8 +53,8 @@ def mean_dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> float:
     sample with a missing allele is omitted at that site.
 
     Args:
-        alt_probabilities: float (n_sites, n_haplotypes), P(a1); columns 2i and 2i + 1 are one sample's.
-        alleles: int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
+        alt_probabilities: P(a1), float (n_sites, n_haplotypes); columns 2i and 2i + 1 are one sample's.
+        alleles: Alleles, int8 (n_sites, n_haplotypes); 0, 1, or -1 for missing.
 
     Returns:
         The mean, or NaN if no site varies.
@@ -71,7 +71,7 @@ def dosage_r2(alt_probabilities: Tensor, alleles: Tensor) -> tuple[Tensor, Tenso
     """Dosage r2 of each site, float64, and whether its true dosages vary.
 
     Args:
-        alt_probabilities: float (..., n_sites, n_haplotypes); see `mean_dosage_r2`.
+        alt_probabilities: P(a1), float (..., n_sites, n_haplotypes); see `mean_dosage_r2`.
         alleles: int8 of the same shape.
     """
     by_sample = (*alleles.shape[:-1], -1, 2)

@@ -22,49 +22,49 @@ class TrainingSettings:
     The defaults are the published recipe (Kojima et al. 2020), with gradient clipping that works.
 
     Attributes:
-        cell: one of `CELLS`, by name.
-        n_units: width of the recurrent state.
-        n_layers_higher: recurrent layers per direction of the higher-MAF network.
-        n_layers_lower: the same of the lower-MAF network.
-        feature_size: width of the marker features.
-        gamma_higher: exponent of the MAF in the higher-MAF network's site weights.
-        gamma_lower: the same of the lower-MAF network.
-        batch_size: haplotypes per iteration.
-        max_iterations: most iterations of each network.
-        validation_samples: samples held out for validation, at least two.
+        cell: One of `CELLS`, by name.
+        n_units: Width of the recurrent state.
+        n_layers_higher: Recurrent layers per direction of the higher-MAF network.
+        n_layers_lower: The same of the lower-MAF network.
+        feature_size: Width of the marker features.
+        gamma_higher: Exponent of the MAF in the higher-MAF network's site weights.
+        gamma_lower: The same of the lower-MAF network.
+        batch_size: Haplotypes per iteration.
+        max_iterations: Most iterations of each network.
+        validation_samples: Samples held out for validation, at least two.
         learning_rate: Adam's highest learning rate; at the start, or after the warm-up.
-        smallest_rate: training ends when the rate falls below it.
-        evaluate_every: iterations between validations.
-        patience: iterations without improvement after which the rate is halved; the patience is then halved too.
-        smallest_patience: the patience is not halved below this.
-        clip_factor: gradients longer than this multiple of the running median norm are clipped to it.
-        clip_window: iterations that the running median looks back over.
-        crossovers: crossover points in each group of three haplotypes.
-        recombination_rate: crossovers per base pair and generation.
+        smallest_rate: Training ends when the rate falls below it.
+        evaluate_every: Iterations between validations.
+        patience: Iterations without improvement after which the rate is halved; the patience is then halved too.
+        smallest_patience: The patience is not halved below this.
+        clip_factor: Gradients longer than this multiple of the running median norm are clipped to it.
+        clip_window: Iterations that the running median looks back over.
+        crossovers: Crossover points in each group of three haplotypes.
+        recombination_rate: Crossovers per base pair and generation.
         effective_size: Ne of the crossover probability.
-        redraw_every: iterations between new groups and crossovers.
-        crossing_probability: probability that a crossover point has a crossover.
-        hidden_markers: largest share of a training haplotype's markers that is hidden.
-        n_mixed: width of the layer that joins both directions at a gap; 0 for no such layer.
-        schedule: of the learning rate: `halving` as above, or `cosine`, which falls to 0 over all iterations. With the
-            cosine the last weights are kept.
-        warm_up: iterations over which the rate of the cosine rises at the start.
-        weight_decay: decoupled weight decay, as in AdamW.
+        redraw_every: Iterations between new groups and crossovers.
+        crossing_probability: Probability that a crossover point has a crossover.
+        hidden_markers: Largest share of a training haplotype's markers that is hidden.
+        n_mixed: Width of the layer that joins both directions at a gap; 0 for no such layer.
+        schedule: Schedule of the learning rate: `halving` as above, or `cosine`, which falls to 0 over all iterations.
+            With the cosine the last weights are kept.
+        warm_up: Iterations over which the rate of the cosine rises at the start.
+        weight_decay: Decoupled weight decay, as in AdamW.
         second_moment: Adam's beta2.
-        longest_gradient: gradients longer than this are clipped to it too; 0 for no such limit.
-        trains_hybrid: whether the hybrid is trained, or stays the mean of both networks' logits.
-        soft_target_share: share of the Li & Stephens model's expectation in a training target; the rest is the true
+        longest_gradient: Gradients longer than this are clipped to it too; 0 for no such limit.
+        trains_hybrid: Whether the hybrid is trained, or stays the mean of both networks' logits.
+        soft_target_share: Share of the Li & Stephens model's expectation in a training target; the rest is the true
             allele.
-        copying_size: effective population size of that model.
-        copying_error: probability in that model that an allele differs from the copied one.
-        n_states: hidden states of the haplotype HMM, a power of two from 16 on; fewer if there are fewer training
+        copying_size: Effective population size of that model.
+        copying_error: Probability in that model that an allele differs from the copied one.
+        n_states: Hidden states of the haplotype HMM, a power of two from 16 on; fewer if there are fewer training
             haplotypes; 0 for no HMM.
-        state_pieces: most training haplotypes that a hidden state is a mosaic of; 1 for whole haplotypes.
-        copying_iterations: most iterations of the HMM's training; `max_iterations` is a limit too.
-        copying_rate: highest learning rate of the HMM.
-        gamma_copying: exponent of the MAF in the HMM's site weights.
+        state_pieces: Most training haplotypes that a hidden state is a mosaic of; 1 for whole haplotypes.
+        copying_iterations: Most iterations of the HMM's training; `max_iterations` is a limit too.
+        copying_rate: Highest learning rate of the HMM.
+        gamma_copying: Exponent of the MAF in the HMM's site weights.
         copying_hidden: `hidden_markers` in the HMM's training.
-        seed: seed of all random numbers.
+        seed: Seed of all random numbers.
     """
 
     cell: str = "GRU"

@@ -36,10 +36,10 @@ class Runner:
     """The functions that run the networks.
 
     Attributes:
-        engine: its name, which checkpoints contain.
-        forward: gives, for a recurrent network, the function from inputs to logits that runs it. The function is
+        engine: Name of the engine, which checkpoints contain.
+        forward: Gives, for a recurrent network, the function from inputs to logits that runs it. The function is
             differentiable in the network's parameters.
-        hmm: the same for a haplotype HMM.
+        hmm: The same for a haplotype HMM.
     """
 
     engine: str
@@ -56,12 +56,12 @@ class TrainedRegion:
     """A region's networks with their best weights, on the CPU.
 
     Attributes:
-        higher: the higher-MAF network.
-        lower: the lower-MAF network.
-        hybrid: joins the two.
-        hmm: the haplotype HMM with its weights rounded, if the recipe has one.
-        evaluations: of the weights kept, by network name. That of `hybrid` is the final model's: it includes the HMM,
-            if there is one. Its iteration is 0 if nothing was trained to combine the networks.
+        higher: The higher-MAF network.
+        lower: The lower-MAF network.
+        hybrid: Joins the two.
+        hmm: The haplotype HMM with its weights rounded, if the recipe has one.
+        evaluations: Evaluations of the weights kept, by network name. That of `hybrid` is the final model's: it
+            includes the HMM, if there is one. Its iteration is 0 if nothing was trained to combine the networks.
     """
 
     higher: ImputationNetwork
@@ -83,13 +83,13 @@ def train_region(
     """Train a region's networks, or resume from the checkpoints in its folder.
 
     Args:
-        data: the region's haplotypes.
-        settings: the recipe.
-        number: the region's number, which its seeds derive from.
-        folder: where checkpoints and histories are written.
-        device: where to compute.
-        progress: gives, for a network's name, what follows its training.
-        run_by: what runs the networks.
+        data: The region's haplotypes.
+        settings: The recipe.
+        number: The region's number, which its seeds derive from.
+        folder: Where checkpoints and histories are written.
+        device: Device to compute on.
+        progress: Gives, for a network's name, the callback that follows its training.
+        run_by: The engine that runs the networks.
 
     Returns:
         The networks, on the CPU.
@@ -191,10 +191,10 @@ class BatchSources:
     """The batch sources of a region's networks; the training haplotypes are coded when the first batch is drawn.
 
     Args:
-        data: the region.
-        settings: the recipe.
-        number: the region's number, which its seeds derive from.
-        device: where the Li & Stephens model of soft targets runs.
+        data: The region.
+        settings: The recipe.
+        number: The region's number, which its seeds derive from.
+        device: Device on which the Li & Stephens model of soft targets runs.
     """
 
     def __init__(self, data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> None:

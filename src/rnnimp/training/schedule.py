@@ -34,10 +34,10 @@ class HalvingSchedule:
     Each time the patience is halved as well. Training ends when the rate falls below the smallest.
 
     Args:
-        learning_rate: at the start.
-        smallest_rate: training ends below it.
-        patience: iterations without improvement before the first halving.
-        smallest_patience: the patience is not halved below this.
+        learning_rate: Learning rate at the start.
+        smallest_rate: Training ends below it.
+        patience: Iterations without improvement before the first halving.
+        smallest_patience: The patience is not halved below this.
     """
 
     def __init__(self, learning_rate: float, smallest_rate: float, patience: int, smallest_patience: int) -> None:
@@ -86,9 +86,9 @@ class CosineSchedule:
     """The rate rises over a warm-up and falls to 0 along a cosine; the latest weights are always the best.
 
     Args:
-        learning_rate: the highest.
-        warm_up: iterations of the rise.
-        n_iterations: all iterations of the training.
+        learning_rate: The highest.
+        warm_up: Iterations of the rise.
+        n_iterations: All iterations of the training.
     """
 
     def __init__(self, learning_rate: float, warm_up: int, n_iterations: int) -> None:
@@ -147,9 +147,9 @@ class MedianClip:
     """The longest gradient allowed: a multiple of the running median of the norms before clipping.
 
     Args:
-        factor: the multiple.
-        window: how many norms the median looks back over.
-        longest: a second limit; 0 for none.
+        factor: The multiple.
+        window: How many norms the median looks back over.
+        longest: A second limit; 0 for none.
     """
 
     def __init__(self, factor: float, window: int, longest: float = 0.0) -> None:

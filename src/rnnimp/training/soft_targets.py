@@ -27,12 +27,13 @@ class LiStephensModel:
     """The Li & Stephens model of a region.
 
     Attributes:
-        alleles: int8 (n_rows, n_haplotypes), of training haplotypes; 2i and 2i + 1 are one sample's; -1 for missing.
+        alleles: Alleles of training haplotypes, int8 (n_rows, n_haplotypes); 2i and 2i + 1 are one sample's; -1 for
+            missing.
         is_marker: bool (n_rows,).
-        map_cm: float64 (n_rows,), genetic positions, not falling.
+        map_cm: Genetic positions, float64 (n_rows,); not falling.
         effective_size: Ne; a switch has probability `1 - exp(-4 Ne d / n_states)` over d Morgan.
-        error: probability that an allele differs from the copied one.
-        seed: of the states, if they must be drawn.
+        error: Probability that an allele differs from the copied one.
+        seed: Seed of the states, if they must be drawn.
     """
 
     alleles: NDArray[np.int8]

@@ -26,11 +26,11 @@ class Objective:
     """The batches, loss and score that a network is trained with.
 
     Attributes:
-        forward: inputs (n_haplotypes, n_markers, 2) to logits (n_sites, n_haplotypes, 2).
-        weights: float32 (n_sites,), for the loss.
-        batch: inputs and targets, P(a1), of an iteration.
-        validation: inputs and truth of the samples held out.
-        keep_by_loss: whether the best weights are those of the least validation loss, not of the best r2.
+        forward: Inputs (n_haplotypes, n_markers, 2) to logits (n_sites, n_haplotypes, 2).
+        weights: Weights of the sites in the loss, float32 (n_sites,).
+        batch: Inputs and targets, P(a1), of an iteration.
+        validation: Inputs and truth of the samples held out.
+        keep_by_loss: Whether the best weights are those of the least validation loss, not of the best r2.
     """
 
     forward: Forward
@@ -57,13 +57,13 @@ class Trainer(TrainingLoop):
     """Trains one network to its best validation score, from a checkpoint if there is one.
 
     Args:
-        model: holds the weights; left with the best of them.
-        objective: what to train it for.
-        settings: rate, schedule, clipping.
-        checkpoint: where its state goes; its name is the network's.
-        progress: receives each iteration and each validation result.
-        engine: the name of what runs the network.
-        label: what messages call the network; None for its usual title.
+        model: Holds the weights; left with the best of them.
+        objective: Loss, batches and validation of the training.
+        settings: Rate, schedule, clipping.
+        checkpoint: File of the training's state; its name is the network's.
+        progress: Receives each iteration and each validation result.
+        engine: Name of the engine that runs the network.
+        label: Name of the network in messages; None for its usual title.
     """
 
     def __init__(

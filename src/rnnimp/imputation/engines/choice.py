@@ -64,8 +64,8 @@ def load_engine(region: BundleRegion, device: str = "cpu") -> RegionEngine:
     """The fastest engine that runs a region's model on a device.
 
     Args:
-        region: of an opened bundle.
-        device: one of `IMPUTING_DEVICES`, as `require_device` allows.
+        region: Region of an opened bundle.
+        device: One of `IMPUTING_DEVICES`, as `require_device` allows.
 
     Raises:
         DataError: if the model cannot be loaded, does not fit the legend, or cannot run on the device.

@@ -19,7 +19,7 @@ class KernelEngine:
     Several threads may call it at once. The result of a haplotype does not depend on the other haplotypes of a call.
 
     Args:
-        network: from `read_folded_network`.
+        network: From `read_folded_network`.
     """
 
     haplotypes_per_run = 64  # whole tiles on every processor; 12 MB of states for a region of the published shape
@@ -39,7 +39,7 @@ class KernelEngine:
         """Run all networks of the region.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1.
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); the two add up to 1.
 
         Returns:
             float32 (n_sites, n_haplotypes), P(a1).

@@ -26,10 +26,10 @@ def load_session(
     """Load a region's model into ONNX Runtime.
 
     Args:
-        region: of an opened bundle.
-        threads: that the session may use.
+        region: Region of an opened bundle.
+        threads: Threads that the session may use.
         provider: ONNX Runtime's name of what runs it.
-        graph: of the region, where it has been read; None reads it.
+        graph: Graph of the region, where it has been read; None reads it.
 
     Returns:
         An `onnxruntime.InferenceSession` with one input (n_haplotypes, n_markers, 2) and one output
@@ -69,9 +69,9 @@ def load_onnx_engine(
     """An engine of ONNX Runtime; each call runs on the thread that makes it.
 
     Args:
-        region: of an opened bundle.
+        region: Region of an opened bundle.
         provider: ONNX Runtime's name of what runs it.
-        graph: of the region, where it has been read; None reads it.
+        graph: Graph of the region, where it has been read; None reads it.
 
     Raises:
         DataError: if the model cannot be loaded, or does not fit the legend.

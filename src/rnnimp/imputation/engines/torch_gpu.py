@@ -21,8 +21,8 @@ class TorchEngine:
     """A region's networks on a device, in float32: TF32, which rounds the factors of products, is off.
 
     Args:
-        network: from `read_folded_network`.
-        device: as PyTorch names it.
+        network: From `read_folded_network`.
+        device: As PyTorch names it.
     """
 
     haplotypes_per_run = 2048  # about 1 GB for a region of the published shape
@@ -44,7 +44,7 @@ class TorchEngine:
         """Run all networks of the region.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1.
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); the two add up to 1.
 
         Returns:
             float32 (n_sites, n_haplotypes), P(a1).
@@ -78,7 +78,7 @@ class _TorchJoining:
         """The layer at one gap.
 
         Args:
-            here: float32 (n_haplotypes, units of all stacks), states at the gap.
+            here: States at the gap, float32 (n_haplotypes, units of all stacks).
 
         Returns:
             float32 (n_haplotypes, n_mixed).
@@ -108,8 +108,8 @@ class _TorchHmm:
         """Weighted mean of the recurrent networks' log odds and the HMM's.
 
         Args:
-            odds: float32 (n_sites, n_haplotypes), of the recurrent networks.
-            alt: float32 (n_markers, n_haplotypes, 1), P(a1).
+            odds: Log odds of the recurrent networks, float32 (n_sites, n_haplotypes).
+            alt: P(a1), float32 (n_markers, n_haplotypes, 1).
 
         Returns:
             float32 (n_sites, n_haplotypes).
@@ -153,7 +153,7 @@ class _TorchStack:
         """States that the sites of each gap read.
 
         Args:
-            alt: float32 (n_markers, n_haplotypes, 1), P(a1).
+            alt: P(a1), float32 (n_markers, n_haplotypes, 1).
 
         Returns:
             float32 (n_markers + 1, n_haplotypes, n_units); 0 where there is no marker on the stack's side of the gap.

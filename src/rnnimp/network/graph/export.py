@@ -42,10 +42,10 @@ def build_graph(
     """Make the graph of a region.
 
     Args:
-        higher: the higher-MAF network, on the CPU.
-        lower: the lower-MAF network of the same region.
-        hybrid: the layer that joins their logits.
-        hmm: the region's haplotype HMM, if it has one; on the CPU, after `round_weights`.
+        higher: The higher-MAF network, on the CPU.
+        lower: The lower-MAF network of the same region.
+        hybrid: The layer that joins their logits.
+        hmm: The region's haplotype HMM, if it has one; on the CPU, after `round_weights`.
 
     Returns:
         A model with the input `inputs`, float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)], and the output
@@ -98,7 +98,7 @@ def hmm_weights(network: HaplotypeHmm) -> HmmWeights:
     """Weights of a haplotype HMM, as a graph stores them.
 
     Args:
-        network: on the CPU, after `round_weights`.
+        network: The network on the CPU, after `round_weights`.
 
     Raises:
         ValueError: if a weight is not a whole number of its step. Call `round_weights` first.
@@ -208,12 +208,12 @@ def check_graph(
     Uses ONNX Runtime where it is installed, else the slow evaluator of the onnx package.
 
     Args:
-        model: from `build_graph`.
-        higher: as in `build_graph`, like `lower`, `hybrid` and `hmm`.
-        lower: see there.
-        hybrid: see there.
-        inputs: float32 (n_haplotypes, n_markers, 2); with an HMM, some should have missing markers.
-        hmm: see there.
+        model: From `build_graph`.
+        higher: As in `build_graph`, like `lower`, `hybrid` and `hmm`.
+        lower: See `build_graph`.
+        hybrid: See `build_graph`.
+        inputs: Inputs, float32 (n_haplotypes, n_markers, 2); with an HMM, some should have missing markers.
+        hmm: See `build_graph`.
 
     Returns:
         The largest absolute difference of a probability.

@@ -24,9 +24,9 @@ class CheckedGraph:
     """A graph that may be run.
 
     Attributes:
-        n_markers: that it reads.
-        n_sites: that it imputes.
-        is_optimised: whether it is from an `.ort` file, and must be run as it is.
+        n_markers: Markers that it reads.
+        n_sites: Sites that it imputes.
+        is_optimised: Whether it is from an `.ort` file, and must be run as it is.
     """
 
     n_markers: int
@@ -67,9 +67,9 @@ def load_graph(content: bytes, n_markers: int, n_sites: int) -> CheckedGraph:
     """Read a model's file and check it.
 
     Args:
-        content: of an `.onnx` or `.ort` file.
-        n_markers: of the region's legend.
-        n_sites: imputed sites of the region's legend.
+        content: Content of an `.onnx` or `.ort` file.
+        n_markers: Number of markers of the region's legend.
+        n_sites: Imputed sites of the region's legend.
 
     Raises:
         GraphError: if it is damaged, or contains what no model of a region needs.

@@ -38,8 +38,8 @@ class FoldedStack:
     """A stack and the marker features that it reads.
 
     Attributes:
-        weights: of its layers.
-        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+        weights: Weights of its layers.
+        features: Features of alleles 0 and 1, float32 (n_markers, 2, feature_size).
     """
 
     weights: StackWeights
@@ -51,12 +51,13 @@ class FoldedNetwork:
     """A region's networks with their heads folded: `P(a1) = sigmoid(states . head + bias)`.
 
     Attributes:
-        stacks: any number, from the left and from the right.
-        gaps: int64 (n_sites,), markers before each site, in ascending order.
-        head: float32 (n_sites, units of all stacks, and n_mixed), 0 where a site has no marker on the stack's side.
+        stacks: Stacks of layers, from the left and from the right.
+        gaps: Markers before each site, int64 (n_sites,); in ascending order.
+        head: Weights of the heads, float32 (n_sites, units of all stacks, and n_mixed); 0 where a site has no marker
+            on the stack's side.
         bias: float32 (n_sites,).
-        joining: layers over the stacks' states at a gap. Their states follow those of the stacks in `head`.
-        hmm: weights of the region's haplotype HMM, if it has one.
+        joining: Layers over the stacks' states at a gap. Their states follow those of the stacks in `head`.
+        hmm: Weights of the region's haplotype HMM, if it has one.
     """
 
     stacks: tuple[FoldedStack, ...]
@@ -75,7 +76,7 @@ def read_folded_network(model: bytes) -> FoldedNetwork:
     """Take the weights out of a graph.
 
     Args:
-        model: an ONNX file's content.
+        model: An ONNX file's content.
 
     Raises:
         ForeignGraphError: if `export.py` does not write such a graph, or if the bytes are no graph.

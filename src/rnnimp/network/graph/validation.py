@@ -85,9 +85,9 @@ def check_sizes(model: onnx.ModelProto, n_markers: int, n_sites: int) -> None:
     """Check the size of each tensor for a batch of haplotypes, and the work of all nodes.
 
     Args:
-        model: that `check_parts` lets pass.
-        n_markers: of the region's legend.
-        n_sites: imputed sites of the region's legend.
+        model: Model that `check_parts` lets pass.
+        n_markers: Number of markers of the region's legend.
+        n_sites: Imputed sites of the region's legend.
 
     Raises:
         GraphError: if sizes do not fit together, cannot be known, or are beyond the bounds, or if the model is one of

@@ -60,8 +60,8 @@ class PackedHmm:
     """A haplotype HMM in the kernels' layout, from `pack_hmm`.
 
     Attributes:
-        shape: sizes.
-        tables: the weights.
+        shape: Sizes.
+        tables: The weights.
     """
 
     shape: _Shape
@@ -185,7 +185,7 @@ def pack_hmm(weights: HmmWeights) -> PackedHmm:
     """Lay weights out as the kernels read them.
 
     Args:
-        weights: of at least one site.
+        weights: Weights of at least one site.
     """
     n_markers, n_states = weights.emission.shape
     even = n_states + n_states % 2  # a state whose q and l are 0 adds nothing
@@ -207,9 +207,9 @@ def hmm_odds(hmm: PackedHmm, alt: Floats, threads: int = 1) -> Floats:
     """Log odds of allele 1 at the sites, by the HMM.
 
     Args:
-        hmm: from `pack_hmm`.
-        alt: float32 (n_haplotypes, n_markers), P(a1); values other than 0 and 1 are missing alleles.
-        threads: tiles that run at once; the result does not depend on it.
+        hmm: From `pack_hmm`.
+        alt: P(a1), float32 (n_haplotypes, n_markers); values other than 0 and 1 are missing alleles.
+        threads: Tiles that run at once; the result does not depend on it.
 
     Returns:
         float32 (n_sites, n_padded). The content of columns beyond the haplotypes is undefined.

@@ -247,8 +247,8 @@ class CpuHmmEngine:
     """A haplotype HMM on the CPU kernels, differentiable in q and l.
 
     Args:
-        network: on the CPU, in float32. The engine reads and trains its parameters.
-        threads: tiles of haplotypes that run at once; the result does not depend on it.
+        network: The network on the CPU, in float32. The engine reads and trains its parameters.
+        threads: Tiles of haplotypes that run at once; the result does not depend on it.
     """
 
     def __init__(self, network: HaplotypeHmm, threads: int = 1) -> None:
@@ -262,7 +262,7 @@ class CpuHmmEngine:
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; not differentiated.
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); not differentiated.
 
         Returns:
             float32 (n_sites, n_haplotypes, 2).

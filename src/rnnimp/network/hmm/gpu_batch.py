@@ -21,10 +21,10 @@ class HmmTuning:
     """Sizes that change speed, not results.
 
     Attributes:
-        pass_values: haplotypes times states of one program of the passes.
-        pass_warps: warps of one program of the passes.
-        head_tile: haplotypes that the other kernels read at once.
-        chunk: states that the other kernels read at once.
+        pass_values: Haplotypes times states of one program of the passes.
+        pass_warps: Warps of one program of the passes.
+        head_tile: Haplotypes that the other kernels read at once.
+        chunk: States that the other kernels read at once.
     """
 
     pass_values: int = 4096
@@ -37,14 +37,14 @@ class HmmBatch(NetworkBatchBase):
     """Haplotype HMMs with the same number of states, and their forward and backward passes.
 
     Args:
-        n_states: of every network; a power of two, 16 or more.
-        n_networks: number of slots.
-        n_markers: largest number of markers of a network.
-        n_sites: largest number of sites of a network.
-        n_haplotypes: of a batch.
-        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
-        tuning: sizes of tiles.
-        room: largest number of haplotypes in a call of `log_odds`, if larger than a batch.
+        n_states: Number of states of every network; a power of two, 16 or more.
+        n_networks: Number of slots.
+        n_markers: Largest number of markers of a network.
+        n_sites: Largest number of sites of a network.
+        n_haplotypes: Number of haplotypes of a batch.
+        device: A GPU; on the CPU, the kernels run in Triton's interpreter only.
+        tuning: Sizes of tiles.
+        room: Largest number of haplotypes in a call of `log_odds`, if larger than a batch.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class HmmBatch(NetworkBatchBase):
         """Put a network into a slot.
 
         Args:
-            slot: from 0.
-            network: its parameters and gaps.
-            site_weights: float32 (n_sites,), for the loss.
+            slot: From 0.
+            network: Its parameters and gaps.
+            site_weights: Weights of the sites in the loss, float32 (n_sites,).
         """
         self._fill(slot, self.row(network), len(network.emission), network.gap, site_weights)
         self.take_states(slot, network)
@@ -146,7 +146,7 @@ class HmmBatch(NetworkBatchBase):
         """Log odds of a1 at every site.
 
         Args:
-            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most `room` haplotypes.
+            alt: P(a1), float32 (n_networks, n_markers, n_haplotypes); at most `room` haplotypes.
 
         Returns:
             float32 (n_networks, n_sites, n_haplotypes).

@@ -76,8 +76,8 @@ def hmm_pass_bwd_kernel(
     """Gradients through the passes: from the gradient of every gap's w to `flow`. Programs as in the forward kernel.
 
     Args:
-        d_weight: OPERAND (K, M + 1, N, C), the gradient of w.
-        sums: float32 (2, K, M + 1, N), receives the inner product of a gap's states with their gradient.
+        d_weight: The gradient of w, OPERAND (K, M + 1, N, C).
+        sums: Receives the inner product of a gap's states with their gradient, float32 (2, K, M + 1, N).
     """
     network = tl.program_id(0).to(tl.int64)
     rows = tl.program_id(1) * TILE + tl.arange(0, TILE)
@@ -157,12 +157,12 @@ def hmm_site_heads_fwd_bwd_kernel(
     """Log odds of a gap's sites; with TRAINS, their loss and its slopes instead. A program owns one gap.
 
     Args:
-        truth: uint8 (K, S, N), the expected P(a1) times `CERTAIN`.
-        weights: float32 (K, S), of the sites in the loss.
-        odds: float32 (K, S, N), receives log odds unless TRAINS.
-        slopes: float32 (K, S, N), receives the gradient of a site's P(a1), over the sum of the gap's w.
-        inner: float32 (K, M + 1, N), receives the sum over the gap's sites of slope times P(a1).
-        loss: float32 (K, M + 1), receives each gap's part of the mean loss.
+        truth: The expected P(a1) times `CERTAIN`, uint8 (K, S, N).
+        weights: Weights of the sites in the loss, float32 (K, S).
+        odds: Receives log odds unless TRAINS, float32 (K, S, N).
+        slopes: Receives the gradient of a site's P(a1), over the sum of the gap's w, float32 (K, S, N).
+        inner: Receives the sum over the gap's sites of slope times P(a1), float32 (K, M + 1, N).
+        loss: Receives each gap's part of the mean loss, float32 (K, M + 1).
         n_sites: int32 (K,).
     """
     gap = tl.program_id(0)
@@ -238,8 +238,8 @@ def hmm_transition_bwd_kernel(
     """Gradients of q and l. A program owns one gap and CHUNK states.
 
     Args:
-        sums: see `hmm_pass_bwd_kernel`.
-        d_transitions: float32 (2, K, M + 1, C), receives the gradients of q and l.
+        sums: See `hmm_pass_bwd_kernel`.
+        d_transitions: Receives the gradients of q and l, float32 (2, K, M + 1, C).
     """
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)

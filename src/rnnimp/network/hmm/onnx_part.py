@@ -36,8 +36,8 @@ def hmm_part(weights: HmmWeights, logits: str) -> GraphWriter:
     """Write the nodes and constants of an HMM; the same weights give the same ones.
 
     Args:
-        weights: of the HMM.
-        logits: name of the recurrent networks' log odds, float32 (n_sites, n_haplotypes, 1).
+        weights: Weights of the HMM.
+        logits: Name of the recurrent networks' log odds, float32 (n_sites, n_haplotypes, 1).
     """
     graph = GraphWriter(PREFIX)
     one = graph.constant("one", np.ones(1, np.float32))

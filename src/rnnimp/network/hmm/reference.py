@@ -42,15 +42,15 @@ class HaplotypeHmm(nn.Module):
     """The haplotype HMM of one region: from allele probabilities at the markers to two logits per site.
 
     Attributes:
-        emission: float32 (n_markers, n_states), log odds of allele 1 that each state emits; not trained.
-        site: float32 (n_sites, n_states), the same at the imputed sites; not trained.
-        switch_in: float32 (n_markers + 1, n_states), log of q at each gap; the last row is not read.
-        switch_out: float32 (n_markers + 1, n_states), log of l at each gap; the first row is not read.
+        emission: Log odds of allele 1 that each state emits, float32 (n_markers, n_states); not trained.
+        site: The same at the imputed sites, float32 (n_sites, n_states); not trained.
+        switch_in: Log of q at each gap, float32 (n_markers + 1, n_states); the last row is not read.
+        switch_out: Log of l at each gap, float32 (n_markers + 1, n_states); the first row is not read.
 
     Args:
-        emission: as above.
-        site: as above.
-        gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
+        emission: As above.
+        site: As above.
+        gaps: Markers before each site, int64 (n_sites,), from `gaps_of_sites`.
     """
 
     emission: Tensor
@@ -76,7 +76,7 @@ class HaplotypeHmm(nn.Module):
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]. An allele that is not certain counts as
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2). An allele that is not certain counts as
                 missing: all states emit it equally well.
 
         Returns:
@@ -103,8 +103,8 @@ def allele_emissions(alt: Tensor, emission_probability: Tensor) -> Tensor:
     """Probability that each state emits a haplotype's allele.
 
     Args:
-        alt: float (n_markers, n_haplotypes, 1), P(a1); values other than 0 and 1 are missing alleles.
-        emission_probability: float (n_markers, 1, n_states), P(a1) that each state emits.
+        alt: P(a1), float (n_markers, n_haplotypes, 1); values other than 0 and 1 are missing alleles.
+        emission_probability: P(a1) that each state emits, float (n_markers, 1, n_states).
 
     Returns:
         float (n_markers, n_haplotypes, n_states); 1 for a missing allele.
@@ -119,9 +119,9 @@ def forward_pass(emissions: Tensor, switch_in: Tensor, switch_out: Tensor) -> Te
     For the backward pass, v, give the markers in reverse order, and l for q and q for l.
 
     Args:
-        emissions: float (n_markers, n_haplotypes, n_states), from `allele_emissions`.
-        switch_in: float (n_markers + 1, n_states), q.
-        switch_out: float (n_markers + 1, n_states), l.
+        emissions: Emission probabilities, float (n_markers, n_haplotypes, n_states), from `allele_emissions`.
+        switch_in: q, float (n_markers + 1, n_states).
+        switch_out: l, float (n_markers + 1, n_states).
 
     Returns:
         float (n_markers + 1, n_haplotypes, n_states).
@@ -154,9 +154,9 @@ def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor) -> Tensor:
     cannot.
 
     Args:
-        logits: float32 (n_sites, n_haplotypes, 2), of the recurrent networks.
+        logits: Logits of the recurrent networks, float32 (n_sites, n_haplotypes, 2).
         hmm_logits: float32 (n_sites, n_haplotypes, 2).
-        inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; values other than 0 and 1 are missing alleles.
+        inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); values other than 0 and 1 are missing alleles.
 
     Returns:
         float32 (n_sites, n_haplotypes, 2).
@@ -170,8 +170,8 @@ def mixture_weight(missing: Tensor, weight: MixtureWeight = MIXTURE_WEIGHT) -> T
     """The HMM's weight in the final log odds.
 
     Args:
-        missing: float (n_haplotypes,), share of missing markers, in [0, 1].
-        weight: of the model.
+        missing: Share of missing markers, in [0, 1], float (n_haplotypes,).
+        weight: Numbers that the weight follows from.
 
     Returns:
         float (n_haplotypes,), in [0, 1].

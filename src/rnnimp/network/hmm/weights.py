@@ -25,8 +25,8 @@ class MixtureWeight(NamedTuple):
     """The HMM's weight in the final log odds, as a function of the share of missing markers.
 
     Attributes:
-        complete: the weight where no marker is missing.
-        per_missing: what is added, times the share of missing markers. The sum is at most 1.
+        complete: The weight where no marker is missing.
+        per_missing: Added weight, times the share of missing markers. The sum is at most 1.
     """
 
     complete: float
@@ -49,12 +49,12 @@ class HmmWeights:
     The emission probabilities lie between 0.0004 and 0.9996, so that `LEAST_PROBABILITY` has no effect on them.
 
     Attributes:
-        emission: int8 (n_markers, n_states), log odds of allele 1 that each state emits.
-        switch_in: int8 (n_markers + 1, n_states), log of q at each gap; the last row is not read.
-        switch_out: int8 (n_markers + 1, n_states), log of l at each gap; the first row is not read.
-        site: int8 (n_sites, n_states), log odds of allele 1 at the imputed sites.
-        gaps: int64 (n_sites,), markers before each site, in ascending order.
-        mixture_weight: of the HMM in the final log odds.
+        emission: Log odds of allele 1 that each state emits, int8 (n_markers, n_states).
+        switch_in: Log of q at each gap, int8 (n_markers + 1, n_states); the last row is not read.
+        switch_out: Log of l at each gap, int8 (n_markers + 1, n_states); the first row is not read.
+        site: Log odds of allele 1 at the imputed sites, int8 (n_sites, n_states).
+        gaps: Markers before each site, int64 (n_sites,); in ascending order.
+        mixture_weight: Mixture weight of the HMM in the final log odds.
     """
 
     emission: NDArray[np.int8]

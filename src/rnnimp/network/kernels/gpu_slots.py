@@ -18,21 +18,21 @@ class NetworkBatchBase:
     Attributes:
         parameters: float32 (n_networks, n_parameters).
         gradients: float32 (n_networks, n_parameters).
-        site_weights: float32 (n_networks, n_sites), for the loss; 0 beyond a network's sites.
-        lengths: int32 (n_networks,), markers of each network; 0 for a network that rests.
+        site_weights: Weights of the sites in the loss, float32 (n_networks, n_sites); 0 beyond a network's sites.
+        lengths: Markers of each network, int32 (n_networks,); 0 for a network that rests.
         site_counts: int32 (n_networks,).
-        first_site: int32 (n_networks, n_markers + 2), the first site of each gap, then the end of the last gap.
-        alt: float32 (n_networks, n_markers, n_haplotypes), P(a1) of a batch.
-        truth: uint8 (n_networks, n_sites, n_haplotypes), its targets: the expected P(a1) times `CERTAIN`.
-        gap_loss: float32 (n_networks, n_markers + 1), the part of each gap in the loss.
+        first_site: The first site of each gap, then the end of the last gap, int32 (n_networks, n_markers + 2).
+        alt: P(a1) of a batch, float32 (n_networks, n_markers, n_haplotypes).
+        truth: Targets of the batch, uint8 (n_networks, n_sites, n_haplotypes): the expected P(a1) times `CERTAIN`.
+        gap_loss: The part of each gap in the loss, float32 (n_networks, n_markers + 1).
 
     Args:
-        n_networks: number of slots.
-        n_parameters: length of a row.
-        n_markers: largest number of markers of a network.
-        n_sites: largest number of sites of a network.
-        n_haplotypes: of a batch.
-        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
+        n_networks: Number of slots.
+        n_parameters: Length of a row.
+        n_markers: Largest number of markers of a network.
+        n_sites: Largest number of sites of a network.
+        n_haplotypes: Number of haplotypes of a batch.
+        device: A GPU; on the CPU, the kernels run in Triton's interpreter only.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class NetworkBatchBase:
         """Fill the arrays that all kinds of networks have.
 
         Args:
-            slot: from 0.
+            slot: From 0.
             row: float32 (n_parameters,).
-            n_markers: of the network.
-            gaps: int64 (n_sites,), markers before each site.
-            site_weights: float32 (n_sites,), for the loss.
+            n_markers: Number of markers of the network.
+            gaps: Markers before each site, int64 (n_sites,).
+            site_weights: Weights of the sites in the loss, float32 (n_sites,).
         """
         self.parameters[slot] = row.to(self._device)
         self.gradients[slot] = 0

@@ -20,19 +20,19 @@ class Cell:
     A weight matrix of a layer has `n_gates * n_units` rows: first all units of the first gate, then of the second.
 
     Attributes:
-        name: in settings, in manifests and on the command line.
-        gates: names of the gates, in the order of the weights' rows.
-        open_gates: numbers of the gates whose input bias starts at 1, so that a new network remembers; others start
-            at 0.
+        name: Name in settings, in manifests and on the command line.
+        gates: Names of the gates, in the order of the weights' rows.
+        open_gates: Numbers of the gates whose input bias starts at 1, so that a new network remembers; others start at
+            0.
         torch_module: `module:class` of a layer, built from the width of its input and `n_units`. It maps float32
             (n_markers, n_haplotypes, width) to a pair whose first part is float32 (n_markers, n_haplotypes, n_units).
             Its weights are named as in `reference.WEIGHT_NAMES`.
-        onnx_operator: the operator that exports it.
-        onnx_gates: for each gate of the operator, in its order, the number in `gates`; None for a gate that the cell
+        onnx_operator: The operator that exports it.
+        onnx_gates: For each gate of the operator, in its order, the number in `gates`; None for a gate that the cell
             does not have, whose weights are exported as 0.
-        onnx_attributes: attributes of the operator, besides its direction and width.
-        has_cell_state: whether there is a second state beside the one that the next layer reads.
-        has_kernels: whether the kernels for CPU and GPU know the cell.
+        onnx_attributes: Attributes of the operator, besides its direction and width.
+        has_cell_state: Whether there is a second state beside the one that the next layer reads.
+        has_kernels: Whether the kernels for CPU and GPU know the cell.
     """
 
     name: str

@@ -23,7 +23,7 @@ def marker_features(alleles: NDArray[np.int8], n_components: int) -> NDArray[np.
     Args:
         alleles: int8 (n_markers, n_haplotypes) of the training haplotypes; 0, 1, or -1 for missing, which
             counts as the marker's frequency of allele 1.
-        n_components: width of the features.
+        n_components: Width of the features.
 
     Returns:
         float32 (n_markers, 2, n_components); [:, 0] for allele 0, [:, 1] for allele 1. Over the markers, the

@@ -29,9 +29,9 @@ def recurrent_layer(cell: Cell, width: int, n_units: int) -> nn.Module:
     """Make one layer of a cell, with random weights.
 
     Args:
-        cell: from `CELLS`.
-        width: of the layer's input.
-        n_units: width of its state.
+        cell: From `CELLS`.
+        width: Width of the layer's input.
+        n_units: Width of its state.
     """
     layer: nn.Module = resolve_name(cell.torch_module)(width, n_units)
     return layer
@@ -91,8 +91,8 @@ class GapMixing(nn.Module):
         """Join the states at all gaps.
 
         Args:
-            left: float32 (n_gaps, n_haplotypes, n_units), left of each gap.
-            right: float32 (n_gaps, n_haplotypes, n_units), right of each gap.
+            left: States left of each gap, float32 (n_gaps, n_haplotypes, n_units).
+            right: States right of each gap, float32 (n_gaps, n_haplotypes, n_units).
 
         Returns:
             float32 (n_gaps, n_haplotypes, n_mixed).
@@ -104,11 +104,11 @@ class ImputationNetwork(nn.Module):
     """One network of a region: from allele probabilities at the markers to two logits per site.
 
     Args:
-        settings: its shape.
-        features: float32 (n_markers, 2, feature_size), from `marker_features`; not trained.
-        gaps: int64 (n_sites,), markers before each site, from `gaps_of_sites`.
-        a1_freq: float64 (n_sites,), panel frequency of allele 1. The heads' biases start at its log odds, or at 0
-            where it is None.
+        settings: Shape of the network.
+        features: Features, float32 (n_markers, 2, feature_size), from `marker_features`; not trained.
+        gaps: Markers before each site, int64 (n_sites,), from `gaps_of_sites`.
+        a1_freq: Panel frequency of allele 1, float64 (n_sites,). The heads' biases start at its log odds, or at 0 where
+            it is None.
     """
 
     features: Tensor
@@ -156,7 +156,7 @@ class ImputationNetwork(nn.Module):
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)].
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2).
 
         Returns:
             float32 (n_sites, n_haplotypes, 2); their softmax is [P(a0), P(a1)].
@@ -198,8 +198,8 @@ class HybridHead(nn.Module):
         """Join the logits of both networks.
 
         Args:
-            higher: float32 (n_sites, n_haplotypes, 2), of the higher-MAF network.
-            lower: float32 (n_sites, n_haplotypes, 2), of the lower-MAF network.
+            higher: Logits of the higher-MAF network, float32 (n_sites, n_haplotypes, 2).
+            lower: Logits of the lower-MAF network, float32 (n_sites, n_haplotypes, 2).
 
         Returns:
             float32 (n_sites, n_haplotypes, 2).

@@ -13,11 +13,11 @@ class NetworkSettings:
     """The shape of one network.
 
     Attributes:
-        cell: one of `CELLS`, by name.
-        n_units: width of the recurrent state.
-        n_layers: recurrent layers in each direction.
-        feature_size: width of the marker features.
-        n_mixed: width of the layer that joins both directions; 0 for none, as published.
+        cell: One of `CELLS`, by name.
+        n_units: Width of the recurrent state.
+        n_layers: Recurrent layers in each direction.
+        feature_size: Width of the marker features.
+        n_mixed: Width of the layer that joins both directions; 0 for none, as published.
     """
 
     cell: str = "GRU"

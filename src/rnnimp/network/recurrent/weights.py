@@ -42,9 +42,9 @@ class StackWeights:
     """A stack of recurrent layers; each layer after the first adds its input to its output.
 
     Attributes:
-        cell: one of `cells.CELLS`, by name.
-        from_right: whether it runs from the last marker to the first.
-        layers: from the lowest to the highest.
+        cell: One of `cells.CELLS`, by name.
+        from_right: Whether it runs from the last marker to the first.
+        layers: From the lowest to the highest.
     """
 
     cell: str
@@ -56,8 +56,8 @@ class JoiningWeights(NamedTuple):
     """A layer that joins the states on both sides of a gap: `tanh(states . weights + bias)`.
 
     Attributes:
-        starts: number of the first state of each part that the layer reads.
-        weights: for each part, float32 (n_states, n_mixed).
+        starts: Number of the first state of each part that the layer reads.
+        weights: Weights of each part, float32 (n_states, n_mixed).
         bias: float32 (n_mixed,).
     """
 

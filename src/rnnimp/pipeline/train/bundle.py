@@ -31,8 +31,8 @@ def bundle(output_prefix: str | Path, wait_seconds: float = 0) -> Path:
     """Check a training's regions and write the manifest over all of them.
 
     Args:
-        output_prefix: of the training.
-        wait_seconds: how long to wait for files that other machines wrote.
+        output_prefix: Output prefix of the training.
+        wait_seconds: How long to wait for files that other machines wrote.
 
     Returns:
         The manifest's path.

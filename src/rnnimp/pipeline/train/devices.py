@@ -21,7 +21,7 @@ class QueueDisplay:
     """Sends the progress of regions to the process that shows it.
 
     Args:
-        messages: the queue that this process reads.
+        messages: The queue that this process reads.
     """
 
     def __init__(self, messages: Any) -> None:
@@ -45,10 +45,10 @@ def train_on_devices(
     """Train regions on several devices at once; the reasons of those that failed.
 
     Args:
-        work: what to train.
-        numbers: the regions, dealt to the devices in turn.
-        devices: one process is started for each.
-        display: shows the progress of all.
+        work: The training to run.
+        numbers: The regions, dealt to the devices in turn.
+        devices: One process is started for each.
+        display: Shows the progress of all.
     """
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
@@ -90,7 +90,7 @@ class _QueueHandler(logging.Handler):
     """Sends log records to the process that shows them.
 
     Args:
-        messages: the queue that this process reads.
+        messages: The queue that this process reads.
     """
 
     def __init__(self, messages: Any) -> None:

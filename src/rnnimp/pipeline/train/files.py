@@ -76,9 +76,9 @@ def fingerprint(prefix: str, settings: TrainingSettings, genetic_map: str | None
     """Everything that decides a region's weights. A training resumes only with the same, or two trainings would mix.
 
     Args:
-        prefix: of the region's training files.
-        settings: the recipe.
-        genetic_map: its file, if there is one.
+        prefix: Prefix of the region's training files.
+        settings: The recipe.
+        genetic_map: File of the genetic map, if there is one.
     """
     data = {ending: sha256_of(Path(f"{prefix}.{ending}")) for ending in ("hap.gz", "legend.gz")}
     if genetic_map is not None:
@@ -130,10 +130,10 @@ def write_plan(output_prefix: str | Path, n_regions: int, chromosome: str | None
     """Note how many regions there are, and the chromosome's name where it is given.
 
     Args:
-        output_prefix: of the training.
-        n_regions: regions of the data list.
-        chromosome: its name; None leaves what an earlier run noted.
-        is_new: replace what is there, whatever it says.
+        output_prefix: Output prefix of the training.
+        n_regions: Regions of the data list.
+        chromosome: Name of the chromosome; None leaves what an earlier run noted.
+        is_new: Replace what is there, whatever it says.
 
     Raises:
         DataError: if the training was begun with a list of another length.
@@ -171,8 +171,8 @@ def training_chromosome(prefixes: Sequence[str], chromosome: str | None) -> str 
     """The chromosome of the training files, by the first region's legend; None if nothing names it.
 
     Args:
-        prefixes: of the regions' training files.
-        chromosome: as the user gave it.
+        prefixes: Prefixes of the regions' training files.
+        chromosome: As the user gave it.
 
     Raises:
         DataError: if the legend names another one.
@@ -196,9 +196,9 @@ def check_genetic_map(prefixes: Sequence[str], chromosome: str | None, genetic_m
     """Refuse a genetic map that cannot be right, and warn of one that may be wrong, before any region is trained.
 
     Args:
-        prefixes: of the regions' training files.
-        chromosome: as the user gave it.
-        genetic_map: its file; None if there is none.
+        prefixes: Prefixes of the regions' training files.
+        chromosome: As the user gave it.
+        genetic_map: File of the genetic map; None if there is none.
 
     Raises:
         DataError: as in `read_genetic_map`, or if the training files are of another chromosome than the user gave.
@@ -219,9 +219,9 @@ def read_json(path: Path, fields: Mapping[str, Field] | None = None, is_open: bo
     """Read a file of `write_json`.
 
     Args:
-        path: of the file.
-        fields: of each name the rule of its value; None checks no value.
-        is_open: whether there may be other names too.
+        path: Path of the file.
+        fields: For each name, the rule of its value; None checks no value.
+        is_open: Whether there may be other names too.
 
     Raises:
         DataError: if it is damaged, or not what the rules say.

@@ -21,10 +21,10 @@ def write_bundle_manifest(
     Other processes may finish regions meanwhile; so it is made again until nothing has changed.
 
     Args:
-        output_prefix: of the training.
-        n_regions: regions of the chromosome.
-        settings: the recipe by name, that of all regions.
-        chromosome: its name; None to take it from the site ids.
+        output_prefix: Output prefix of the training.
+        n_regions: Regions of the chromosome.
+        settings: The recipe by name, that of all regions.
+        chromosome: Name of the chromosome; None to take it from the site ids.
 
     Returns:
         How many regions are finished.

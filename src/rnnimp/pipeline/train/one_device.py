@@ -51,10 +51,10 @@ class DeviceTraining:
     """Trains regions on one device.
 
     Args:
-        work: what to train.
-        device: where to compute.
-        is_grouped: whether a GPU trains many regions at once.
-        regions: those of this process.
+        work: The training to run.
+        device: Device to compute on.
+        is_grouped: Whether a GPU trains many regions at once.
+        regions: Those of this process.
     """
 
     def __init__(self, work: Work, device: torch.device, is_grouped: bool, regions: RegionRuns) -> None:

@@ -29,15 +29,15 @@ class ProgressNote:
     """How far a region's training is.
 
     Attributes:
-        network: the one in training, by its name in files; with several at once the last one that reported.
-        network_number: its place in the order of training, from 1.
-        n_networks: how many networks the region trains.
-        iteration: iterations done of this network.
-        max_iterations: the most that it may take.
-        share_done: iterations done of all the region's networks, as a share of the most that they may take.
-        validation_r2: mean dosage r2 of this network on the samples held out; None before the first validation.
-        seconds_left: of the region; None before it can be estimated.
-        is_upper_bound: whether training may end earlier.
+        network: The one in training, by its name in files; with several at once the last one that reported.
+        network_number: Place of the network in the order of training, from 1.
+        n_networks: How many networks the region trains.
+        iteration: Iterations done of this network.
+        max_iterations: The most that it may take.
+        share_done: Iterations done of all the region's networks, as a share of the most that they may take.
+        validation_r2: Mean dosage r2 of this network on the samples held out; None before the first validation.
+        seconds_left: Seconds left of the region; None before it can be estimated.
+        is_upper_bound: Whether training may end earlier.
     """
 
     network: str
@@ -86,12 +86,12 @@ class RegionProgress:
     """Follows the networks of one region, shows each step, and writes a note now and then.
 
     Args:
-        path: of the note.
-        max_iterations: for each network that is trained, in order, the most iterations that it may take.
-        is_upper_bound: whether training may end earlier.
-        show: receives every note.
-        check: called with each validation; raises if the region is another process's meanwhile.
-        clock: seconds from any start.
+        path: Path of the note.
+        max_iterations: For each network that is trained, in order, the most iterations that it may take.
+        is_upper_bound: Whether training may end earlier.
+        show: Receives every note.
+        check: Called with each validation; raises if the region is another process's meanwhile.
+        clock: Seconds from any start.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class RegionProgress:
         """Take in how far a network is.
 
         Args:
-            name: of the network.
-            iteration: iterations done.
-            validation_r2: its last one.
-            pace: seconds for each of its iterations; None if it is not known yet.
+            name: Name of the network.
+            iteration: Iterations done.
+            validation_r2: The last validation r2 of this network.
+            pace: Seconds for each of its iterations; None if it is not known yet.
 
         Raises:
             DataError: if the note cannot be written.
@@ -168,9 +168,9 @@ class NetworkProgress:
     """Follows the training of one network of a region.
 
     Args:
-        region: receives the reports.
-        name: of the network.
-        clock: seconds from any start.
+        region: Receives the reports.
+        name: Name of the network.
+        clock: Seconds from any start.
     """
 
     def __init__(self, region: RegionProgress, name: str, clock: Callable[[], float]) -> None:

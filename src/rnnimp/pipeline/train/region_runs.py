@@ -45,14 +45,14 @@ class RegionRuns:
     """The regions that this process trains on one device.
 
     Args:
-        work: what to train.
-        device: where to compute.
-        is_grouped: whether a GPU trains many regions at once; then `finish` only exports what it left.
-        display: shows the progress.
+        work: The training to run.
+        device: Device to compute on.
+        is_grouped: Whether a GPU trains many regions at once; then `finish` only exports what it left.
+        display: Shows the progress.
 
     Attributes:
-        failed: the reason for each region that failed.
-        taken: regions that other processes were training.
+        failed: The reason for each region that failed.
+        taken: Regions that other processes were training.
     """
 
     def __init__(self, work: Work, device: torch.device, is_grouped: bool, display: Display) -> None:
@@ -65,8 +65,8 @@ class RegionRuns:
         """Train a region to its end, from the start or a checkpoint, and export it.
 
         Args:
-            number: of the region.
-            data: the region, if it was begun before; see `job`.
+            number: Number of the region.
+            data: The region, if it was begun before; see `job`.
         """
         try:
             self._train(number, data)

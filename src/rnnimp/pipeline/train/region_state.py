@@ -45,13 +45,13 @@ class RegionState:
     """The state of one region.
 
     Attributes:
-        number: of the region, from 1.
-        state: its state.
-        progress: how far a running region is; None before its first step.
-        validation_r2: mean dosage r2 on the samples held out: the final model's if the region is finished, that of the
+        number: Number of the region, from 1.
+        state: State of the region.
+        progress: How far a running region is; None before its first step.
+        validation_r2: Mean dosage r2 on the samples held out: the final model's if the region is finished, that of the
             network in training if it is running.
-        note: why it failed, which process runs it or ran it, or where it was interrupted.
-        log: the file that its process's messages go to.
+        note: Why it failed, which process runs it or ran it, or where it was interrupted.
+        log: The file that its process's messages go to.
     """
 
     number: int
@@ -66,8 +66,8 @@ def read_state(files: RegionFiles, now: float | None = None) -> RegionState:
     """Read the state of a region.
 
     Args:
-        files: of the region.
-        now: the file server's time; None for this machine's.
+        files: Files of the region.
+        now: The file server's time; None for this machine's.
     """
     if files.summary.exists():
         return RegionState(files.number, State.FINISHED, validation_r2=_final_r2(files))

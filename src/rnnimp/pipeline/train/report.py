@@ -21,10 +21,10 @@ def result_line(
     """The region's result in one line: the final model's R2 first, then its parts'.
 
     Args:
-        number: of the region.
-        summary: of the region, as it is written.
-        evaluations: of the weights kept, by network name.
-        seconds: how long it took in this process; None if it was trained in a group.
+        number: Number of the region.
+        summary: Summary of the region, as it is written.
+        evaluations: Evaluations of the weights kept, by network name.
+        seconds: How long it took in this process; None if it was trained in a group.
     """
     final = evaluations[HYBRID]
     parts = [

@@ -96,8 +96,8 @@ def read_data_list(path: str | Path, patience: float = 0) -> list[str]:
     """Read the prefixes of the regions' training files, one per line.
 
     Args:
-        path: of the list.
-        patience: seconds to wait for files that are not there yet.
+        path: Path of the list.
+        patience: Seconds to wait for files that are not there yet.
 
     Raises:
         DataError: if the list is empty, or names a file that is not there.

@@ -52,14 +52,14 @@ def submit_training(
     """Submit the unfinished regions as an array job, and the bundling after it.
 
     Args:
-        data_list: of the regions.
-        output_prefix: of the training.
-        settings: the recipe.
-        options: how to train.
-        jobs: the resources to ask Slurm for.
-        task_arguments: gives the arguments of `rnnimp` for a list of regions.
-        regions_per_task: how many regions a task trains; None to compute it.
-        assume_shared: do not check whether the nodes see the output folder.
+        data_list: Data list of the regions.
+        output_prefix: Output prefix of the training.
+        settings: The recipe.
+        options: How to train.
+        jobs: The resources to ask Slurm for.
+        task_arguments: Gives the arguments of `rnnimp` for a list of regions.
+        regions_per_task: How many regions a task trains; None to compute it.
+        assume_shared: Do not check whether the nodes see the output folder.
 
     Returns:
         The ids of the two jobs; none if all regions are finished.

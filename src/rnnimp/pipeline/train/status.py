@@ -65,8 +65,8 @@ def table(states: Sequence[RegionState], only_busy: bool = False) -> list[str]:
     """The lines of a table, one for each region, and what its R2 is.
 
     Args:
-        states: of the regions.
-        only_busy: omit regions that wait or are finished.
+        states: States of the regions.
+        only_busy: Omit regions that wait or are finished.
 
     Returns:
         The lines; none if no region is left to show.

@@ -29,14 +29,14 @@ class TrainOptions:
     """How to train, apart from what decides the weights.
 
     Attributes:
-        regions: numbers of the regions to train, from 1; None for all.
+        regions: Numbers of the regions to train, from 1; None for all.
         device: `auto`, `cpu` or `cuda`.
         engine: `auto`, `reference` (plain PyTorch) or `fused` (our kernels: on a GPU many networks at once).
-        resume: keep finished regions and resume from checkpoints.
+        resume: Keep finished regions and resume from checkpoints.
         n_threads: CPU threads.
-        chromosome: its name, for the manifest; inferred from the site ids if None.
-        genetic_map: file of the chromosome's genetic map.
-        task: the share of the regions that this task of an array job takes; None for all.
+        chromosome: Name of the chromosome, for the manifest; inferred from the site ids if None.
+        genetic_map: File of the chromosome's genetic map.
+        task: The share of the regions that this task of an array job takes; None for all.
     """
 
     regions: tuple[int, ...] | None = None
@@ -54,10 +54,10 @@ class Work:
     """The regions, files and settings of a training, as every process of it needs them.
 
     Attributes:
-        prefixes: prefixes of all regions' training files, in order.
-        output_prefix: where results are written.
-        settings: the recipe.
-        options: how to train.
+        prefixes: Prefixes of all regions' training files, in order.
+        output_prefix: Where results are written.
+        settings: The recipe.
+        options: How to train.
         engine: `reference` or `fused`.
     """
 

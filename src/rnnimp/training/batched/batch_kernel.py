@@ -20,15 +20,15 @@ def assemble_batch_kernel(
     of counts, so that they depend on nothing else.
 
     Args:
-        panel: uint8 (K, L, H), sites by haplotypes: 0, 1, or 2 for missing at markers, targets at imputed sites.
-        dest: int32 (K, L), t for marker t, -1 - s for imputed site s.
-        crossings: float32 (K, L), the share of the crossover probability that lies before each site.
-        frequency: float32 (K, T), for missing alleles of markers.
-        alt, truth: receive the batch, (K, T, N) and (K, S, N).
+        panel: Sites by haplotypes, uint8 (K, L, H): 0, 1, or 2 for missing at markers, targets at imputed sites.
+        dest: Destination of each site, int32 (K, L); t for marker t, -1 - s for imputed site s.
+        crossings: The share of the crossover probability that lies before each site, float32 (K, L).
+        frequency: Frequency that replaces missing alleles of markers, float32 (K, T).
+        alt, truth: Receive the batch, (K, T, N) and (K, S, N).
         seeds: int64 (K,).
-        iterations: int32 (K,), the number of each network's iteration.
-        n_rows, n_columns: int32 (K,), sites and haplotypes of each network.
-        CROSSING: the probability of each of the CROSSOVERS crossovers.
+        iterations: The number of each network's iteration, int32 (K,).
+        n_rows, n_columns: Sites and haplotypes of each network, int32 (K,).
+        CROSSING: The probability of each of the CROSSOVERS crossovers.
     """
     network = tl.program_id(0).to(tl.int64)
     rows_here = tl.load(n_rows + network)

@@ -29,10 +29,10 @@ class Job:
     """One region to train in a group.
 
     Attributes:
-        number: of the region, which its seeds derive from.
-        data: its haplotypes.
-        folder: of its checkpoints.
-        progress: gives, for a network's name, what follows its training.
+        number: Number of the region, which its seeds derive from.
+        data: Haplotypes of the region.
+        folder: Folder of its checkpoints.
+        progress: Gives, for a network's name, the callback that follows its training.
     """
 
     number: int
@@ -45,10 +45,10 @@ class Batches:
     """The panels of all networks on the device, and the batches drawn from them.
 
     Args:
-        jobs: the region of each network.
-        names: the name of each network.
-        settings: the recipe.
-        network_batch: its `alt` and `truth` receive the batches.
+        jobs: The region of each network.
+        names: The name of each network.
+        settings: The recipe.
+        network_batch: The networks, whose `alt` and `truth` receive the batches.
     """
 
     def __init__(

@@ -25,10 +25,10 @@ class TrainingGroup(TrainingLoop):
     """Networks in training side by side; subclasses say what a row of weights is.
 
     Args:
-        jobs: the region of each network.
-        names: of the networks.
-        rows: float32 (n, n_parameters), their weights, trained in place.
-        settings: the recipe.
+        jobs: The region of each network.
+        names: Names of the networks.
+        rows: Their weights, trained in place, float32 (n, n_parameters).
+        settings: The recipe.
     """
 
     def __init__(self, jobs: list[Job], names: list[str], rows: Tensor, settings: TrainingSettings) -> None:

@@ -21,10 +21,10 @@ class BatchedAdam:
     clipped to that. A row whose loss or gradient is not finite keeps its parameters and is marked in `is_broken`.
 
     Args:
-        n_rows: networks.
-        n_parameters: length of a row.
-        settings: the recipe's clipping, decay and second moment.
-        device: where to compute.
+        n_rows: Number of networks.
+        n_parameters: Length of a row.
+        settings: The recipe's clipping, decay and second moment.
+        device: Device to compute on.
     """
 
     def __init__(self, n_rows: int, n_parameters: int, settings: TrainingSettings, device: torch.device) -> None:
@@ -42,8 +42,8 @@ class BatchedAdam:
         """Change the rows of `parameters` that are active.
 
         Args:
-            parameters: float32 (n_rows, n_parameters), changed in place.
-            gradients: the same shape; changed in place.
+            parameters: Weights, float32 (n_rows, n_parameters); changed in place.
+            gradients: Gradients of the same shape; changed in place.
             losses: float32 (n_rows,).
             rates: float32 (n_rows,).
             is_active: bool (n_rows,).

@@ -23,8 +23,8 @@ class CpuEngine:
     """A network's forward pass, differentiable in its parameters.
 
     Args:
-        network: on the CPU, in float32. The engine reads and trains its parameters.
-        threads: tiles of haplotypes that run at once; the result does not depend on it.
+        network: The network on the CPU, in float32. The engine reads and trains its parameters.
+        threads: Tiles of haplotypes that run at once; the result does not depend on it.
     """
 
     def __init__(self, network: ImputationNetwork, threads: int = 1) -> None:
@@ -39,7 +39,7 @@ class CpuEngine:
         """Logits of both alleles at every imputed site.
 
         Args:
-            inputs: float32 (n_haplotypes, n_markers, 2), [P(a0), P(a1)]; the two add up to 1. Not differentiated.
+            inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); the two add up to 1. Not differentiated.
 
         Returns:
             float32 (n_sites, n_haplotypes, 2).
@@ -100,8 +100,8 @@ class CpuEngine:
         """Gradients of the joining layer.
 
         Args:
-            states: as after `join`.
-            d_states: gradients of them, of the same shape.
+            states: As after `join`.
+            d_states: Gradients of these states, of the same shape.
 
         Returns:
             Gradients of both stacks' states, (n_gaps, units of both stacks, n_padded), and of the layer's parameters.

@@ -68,11 +68,11 @@ def logits_of_states(
     """Logits, or any other rows that are linear in a gap's states.
 
     Args:
-        head: float32 (n_rows, n_units); the rows of a gap follow each other.
+        head: Weights of the heads, float32 (n_rows, n_units); the rows of a gap follow each other.
         bias: float32 (n_rows,).
-        first_rows: int64 (n_gaps + 1,), the first row of each gap, and n_rows.
-        states: float32 (n_gaps, n_units, n_padded), from `stacks.forward`.
-        threads: gaps that run at once; the result does not depend on it.
+        first_rows: The first row of each gap, and n_rows, int64 (n_gaps + 1,).
+        states: States, float32 (n_gaps, n_units, n_padded), from `stacks.forward`.
+        threads: Gaps that run at once; the result does not depend on it.
 
     Returns:
         float32 (n_rows, n_padded).
@@ -90,11 +90,11 @@ def gradients_of_heads(
     """Gradients of the head, of its bias and of the states.
 
     Args:
-        head: as in `logits_of_states`, like `first_rows` and `threads`.
-        first_rows: see there.
-        states: as in `logits_of_states`; finite in all columns.
-        d_logits: float32 (n_rows, n_padded), gradient of the logits; 0 in columns beyond the haplotypes.
-        threads: see there.
+        head: As in `logits_of_states`, like `first_rows` and `threads`.
+        first_rows: See `logits_of_states`.
+        states: As in `logits_of_states`; finite in all columns.
+        d_logits: Gradient of the logits, float32 (n_rows, n_padded); 0 in columns beyond the haplotypes.
+        threads: See `logits_of_states`.
 
     Returns:
         float32 (n_rows, n_units), (n_rows,) and (n_gaps, n_units, n_padded).

@@ -229,7 +229,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
         alt: P(a1), [marker][haplotype].
         states: [marker][layer][h, c][unit], a ring of `n_kept` markers.
         gates: [step][layer][4][unit] of all steps, or empty.
-        output: matrix with rows of length `row`. A marker's states go to the rows from `places[marker]`, unless that is
+        output: Matrix with rows of length `row`. A marker's states go to the rows from `places[marker]`, unless that is
             below 0, and to the columns from `column`.
     """
     tile = shape.width * LANES

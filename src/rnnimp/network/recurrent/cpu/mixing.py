@@ -22,12 +22,12 @@ class PackedJoining:
     """A layer in the kernel's layout, from `pack_joining`.
 
     Attributes:
-        starts: int64 (n_parts,), number of the first state of each part that the layer reads.
-        sizes: int64 (n_parts,), states of each part.
-        weight: float32, flat [unit, rounded up to `_ROWS`][state of all parts].
+        starts: Number of the first state of each part that the layer reads, int64 (n_parts,).
+        sizes: States of each part, int64 (n_parts,).
+        weight: Weights, float32, flat: [unit, rounded up to `_ROWS`][state of all parts].
         bias: float32 (n_mixed, rounded up).
-        first_row: number of the layer's first state in a gap.
-        n_mixed: number of its states.
+        first_row: Number of the layer's first state in a gap.
+        n_mixed: Number of its states.
     """
 
     starts: NDArray[np.int64]
@@ -65,8 +65,8 @@ def pack_joining(layers: Sequence[JoiningWeights], n_states: int) -> list[Packed
     """Lay weights out as the kernel reads them.
 
     Args:
-        layers: any number. Their states follow those of the stacks, in the same order.
-        n_states: units of all stacks.
+        layers: Any number. Their states follow those of the stacks, in the same order.
+        n_states: Units of all stacks.
     """
     packed, first_row = [], n_states
     for layer in layers:
@@ -84,9 +84,10 @@ def join(states: Floats, layers: Sequence[PackedJoining], threads: int = 1) -> N
     """Compute the joining layers' states at each gap, and write them behind those of the stacks.
 
     Args:
-        states: float32 (n_gaps, n_states + units of all layers, n_padded), from `stacks.forward` with `room` for them.
-        layers: from `pack_joining`.
-        threads: gaps that run at once; the result does not depend on it.
+        states: States, float32 (n_gaps, n_states + units of all layers, n_padded), from `stacks.forward` with `room`
+            for them.
+        layers: From `pack_joining`.
+        threads: Gaps that run at once; the result does not depend on it.
     """
     n_gaps, n_rows, width = states.shape
     for layer in layers:

@@ -38,10 +38,10 @@ class _GateLayout(NamedTuple):
 
     Attributes:
         input: PyTorch's number of each gate that the input product adds to, in the kernels' order.
-        recurrent: the same for the recurrent product.
-        input_rows: the rows of these gates.
-        recurrent_rows: the same for the recurrent product.
-        group: units that are computed side by side.
+        recurrent: The same for the recurrent product.
+        input_rows: The rows of these gates.
+        recurrent_rows: The same for the recurrent product.
+        group: Units that are computed side by side.
     """
 
     input: tuple[int, ...]
@@ -62,10 +62,10 @@ class PackedStack:
     """A stack in the kernels' layout, from `pack`.
 
     Attributes:
-        cell: one of `CELLS`, by name.
-        shape: sizes.
-        weights: the weights, and the lowest layer's input product.
-        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+        cell: One of `CELLS`, by name.
+        shape: Sizes.
+        weights: The weights, and the lowest layer's input product.
+        features: Features of alleles 0 and 1, float32 (n_markers, 2, feature_size).
     """
 
     cell: str
@@ -78,8 +78,8 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
     """Lay weights out as the kernels read them.
 
     Args:
-        stack: the weights.
-        features: float32 (n_markers, 2, feature_size), of alleles 0 and 1.
+        stack: The weights.
+        features: Features of alleles 0 and 1, float32 (n_markers, 2, feature_size).
     """
     layout = _GATE_LAYOUTS[stack.cell]
     n_gates, n_units = len(layout.input), stack.layers[0].recurrent.shape[1]
@@ -154,8 +154,8 @@ class Kept:
 
     Attributes:
         alt: float32 (n_tiles, n_markers * LANES).
-        states: for each stack, float32 (n_tiles, ...), states of all layers at all markers.
-        gates: the same of the gates.
+        states: States of all layers at all markers for each stack, float32 (n_tiles, ...).
+        gates: The same of the gates.
     """
 
     alt: Floats
@@ -191,11 +191,11 @@ def forward(
     """States that the sites of each gap between markers read.
 
     Args:
-        stacks: any number, over the same markers.
-        alt: float32 (n_haplotypes, n_markers), P(a1).
-        gaps: int64 (n_gaps,), distinct; the number of markers before the gap.
-        threads: tiles that run at once; the result does not depend on it.
-        room: rows to leave free behind the states of each gap.
+        stacks: Any number, over the same markers.
+        alt: P(a1), float32 (n_haplotypes, n_markers).
+        gaps: Number of markers before each gap, int64 (n_gaps,); distinct.
+        threads: Tiles that run at once; the result does not depend on it.
+        room: Rows to leave free behind the states of each gap.
 
     Returns:
         float32 (n_gaps, units of all stacks + room, n_padded): the units of the first stack, of the second and so on.
@@ -216,8 +216,8 @@ def forward_training(
     """Run `forward`, and keep what `backward` needs: 20 bytes (LSTM: 24) per unit, layer, marker and haplotype.
 
     Args:
-        stacks: as in `forward`, like `alt`, `gaps`, `threads` and `room`.
-        workspace: gives the memory; return it with `give_back`.
+        stacks: As in `forward`, like `alt`, `gaps`, `threads` and `room`.
+        workspace: Gives the memory; return it with `give_back`.
     """
     return _forward(stacks, tiles(alt), gaps, threads, workspace, room)
 
@@ -286,12 +286,12 @@ def backward(
     """Gradients of all weights.
 
     Args:
-        stacks: as in the forward pass.
-        kept: from `forward_training`.
-        gaps: as in the forward pass.
-        d_states: float32 (n_gaps, units of all stacks, n_padded), gradient of the output of the forward pass. Columns
+        stacks: As in the forward pass.
+        kept: From `forward_training`.
+        gaps: As in the forward pass.
+        d_states: Gradient of the output of the forward pass, float32 (n_gaps, units of all stacks, n_padded). Columns
             beyond the haplotypes must be 0.
-        threads: as in `forward`.
+        threads: As in `forward`.
 
     Returns:
         The gradients of each stack, in the layout of its weights.

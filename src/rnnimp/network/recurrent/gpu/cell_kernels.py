@@ -11,10 +11,10 @@ class CellKernels(NamedTuple):
     """The kernels of one cell.
 
     Attributes:
-        is_gru: the value of the kernels' `IS_GRU`.
-        wide_layer: forward and backward kernel of a layer of more than 48 units.
-        recurrent_rows: of the four rows of gates, those that the recurrent product and its bias add to. The fourth row
-            of a GRU is the recurrent half of n.
+        is_gru: The value of the kernels' `IS_GRU`.
+        wide_layer: Forward and backward kernel of a layer of more than 48 units.
+        recurrent_rows: Of the four rows of gates, those that the recurrent product and its bias add to.
+            The fourth row of a GRU is the recurrent half of n.
     """
 
     is_gru: bool

@@ -22,13 +22,13 @@ def weight_bwd_kernel(
     product that is needed at once would make them wait for each other.
 
     Args:
-        dgates: OPERAND (P, T, 4, N, W), gradients of the gates.
-        h: OPERAND (P, T, N, W), the layer's states.
-        y_in: OPERAND (P, T, N, W), sum of the layers below.
-        partial_weight: float32 (P, n_chunks, 2, n_gates, U, U), receives partial sums: of the input and the recurrent
+        dgates: Gradients of the gates, OPERAND (P, T, 4, N, W).
+        h: The layer's states, OPERAND (P, T, N, W).
+        y_in: Sum of the layers below, OPERAND (P, T, N, W).
+        partial_weight: Receives partial sums, float32 (P, n_chunks, 2, n_gates, U, U): of the input and the recurrent
             weights, rows of what is computed by columns of what is read.
-        partial_bias: float32 (P, n_chunks, 4, U), receives partial sums of the four gates' gradients.
-        lengths: int32 (K,), markers of each network.
+        partial_bias: Receives partial sums of the four gates' gradients, float32 (P, n_chunks, 4, U).
+        lengths: Markers of each network, int32 (K,).
     """
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)
@@ -129,10 +129,10 @@ def table_bwd_kernel(
     """Gradient of the first layer's table. A program owns one marker of one stack.
 
     Args:
-        dgates: OPERAND (P, T, 4, N, W), gradients of the gates.
-        alt: float32 (K, T, N), P(a1).
-        d_table: float32 (P, T, 2, n_gates, U), receives the gradients; 0 beyond a network's markers.
-        lengths: int32 (K,), markers of each network.
+        dgates: Gradients of the gates, OPERAND (P, T, 4, N, W).
+        alt: P(a1), float32 (K, T, N).
+        d_table: Receives the gradients, float32 (P, T, 2, n_gates, U); 0 beyond a network's markers.
+        lengths: Markers of each network, int32 (K,).
     """
     N_GATES: tl.constexpr = 3 if IS_GRU else 4
     stack = tl.program_id(0).to(tl.int64)

@@ -168,10 +168,10 @@ def narrow_layer_fwd_kernel(
     """States of one layer, and the cell states of an LSTM.
 
     Args:
-        y_out: OPERAND (P, T, N, W), receives the sum with this layer.
-        h_out, c_out: OPERAND (P, T, N, W), receive states and cell states. None where nothing reads them: the states of
+        y_out: Receives the sum with this layer, OPERAND (P, T, N, W).
+        h_out, c_out: Receive states and cell states, OPERAND (P, T, N, W). None where nothing reads them: the states of
             the first layer, which are its sum; the cell states of a GRU; and both without a backward pass.
-        HEAD, TAIL: how the units are divided. W is their sum, and the numbers behind the U units are 0. The other
+        HEAD, TAIL: How the units are divided. W is their sum, and the numbers behind the U units are 0. The other
             arguments are those of `wide_gru.gru_fwd_kernel`.
     """
     W: tl.constexpr = HEAD + TAIL
@@ -287,10 +287,10 @@ def narrow_layer_bwd_kernel(
     The tail's gates are computed after the head's, because the registers have room for the gates of one part.
 
     Args:
-        h, c: OPERAND (P, T, N, W), states, and cell states of an LSTM.
-        dy: OPERAND (P, T, N, W), gradient of the sum with this layer; becomes that of the sum below it. The first layer
+        h, c: States, and cell states of an LSTM, OPERAND (P, T, N, W).
+        dy: Gradient of the sum with this layer, OPERAND (P, T, N, W); becomes that of the sum below it. The first layer
             does not change it.
-        dgates: OPERAND (P, T, 4, N, W), receives the gradients. The other arguments are those of
+        dgates: Receives the gradients, OPERAND (P, T, 4, N, W). The other arguments are those of
             `narrow_layer_fwd_kernel`.
     """
     W: tl.constexpr = HEAD + TAIL

@@ -34,14 +34,14 @@ class NetworkBatch(NetworkBatchBase):
     """Networks of one shape, and their forward and backward passes.
 
     Args:
-        settings: the shape of every network.
-        n_networks: number of slots.
-        n_markers: largest number of markers of a network.
-        n_sites: largest number of sites of a network.
-        n_haplotypes: of a batch.
-        device: a GPU; on the CPU, the kernels run in Triton's interpreter only.
-        tuning: sizes of tiles.
-        room: largest number of haplotypes in a call of `logits`, if larger than a batch.
+        settings: The shape of every network.
+        n_networks: Number of slots.
+        n_markers: Largest number of markers of a network.
+        n_sites: Largest number of sites of a network.
+        n_haplotypes: Number of haplotypes of a batch.
+        device: A GPU; on the CPU, the kernels run in Triton's interpreter only.
+        tuning: Sizes of tiles.
+        room: Largest number of haplotypes in a call of `logits`, if larger than a batch.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class NetworkBatch(NetworkBatchBase):
         """Put a network into a slot.
 
         Args:
-            slot: from 0.
-            network: its parameters, features and gaps.
-            site_weights: float32 (n_sites,), for the loss.
+            slot: From 0.
+            network: Its parameters, features and gaps.
+            site_weights: Weights of the sites in the loss, float32 (n_sites,).
         """
         n_markers = len(network.features)
         self._fill(slot, self.layout.row(network), n_markers, network.gap, site_weights)
@@ -128,7 +128,7 @@ class NetworkBatch(NetworkBatchBase):
         """Both logits of every site.
 
         Args:
-            alt: float32 (n_networks, n_markers, n_haplotypes), P(a1); at most `room` haplotypes.
+            alt: P(a1), float32 (n_networks, n_markers, n_haplotypes); at most `room` haplotypes.
 
         Returns:
             float32 (n_networks, n_sites, n_haplotypes, 2).

@@ -25,8 +25,8 @@ class RowLayout:
     """Offsets of a network's tensors in its row.
 
     Attributes:
-        settings: the shape of every network.
-        n_sites: sites that a row has room for.
+        settings: The shape of every network.
+        n_sites: Sites that a row has room for.
     """
 
     settings: NetworkSettings

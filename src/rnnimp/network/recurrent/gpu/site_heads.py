@@ -79,10 +79,10 @@ def _loss_and_slope(odds, true, weight, here, OPERAND: tl.constexpr):
     """Weighted cross-entropy, summed, and its gradient by the log odds: float32 (TILE, SITES).
 
     Args:
-        odds: float32 (TILE, SITES), log odds of allele 1.
-        true: float32 (TILE, SITES), expected P(a1).
+        odds: Log odds of allele 1, float32 (TILE, SITES).
+        true: Expected P(a1), float32 (TILE, SITES).
         weight: float32 (SITES,).
-        here: bool (TILE, SITES), which of them exist.
+        here: Which of them exist, bool (TILE, SITES).
     """
     softplus = tl.maximum(odds, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(odds)))
     loss = tl.sum(tl.where(here, weight[None, :] * (softplus - true * odds), 0.0))
@@ -132,19 +132,19 @@ def site_heads_fwd_bwd_kernel(
     """Loss of the sites of one gap, and gradients of their heads and of the states that they read.
 
     Args:
-        parameters: rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2), and, unless M is 0, the head
+        parameters: Rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2), and, unless M is 0, the head
             (S_k, M, 2) of the joining layer, from `head_offset` on.
-        gradients: the same for gradients.
-        y: the last layer's sum, OPERAND (P, T, N, W). The zeros behind the units are read too, and multiplied by 0.
-        dy: receives the gradient of y at the markers beside the gap, and zeros behind the units. Each place is written
+        gradients: The same for gradients.
+        y: The last layer's sum, OPERAND (P, T, N, W). The zeros behind the units are read too, and multiplied by 0.
+        dy: Receives the gradient of y at the markers beside the gap, and zeros behind the units. Each place is written
             by one gap.
-        mixed: OPERAND (K, T + 1, N, M), the joining layer's states at each gap.
-        d_mixed: receives their gradient; 0 behind a network's last gap.
-        truth: uint8 (K, S, N), the expected P(a1) times `CERTAIN`.
-        weights: float32 (K, S), of the sites in the loss.
-        first_site: int32 (K, T + 2), the first site of each gap, then the end of the last gap.
-        loss: float32 (K, T + 1), receives each gap's part of the mean loss.
-        lengths: int32 (K,), markers of each network.
+        mixed: The joining layer's states at each gap, OPERAND (K, T + 1, N, M).
+        d_mixed: Receives their gradient; 0 behind a network's last gap.
+        truth: The expected P(a1) times `CERTAIN`, uint8 (K, S, N).
+        weights: Weights of the sites in the loss, float32 (K, S).
+        first_site: The first site of each gap, then the end of the last gap, int32 (K, T + 2).
+        loss: Receives each gap's part of the mean loss, float32 (K, T + 1).
+        lengths: Markers of each network, int32 (K,).
         n_sites: int32 (K,).
     """
     gap = tl.program_id(0)
@@ -237,7 +237,7 @@ def site_logits_fwd_kernel(
     """Both logits of the sites of one gap.
 
     Args:
-        logits: float32 (2, K, S, N), receives them. The other arguments are those of `site_heads_fwd_bwd_kernel`.
+        logits: Receives the logits, float32 (2, K, S, N). The other arguments are those of `site_heads_fwd_bwd_kernel`.
     """
     gap = tl.program_id(0)
     network, n_networks = tl.program_id(1).to(tl.int64), tl.num_programs(1)

@@ -58,8 +58,8 @@ class Tuning:
         """The fastest sizes that fit.
 
         Args:
-            settings: shape of the networks.
-            on_chip: bytes of shared memory per program.
+            settings: Shape of the networks.
+            on_chip: Bytes of shared memory per program.
         """
         is_small = on_chip < SHARED_FOR_BEST
         if settings.n_units <= MOST_UNITS_NARROW:

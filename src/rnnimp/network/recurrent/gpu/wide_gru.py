@@ -45,17 +45,17 @@ def gru_fwd_kernel(
     """States of one GRU layer. Gates r and z are computed side by side.
 
     Args:
-        parameters: float32 (K, n_parameters), for the biases.
-        weights: OPERAND (K, n_parameters), the parameters rounded.
-        y_in: sum of the layers below; the first layer does not read it.
-        table: OPERAND (P, T, 4, U, 8), see `table_factors`; only the first layer reads it.
-        alt: float32 (K, T, N), P(a1).
-        y_out: receives the sum with this layer; the first layer does not write it.
-        h_out: receives the states.
-        c_out: not written; only an LSTM has cell states.
-        lengths: int32 (K,), markers of each network.
-        stack_offset: where the layer's weights begin in a left stack's row of parameters.
-        direction_stride: from there to the right stack's weights.
+        parameters: Parameters, read for the biases, float32 (K, n_parameters).
+        weights: The parameters rounded, OPERAND (K, n_parameters).
+        y_in: Sum of the layers below; the first layer does not read it.
+        table: Input table of `table_factors`, OPERAND (P, T, 4, U, 8); only the first layer reads it.
+        alt: P(a1), float32 (K, T, N).
+        y_out: Receives the sum with this layer; the first layer does not write it.
+        h_out: Receives the states.
+        c_out: Not written; only an LSTM has cell states.
+        lengths: Markers of each network, int32 (K,).
+        stack_offset: Where the layer's weights begin in a left stack's row of parameters.
+        direction_stride: From there to the right stack's weights.
     """
     stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own
@@ -147,9 +147,9 @@ def gru_bwd_kernel(
     """Gradients of one GRU layer's gates, which are recomputed from the states.
 
     Args:
-        h: OPERAND (P, T, N, U), the states; `c` is not read.
-        dy: OPERAND (P, T, N, U), gradient of the sum with this layer.
-        dgates: OPERAND (P, T, 4, N, U), receives the gradients. The other arguments are those of `gru_fwd_kernel`.
+        h: The states, OPERAND (P, T, N, U); `c` is not read.
+        dy: Gradient of the sum with this layer, OPERAND (P, T, N, U).
+        dgates: Receives the gradients, OPERAND (P, T, 4, N, U). The other arguments are those of `gru_fwd_kernel`.
     """
     stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own

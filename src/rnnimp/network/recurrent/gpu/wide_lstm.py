@@ -58,7 +58,7 @@ def lstm_fwd_kernel(
     """States and cell states of one LSTM layer.
 
     Args:
-        c_out: receives the cell states. The other arguments are those of `wide_gru.gru_fwd_kernel`.
+        c_out: Receives the cell states. The other arguments are those of `wide_gru.gru_fwd_kernel`.
     """
     stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own
@@ -105,8 +105,8 @@ def _lstm_slopes(dh, dc, i, f, g, o, cell, OPERAND: tl.constexpr):
     """Gradients of i, f, g and o, OPERAND (TILE, PADDED), and of the cell states before, float32.
 
     Args:
-        dh, dc: gradients of the states and of the cell states.
-        cell: the cell states before.
+        dh, dc: Gradients of the states and of the cell states.
+        cell: The cell states before.
     """
     squashed = fast_tanh(f * cell + i * g, OPERAND)
     to_cell = dh * o
@@ -129,7 +129,7 @@ def lstm_bwd_kernel(
     """Gradients of one LSTM layer's gates, which are recomputed from the states and cell states.
 
     Args:
-        c: OPERAND (P, T, N, U), the cell states. The other arguments are those of `wide_gru.gru_bwd_kernel`.
+        c: The cell states, OPERAND (P, T, N, U). The other arguments are those of `wide_gru.gru_bwd_kernel`.
     """
     stack, network, direction, own = stack_of_program(n_parameters, stack_offset, direction_stride)
     below = weights + own
