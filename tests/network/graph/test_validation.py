@@ -320,6 +320,12 @@ def doubled(model: onnx.ModelProto) -> None:
     model.graph.node.extend([*nodes[:at], *sums, *nodes[at:]])
 
 
+def with_much_beside(model: onnx.ModelProto) -> None:
+    """A node of 10^10 elements whose result nothing reads."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array([100_000, 100_000]), "much"))
+    model.graph.node.insert(0, node("ConstantOfShape", ["much"]))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -335,9 +341,13 @@ def doubled(model: onnx.ModelProto) -> None:
         set_constant("left_weight", lambda array: array[:5]),
         set_constant("left_weight", lambda array: array[:, :-1]),
         set_constant("bias", lambda array: array[:5]),
+        set_constant("bias", lambda array: array[:, 0, 0]),  # added to each sample's row, not to its site
+        set_constant("left_higher_1_W", lambda array: np.repeat(array, 2, axis=0)),
+        set_constant("one", lambda array: array.astype(np.int64)),
         set_constant("bias", lambda array: np.full_like(array, np.inf)),
         set_constant("bias", lambda array: array.astype(np.float64)),
         doubled,
+        with_much_beside,
     ],
 )
 def test_a_changed_graph_of_our_own_never_reaches_the_kernels(change: Callable[[onnx.ModelProto], None]) -> None:

@@ -38,7 +38,8 @@ class CheckedGraph:
         """The weights, if `export.py` wrote the graph for as many markers and sites; else None.
 
         Raises:
-            GraphError: if the network takes longer for a batch than any honest one.
+            GraphError: if its tensors do not fit each other as ONNX demands, so that another program would refuse it
+                or compute something else; or if it takes longer for a batch than any honest one.
         """
         if self.is_optimised:
             return None
@@ -49,6 +50,8 @@ class CheckedGraph:
         fits = (len(network.stacks[0].features), len(network.gaps)) == (self.n_markers, self.n_sites)
         if not fits:
             return None
+        with _damage_is_refused():
+            check_sizes(self._model, self.n_markers, self.n_sites)
         require_work(network)
         return network
 

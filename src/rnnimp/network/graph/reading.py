@@ -272,7 +272,9 @@ class _Walk:
         expected = {"direction": found["direction"], "hidden_size": n_units, **cell.onnx_attributes}
         node = self._made_by(cell.onnx_operator, squeezed, **expected)
         _require(len(node.input) == 4 and node.output[0] == squeezed, "a layer that begins at 0")
-        inputs, recurrent, biases = (self._constants[operand][0] for operand in node.input[1:])
+        operands = [self._constants[operand] for operand in node.input[1:]]
+        _require(all(len(operand) == 1 for operand in operands), "weights of one direction")
+        inputs, recurrent, biases = (operand[0] for operand in operands)
         halves = np.split(biases, 2)
         weights = (_in_pytorch_order(part, cell) for part in (inputs, recurrent, *halves))
         return (cell.name, _FROM_RIGHT[direction]), node.input[0], LayerWeights(*weights)
