@@ -5,8 +5,9 @@ clipping and Adam. The shape is the published one: 300 markers, 1,000 sites, bat
 4 layers of 40 units each way.
 
 The share of the peak compares two speeds in the same run: that of the recurrent products (three passes) and that of a
-large matrix product, in float32 on a CPU and bfloat16 on a GPU. The last column is the time for chromosome 22: 225
-regions with two networks and a hybrid each, and 20,000 iterations. A hybrid iteration costs only forward passes.
+large matrix product. This product is in float32 on a CPU and in bfloat16 on a GPU. The last column is the time for
+chromosome 22: 225 regions with two networks and a hybrid each, and 20,000 iterations. A hybrid iteration costs only
+forward passes.
 
     python benchmarks/training.py [--units 40] [--cell GRU] [--networks 66] [--threads 1] [--device cpu|cuda]
 """

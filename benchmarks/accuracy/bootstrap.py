@@ -1,8 +1,8 @@
 """Confidence of an accuracy: a bootstrap of r2 over samples, with the same draws for all imputations.
 
-1. `resampling_weights` draws how often each replicate contains each sample.
-2. `binned_r2` scores all replicates of one imputation.
-3. `gains` computes the differences to the better of its rivals, with their confidence intervals.
+1. Draw how often each replicate contains each sample (`resampling_weights`).
+2. Score all replicates of one imputation (`binned_r2`).
+3. Compute the differences to the better of its rivals, with their confidence intervals (`gains`).
 
 A replicate has the same genotypes with other weights of the samples. One matrix product therefore gives a sum of all
 sites and replicates, and no genotype is copied.

@@ -1,7 +1,7 @@
 """Submission to Slurm: the tasks of an array job and a job after them, as batch scripts for `sbatch`.
 
-Problems that would only appear in the queue are checked before: whether Slurm answers, whether the partition exists and
-allows the time, and whether the nodes see the output folder.
+Problems that would only appear in the queue are checked before. Does Slurm answer? Does the partition exist and
+allow the time? Do the nodes see the output folder?
 """
 
 from __future__ import annotations

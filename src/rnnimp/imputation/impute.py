@@ -1,9 +1,9 @@
 """From a target's haplotypes and the regions' models to imputed sites, region by region in order of position.
 
 Planning comes first and needs legends only: the sites of all regions are joined, the target is matched to them once.
-Then each region in turn: its markers' alleles are taken from the target, its model is run (`region_runs.py`), and its
-imputed sites are merged with the target's own sites up to there. At one position typed sites stand first, each kind
-in the order of its source.
+Then the regions follow in order. The alleles of a region's markers are taken from the target, and its model is run
+(`region_runs.py`). Its imputed sites are merged with the target's own sites up to there. At one position typed sites
+come first, each kind in the order of its source.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def impute(
 class _Stretch:
     """A region and the typed sites that are written with it.
 
-    Where the region ends at the position at which the next one begins, as regions do between the alleles of a
-    multi-allelic site, all that stands there is written with the next one.
+    A region may end at the position at which the next one begins, between the alleles of a multi-allelic site. Then all
+    sites of that position are written with the next one.
 
     Attributes:
         typed: Rows of the target.

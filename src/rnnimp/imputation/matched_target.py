@@ -1,7 +1,7 @@
 """A model's sites joined to one list, and a target that is matched to it once.
 
 The match is made when the target has been read. Checks, strand flips, dropped sites and the plan of the imputation
-all use this one match: whoever changes the target's sites gets a `MatchedTarget` whose match is updated with them.
+all use this one match. A step that changes the target's sites returns a `MatchedTarget` with an updated match.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class MatchedTarget:
         if unknown.size and not sites.has_reference:
             logger.warning(
                 "warning: the model's legends have no column swap, so they do not say which allele of a marker is REF; "
-                "%s with the alleles the other way round: %s; written as in the target",
+                "%s with the alleles the other way round: %s. They are written as in the target",
                 *(counted(unknown.size, "marker"), first_few(sites.ids[np.sort(unknown)].tolist())),
             )
 
@@ -213,7 +213,7 @@ class MatchedTarget:
 
 
 def _exchanged_id(name: str, position: int, a0: str, a1: str, known_a1: str) -> str:
-    """An id that ends in position and alleles, with the alleles the other way round; any other as it is.
+    """Exchange the alleles of an id that ends in position and alleles. Any other id stays.
 
     >>> _exchanged_id("22:5:A:G", 5, "A", "G", "G"), _exchanged_id("rs7", 5, "A", "G", "G")
     ('22:5:G:A', 'rs7')

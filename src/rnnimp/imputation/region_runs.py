@@ -1,8 +1,8 @@
 """Runs the models of regions on threads, one region ahead of the caller who takes the results.
 
-Each region in turn: its model is loaded, while the one before still runs; haplotypes that carry the same alleles at
-all its markers are run once; they are dealt in small groups to the threads. Since the next region runs while the last
-one is being written, two results are held at a time, or one where results are large.
+A region's model is loaded while the region before still runs. Haplotypes that carry the same alleles at all its markers
+are run once. They are dealt to the threads in small groups. The next region runs while the last one is being written.
+So two results are held at a time, or one where results are large.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """How near imputed genotypes are to the truth.
 
-In this order: `align` finds the sites and samples in common; `compare` sums up each site's genotype pairs; the sums,
-`SiteStatistics`, give every score of a site, and added up every score of a bin of sites.
+1. `align` finds the sites and samples in common.
+2. `compare` sums up each site's genotype pairs.
+3. The sums, `SiteStatistics`, give every score of a site. Added up, they give every score of a bin of sites.
 
 Everything is counted in the truth's alleles: an imputed site whose alleles stand the other way round is turned. A pair
-in which either genotype is missing is left out. All sums are float64. Haploid samples stand as if homozygous, with 0 or
-2 copies, so that where some samples are haploid and others not, as on chrX, no score counts the difference in the
-number of alleles as something explained.
+in which either genotype is missing is left out. All sums are float64.
+
+Haploid samples count as homozygous, with 0 or 2 copies. Otherwise, on chrX, the scores would count the difference
+between haploid and diploid samples as something that the imputation explained.
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ def _own_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, eq=False)
 class SiteStatistics:
-    """What every score follows from, site by site.
+    """Sums of each site, from which every score is computed.
 
     Attributes:
         n_pairs: Genotypes compared, int64 (n_sites,).

@@ -67,7 +67,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FilterQuality:
-    """What keeping the sites with an estimated r2 of a threshold or more does.
+    """The effect of a filter that keeps sites whose estimated r2 reaches a threshold.
 
     Attributes:
         threshold: Threshold of the estimate to be kept, and of the true r2 to be good.
@@ -107,15 +107,15 @@ class FilterQuality:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Probabilities by their size, and how often what they are of was so. Sums, so that parts can be added.
+    """Probabilities by their size, and how often they were right. These are sums, so that parts can be added.
 
     Every genotype counts three times: with the probability of 0, of 1 and of 2 copies.
 
     Attributes:
         n: Probabilities in each of `PROBABILITY_EDGES`'s bins, int64 (n_bins,).
         stated: Their sum, float64 (n_bins,).
-        observed: How many were of the true number of copies, float64 (n_bins,).
-        squared_error: Sum over all of the squared difference to 1 where it was so, to 0 where not.
+        observed: How many were those of the true number of copies, float64 (n_bins,).
+        squared_error: Sum of all squared differences, to 1 for the true number of copies and to 0 for the others.
     """
 
     n: NDArray[np.int64]
@@ -168,7 +168,7 @@ class Reliability:
 
 
 def dosage_slope(statistics: SiteStatistics) -> float:
-    """Regression slope of true copies on dosages within sites: 1 is calibrated, less is too sure of itself.
+    """Regression slope of true copies on dosages within sites: 1 is calibrated, below 1 is overconfident.
 
     Returns:
         NaN where no dosage varies.

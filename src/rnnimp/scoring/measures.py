@@ -58,8 +58,8 @@ def non_reference_discordance(guesses: NDArray[np.float64]) -> NDArray[np.float6
 def imputation_quality(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Imputation quality score (IQS): concordance corrected for what chance would give.
 
-    (Po - Pc) / (1 - Pc) with Po the share of the imputed probability that lies on the true genotypes, and Pc what it
-    would be if truth and imputation were independent; Lin et al. 2010, PLoS ONE 5:e9697.
+    IQS is (Po - Pc) / (1 - Pc). Po is the share of the imputed probability on the true genotypes. Pc is the same share
+    if truth and imputation were independent. (Lin et al. 2010, PLoS ONE 5:e9697.)
 
     Args:
         weights: (..., 3, 3), by true copies, the imputed probability of each number of copies.

@@ -1,4 +1,4 @@
-"""What is known of a site when its samples have been seen, as sums: those of several runs add up to those of all.
+"""Sums over the samples at each site. The sums of several runs add up to those of all samples.
 
 Frequency and R2 follow from them, without a second look at the samples. The sums are whole numbers of a small unit:
 each probability, and its square, is rounded to that unit before it is added. Whole numbers add up exactly, in any order
@@ -26,7 +26,7 @@ MOST_HAPLOTYPES = 2 ** (63 - UNIT_BITS) - 1
 """Haplotypes whose sums an int64 can hold."""
 
 _ROUNDING = 1.5 * 2.0 ** (52 - UNIT_BITS)  # adding it to a number up to 1 rounds that to units
-_EXACT_COLUMNS = 4096  # so many numbers up to 1 add up in float64 without rounding
+_EXACT_COLUMNS = 4096  # this many numbers up to 1 add up in float64 without rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,7 +91,7 @@ def flag_markers(sites: Sites, markers: ArrayMarkers) -> NDArray[np.bool_]:
 
 
 def exchanged_indels(sites: Sites, markers: ArrayMarkers) -> NDArray[np.bool_]:
-    """Which indels the array types only if its list has the reference's allele second, bool (n_sites,).
+    """Find indels that the array types only if its list has the reference's allele second; bool (n_sites,).
 
     >>> sites = Sites.build([100, 200, 200], ["A", "A", "AT"], ["AG", "AT", "A"])
     >>> exchanged_indels(sites, ArrayMarkers.build([(100, ("AG", "A")), (200, ("A", "AT"))])).tolist()

@@ -1,7 +1,7 @@
 """Detects the genome build: by a chromosome's length, by positions behind its end, and by a shift of positions.
 
-A target of one build does not match a model of another, but for chance: the positions differ by a number of base
-pairs that is constant over megabases. A search for such a shift therefore tells another build from another array.
+A target of one build matches a model of another only by chance. The positions differ by a number of base pairs that is
+constant over megabases. A search for such a shift therefore distinguishes another build from another array.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Shift:
 def find_shift(target: Sites, model: Sites) -> Shift | None:
     """Look for the shift between two builds in windows of 200 consecutive SNPs of the target.
 
-    A shift is believed if a quarter of a window's SNPs, and ten of them, meet at it: by chance not even one in ten
-    millions of shifts brings ten of a dense model's sites together.
+    A shift is accepted if a quarter of a window's SNPs, and at least ten of them, meet at it. By chance fewer than
+    one in ten million shifts bring ten of a dense model's sites together.
 
     Args:
         target: Sites in order of position.

@@ -63,8 +63,8 @@ class Interval:
 def parse_interval(text: str) -> Interval:
     """Read an interval as a user writes it.
 
-    A unit (`kb`, `Mb`) after the second number holds for the first one too, unless that has its own; commas may
-    stand between digits; `22:100` is one position, `22:100-` reaches to the end of the chromosome.
+    A unit (`kb`, `Mb`) after the second number applies to the first one too, unless that has its own. Commas are
+    allowed between digits. `22:100` is one position. `22:100-` reaches to the end of the chromosome.
 
     Raises:
         SettingsError: where the text is none.

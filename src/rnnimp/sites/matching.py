@@ -1,10 +1,13 @@
 """Which site of a target is which site of a model: by position and alleles, never by position alone.
 
-In this order, each target site taking the first that fits: the same alleles; the same alleles the other way round
-(`swapped`), but no indel where both know which allele is the reference's: an insertion and a deletion at one position
-are two sites; for a monomorphic array site, whose ALT is `0` or `.`, a free marker of the model that has its REF as
-either allele (a free SNP where markers are not known: an array has no reason to type an indel there); alleles on the
-other strand (counted only, as a flipped target should be mended, not guessed at).
+Each target site takes the first model site that fits, in this order:
+
+1. The same alleles.
+2. The same alleles the other way round (`swapped`). This excludes indels if both files define which allele is the
+   reference's, because an insertion and a deletion at one position are two sites.
+3. For a monomorphic array site, whose ALT is `0` or `.`: a free marker of the model that has its REF as either allele.
+   If the markers are not known, it is a free SNP, because an array has no reason to type an indel there.
+4. Alleles on the other strand. These are only counted, because a flip of the target corrects them, not a guess.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
 def allele_key(a0: str, a1: str) -> tuple[str, str]:
-    """What two sites of one position share if they are the same.
+    """A key that two records of one position share if they are the same site.
 
     Alleles of one length are the same site either way round. Others are not: `A AT` inserts a base, `AT A` deletes one.
 
@@ -92,7 +95,7 @@ class SiteMatch:
         return MatchCounts(matched, swapped, flipped, mismatched, absent, missing, observed)
 
     def take(self, rows: NDArray[np.int64]) -> SiteMatch:
-        """The match of some target sites only, int64 (n_rows,), rising; they are numbered from 0.
+        """The match of some target sites only, int64 (n_rows,), rising. They are numbered from 0.
 
         >>> match = SiteMatch(np.array([2, -1, 0]), np.zeros(3, bool), np.array([0, 4, 1], np.int8))
         >>> match.take(np.array([1, 2])).target_index.tolist()
@@ -234,9 +237,10 @@ class _Matcher:
 
 
 def reference_alleles(model: Sites) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """Which allele of each of a model's sites is REF in what the model was trained on.
+    """Find the allele of each model site that is REF in the model's training data.
 
-    `split` may exchange the alleles of markers, and says so in `swapped`. Sites that are imputed are never exchanged.
+    The command `split` may exchange the alleles of markers, and says so in `swapped`. Sites that are imputed are never
+    exchanged.
 
     Returns:
         The allele, object (n_sites,), strings; and whether it is known, bool (n_sites,).

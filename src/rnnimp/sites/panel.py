@@ -1,7 +1,7 @@
 """The plain data that every format is read into and written from.
 
-A site is known by chromosome, position and alleles. `a0` and `a1` are the alleles written 0 and 1; in data
-read from a VCF they are REF and ALT.
+A site is known by chromosome, position and alleles. The alleles coded 0 and 1 are called `a0` and `a1`. In data read
+from a VCF they are REF and ALT.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ A region has a body, the imputed sites that it answers for with the markers betw
 either side that give its network context. Bodies do not overlap and together hold every imputed site; flanks
 reach into neighbouring bodies.
 
-The order of events: pieces of the partition are cut into bodies; a short last body of a piece joins the one
-before it; then each body gets its flanks, across the borders of pieces.
+1. Pieces of the partition are cut into bodies.
+2. A short last body of a piece joins the one before it.
+3. Each body gets its flanks, across the borders of pieces.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def compare_frequencies(counts: AlleleCounts, model: Sites, match: SiteMatch) ->
 
 
 def worst_differences(frequencies: Frequencies, n_worst: int = 20) -> NDArray[np.int64]:
-    """The indices, into `frequencies`, of the largest differences, the largest first.
+    """Indices of the largest differences in `frequencies`, the largest first.
 
     >>> frequencies = Frequencies(*map(np.array, ([4, 7, 9], [0.5, 0.1, 0.9], [0.4, 0.9, np.nan], [8, 8, 8])))
     >>> worst_differences(frequencies).tolist()
@@ -136,7 +136,7 @@ def worst_differences(frequencies: Frequencies, n_worst: int = 20) -> NDArray[np
 
 
 def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
-    """The match as if the model had not found some target sites; what kind they are stays.
+    """The match as if the model had not found some target sites. Their `kinds` stay.
 
     >>> match = SiteMatch(np.array([4, -1, 7]), np.zeros(3, bool), np.zeros(9, np.int8))
     >>> without_rows(match, np.array([7])).target_index.tolist()
@@ -148,9 +148,10 @@ def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
 def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
     """The strand of sites whose alleles cannot tell it, from the frequency of one allele in target and model.
 
-    Safe only far from one half: the model's frequency must be 0.1 or more away from it, the target's 0.1 and three
-    standard errors. On the same side the strand is the same, on opposite sides it is flipped, provided that the
-    frequencies then differ by at most 0.2 and three standard errors; anything else stays undecided.
+    This is safe only far from one half. The model's frequency must be 0.1 or more away from it, the target's 0.1 plus
+    three standard errors. If both frequencies are on the same side of one half, the strand is the same. On opposite
+    sides, it is flipped. The frequencies must then differ by at most 0.2 plus three standard errors. All other sites
+    stay undecided.
 
     Returns:
         int8 (n,), a `Strand` each.
@@ -222,7 +223,7 @@ def rows_to_flip(target: Sites, match: SiteMatch, flipped_by_frequency: NDArray[
 
 
 def flip_strand(sites: Sites, rows: NDArray[np.int64]) -> Sites:
-    """The same sites with the alleles of some SNPs complemented; what is coded 0 and 1 stays so.
+    """Complement the alleles of some SNPs. Genotypes keep their codes.
 
     >>> flip_strand(Sites.build([5, 6], ["A", "A"], ["G", "T"]), np.array([0, 1])).keys()
     [(5, 'T', 'C'), (6, 'T', 'A')]

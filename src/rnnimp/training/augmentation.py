@@ -1,10 +1,10 @@
 """Batches of recombined haplotypes. The same iteration always gives the same batch.
 
-Training haplotypes are dealt into groups of three, which exchange segments at shared crossover points: in the
-stretch after k of them, the place of haplotype i is taken by haplotype i + k of the group. Where a crossover
-falls follows the probability of recombination between neighbouring sites, `1 - exp(-4 Ne r d / 3)` for a
-distance of d base pairs. New groups and crossovers are drawn every few iterations. In some recipes a crossover
-point has a crossover only with some probability, and a share of each haplotype's markers is hidden.
+Training haplotypes are dealt into groups of three, which exchange segments at shared crossover points. After k of these
+points, haplotype i + k of the group takes the place of haplotype i. The places of crossovers follow the probability of
+recombination between neighbouring sites: `1 - exp(-4 Ne r d / 3)` for a distance of d base pairs. New groups and
+crossovers are drawn every few iterations. In some recipes a crossover point has a crossover only with some
+probability, and a share of each haplotype's markers is hidden.
 
 Every draw comes from a generator seeded with (seed, region, network, purpose, count), so that nothing has to be
 stored to resume.

@@ -26,7 +26,7 @@ def plain_node(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def _equation(attributes: dict[str, Any]) -> str:
-    """What a `FusedMatMul` computes.
+    """The Einsum equation of a `FusedMatMul`.
 
     With `transBatch`, an operand's first axis is the one that its matrix begins with, and the batch follows it.
     """

@@ -1,12 +1,12 @@
 """From an exported ONNX graph back to its weights, so that the CPU kernels can run it.
 
-The graph is walked from its output to its input. Every node must be one that `export.py` writes:
+The graph is walked from its output to its input. Every node must be one that `export.py` writes. In that order:
 
-- the sigmoid of a sum of a bias and of products, one per direction: a weight vector per site times the states that the
-  site reads;
-- perhaps the same for the layers that join both directions at each gap;
-- any number of stacks of GRU or LSTM layers, of any width and depth, each with its own features;
-- perhaps a haplotype HMM, with exactly the nodes that `hmm/onnx_part.py` writes for its weights.
+- The sigmoid of a sum: a bias, and one product per direction. A product is a weight vector per site times the states
+  that the site reads.
+- Optionally, the same products for the layers that join both directions at each gap.
+- Any number of stacks of GRU or LSTM layers, of any width and depth, each with its own features.
+- Optionally, a haplotype HMM. It has exactly the nodes that `hmm/onnx_part.py` writes for its weights.
 
 A graph that differs in any way comes from another program, and ONNX Runtime runs it. Needs numpy and onnx.
 """

@@ -5,15 +5,15 @@ Order of the launches in training: `hmm_pass_fwd_kernel`, `hmm_site_heads_fwd_bw
 
 Arrays of all kernels, with K networks, at most M markers, N haplotypes, at most S sites, C states:
 
-    alt: float32 (K, M, N), P(a1); values other than 0 and 1 are missing alleles.
-    emission_probability: float32 (K, M, C), P(a1) that each state emits at a marker.
-    transitions: float32 (2, K, M + 1, C), q, then l, at each gap.
-    site_probability: float32 (K, S, C), P(a1) that each state emits at an imputed site.
-    states: OPERAND (2, K, M + 1, N, C), f, then v, at each gap.
-    scale: float32 (2, K, M + 1, N), what f and v of a gap were divided by.
-    flow: OPERAND (2, K, M, N, C), gradients of f + q and of v + l before a marker.
-    lengths: int32 (K,), markers of each network.
-    first_site: int32 (K, M + 2), the first site of each gap, then the end of the last gap.
+    alt: P(a1), float32 (K, M, N); values other than 0 and 1 are missing alleles.
+    emission_probability: P(a1) that each state emits at a marker, float32 (K, M, C).
+    transitions: Weights q, then l, at each gap, float32 (2, K, M + 1, C).
+    site_probability: P(a1) that each state emits at an imputed site, float32 (K, S, C).
+    states: State weights f, then v, at each gap, OPERAND (2, K, M + 1, N, C).
+    scale: Divisors of f and v at each gap, float32 (2, K, M + 1, N).
+    flow: Gradients of f + q and of v + l before a marker, OPERAND (2, K, M, N, C).
+    lengths: Markers of each network, int32 (K,).
+    first_site: First site of each gap, then the end of the last gap, int32 (K, M + 2).
 
 The backward pass (`side` 1) is the forward pass (`side` 0) over reversed markers, with q and l exchanged. The formulas
 are in `hmm/reference.py`.

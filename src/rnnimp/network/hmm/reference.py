@@ -155,7 +155,7 @@ def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor) -> Tensor:
 
     Args:
         logits: Logits of the recurrent networks, float32 (n_sites, n_haplotypes, 2).
-        hmm_logits: float32 (n_sites, n_haplotypes, 2).
+        hmm_logits: Logits of the HMM, float32 (n_sites, n_haplotypes, 2).
         inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); values other than 0 and 1 are missing alleles.
 
     Returns:

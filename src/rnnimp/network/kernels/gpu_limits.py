@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 MOST_UNITS = 128
-MOST_UNITS_NARROW = 48  # the kernels of `gpu/narrow.py` have registers for so many
+MOST_UNITS_NARROW = 48  # the kernels of `gpu/narrow.py` have registers for this many
 MOST_UNITS_KEPT = 64  # the weights of wider layers do not fit on chip
 SHARED_FOR_BEST = 116 << 10  # bytes for the fastest backward pass of up to 64 GRU units
 SHARED_FOR_WIDE = 148 << 10  # bytes for the backward pass of more units, or of more than 48 LSTM units

@@ -22,9 +22,9 @@ class Cell:
     Attributes:
         name: Name in settings, in manifests and on the command line.
         gates: Names of the gates, in the order of the weights' rows.
-        open_gates: Numbers of the gates whose input bias starts at 1, so that a new network remembers; others start at
+        open_gates: Numbers of the gates whose input bias starts at 1, so that a new network remembers. Others start at
             0.
-        torch_module: `module:class` of a layer, built from the width of its input and `n_units`. It maps float32
+        torch_module: The `module:class` of a layer, built from the width of its input and `n_units`. It maps float32
             (n_markers, n_haplotypes, width) to a pair whose first part is float32 (n_markers, n_haplotypes, n_units).
             Its weights are named as in `reference.WEIGHT_NAMES`.
         onnx_operator: The operator that exports it.

@@ -1,11 +1,11 @@
 """Marker features: the input of a recurrent network for each allele of each marker, by kernel PCA.
 
-Two markers are alike when the same training haplotypes carry their alleles. For x and y, the 0/1 columns of two
-markers,
+Two markers are alike when the same training haplotypes carry their alleles. The kernel of two markers, with 0/1 columns
+x and y, is that of Kojima et al. (2020, PLoS Comput Biol 16(10): e1008207):
 
     k(x, y) = |x| |y| exp(cos(x, y) - 1),   0 if either norm is 0
 
-(Kojima et al. 2020, PLoS Comput Biol 16(10): e1008207). The leading components of the centred kernel give a
+The leading components of the centred kernel give a
 score vector for allele 1 (x itself) and for allele 0 (1 - x). The features stay fixed during training.
 """
 

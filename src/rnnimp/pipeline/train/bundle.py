@@ -1,4 +1,4 @@
-"""Bundle: check that every region of a training is complete and of the same recipe, and write the manifest.
+"""Bundle: check that every region of a training is complete and of the same recipe. Then write the manifest.
 
 `rnnimp train` writes a manifest of the regions that are finished so far. On a cluster each task does so, and may not
 see yet what the others wrote. This stage comes after all tasks, checks every file and writes the manifest again. torch

@@ -1,8 +1,12 @@
 """Regions in training in this process: locked, read, trained, exported, and released one by one.
 
-Regions are independent of each other, so any of them can be trained in any order, alone or in a group. The order of
-events for one region: lock it, check whether it is finished, read it, train it or resume, export its models, write its
-summary, list it in the manifest, release it. A region that another process trains is skipped and noted in `taken`.
+Regions are independent of each other, so any of them can be trained in any order, alone or in a group. The steps for
+one region:
+
+1. Lock it, and check whether it is finished. A region that another process trains is skipped and noted in `taken`.
+2. Read it, and train it or resume.
+3. Export its models and write its summary.
+4. List it in the manifest, and release it.
 """
 
 from __future__ import annotations

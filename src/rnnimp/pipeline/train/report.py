@@ -49,7 +49,7 @@ def _r2(evaluation: Evaluation) -> str:
 
 
 def reasons_by_region(reasons: Mapping[int, str]) -> str:
-    """Reasons by region number, equal ones together; of many, the first three and a number.
+    """List the regions of each reason. At most the first three are named, then the number of the others.
 
     >>> reasons_by_region({1: "waiting", 2: "waiting", 3: "waiting", 7: "lost"})
     'regions 1-3: waiting; region 7: lost'

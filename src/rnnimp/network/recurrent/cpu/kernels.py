@@ -4,8 +4,9 @@ A tile of `LANES` haplotypes runs over all markers, and through all layers at ea
 states stay in cache. Arrays inside a tile are `[unit][haplotype]`: a vector is one unit of the whole tile. A matrix
 product is sums of numbers (weights) times vectors (states), which stay in registers.
 
-Order of this module: arrays that the kernels read and write; one layer at one marker, forward; a tile, forward; one
-layer at one marker, backward; a tile, backward. `stacks.py` lays out the arrays and deals tiles to threads.
+The module begins with the arrays that the kernels read and write. Then come the forward kernels: one layer at one
+marker, then a tile. The backward kernels follow in the same order. `stacks.py` lays out the arrays and deals tiles to
+threads.
 
 Each layer has four rows of gates. For an LSTM they are i, f, g, o, as in PyTorch. For a GRU they are n, r, z, m. Here m
 is the recurrent part of the candidate: `n = tanh(input part of n + r * m)`. The input product of a GRU adds to n, r, z,

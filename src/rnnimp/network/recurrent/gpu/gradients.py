@@ -18,15 +18,15 @@ def weight_bwd_kernel(
 
     A program owns BLOCK columns (units that are read) of the matrices of GATES gates. The gates lie side by side, so
     that one product sums the gradients of all of them. The first layer has no input weights here, see
-    `table_bwd_kernel`. The gradient of the layers below has its own kernel: here all products are only added up, and a
-    product that is needed at once would make them wait for each other.
+    `table_bwd_kernel`. The gradient of the layers below has its own kernel. Here all products are only added up. A
+    product whose result is needed at once would make the others wait.
 
     Args:
         dgates: Gradients of the gates, OPERAND (P, T, 4, N, W).
         h: The layer's states, OPERAND (P, T, N, W).
         y_in: Sum of the layers below, OPERAND (P, T, N, W).
-        partial_weight: Receives partial sums, float32 (P, n_chunks, 2, n_gates, U, U): of the input and the recurrent
-            weights, rows of what is computed by columns of what is read.
+        partial_weight: Receives partial sums of the input weights and the recurrent weights, float32 (P, n_chunks, 2,
+            n_gates, U, U). Rows are the units computed, columns the units read.
         partial_bias: Receives partial sums of the four gates' gradients, float32 (P, n_chunks, 4, U).
         lengths: Markers of each network, int32 (K,).
     """

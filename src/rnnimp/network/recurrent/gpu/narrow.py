@@ -228,9 +228,9 @@ def _slopes(
     """Gradients of a part's gates, which are stored too, and the gradients that do not pass through the gates.
 
     Returns:
-        OPERAND (TILE, 4 * PART), of the gates; float32 (TILE, 2 * PART), of the sum of the layers below and of the
-        state before, without the part that comes through the gates (in the first layer, of the state only); float32
-        (TILE, PART), of the cell states before.
+        Three gradients. That of the gates, OPERAND (TILE, 4 * PART). That of the sum of the layers below and of the
+        state before, float32 (TILE, 2 * PART), without the part that comes through the gates. (In the first layer it
+        is that of the state only.) That of the cell states before, float32 (TILE, PART).
     """
     at = _places(rows, first, PART, W)
     from_above = tl.load(dy + at, mask=is_row, other=0.0).to(tl.float32)

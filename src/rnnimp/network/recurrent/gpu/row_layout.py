@@ -2,9 +2,10 @@
 
 A row contains the reference's tensors one after another:
 
-1. for the left stack, then the right one, layer by layer: input weight, recurrent weight and both biases;
-2. the layer that joins both sides of a gap, if there is one;
-3. left head, right head and bias, then the head of the joining layer.
+1. The left stack, then the right one, layer by layer. Each layer has its input weight, recurrent weight and both
+   biases.
+2. The layer that joins both sides of a gap, if there is one.
+3. The left head, the right head and the bias, then the head of the joining layer.
 """
 
 from __future__ import annotations

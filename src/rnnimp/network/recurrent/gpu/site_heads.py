@@ -1,8 +1,8 @@
 """The heads of the imputed sites: from the states on both sides of a gap to logits, loss and gradients.
 
 A program owns the sites of one gap between two markers, of one network. It reads the left stack's sum of layers at the
-marker before the gap, and the right stack's at the marker behind it. `M` is the width of the layer that joins both
-sides of a gap, 0 for none.
+marker before the gap, and the right stack's at the marker behind it. A joining layer reads both sides of a gap. Its
+width is `M`, 0 for none.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def site_heads_fwd_bwd_kernel(
     """Loss of the sites of one gap, and gradients of their heads and of the states that they read.
 
     Args:
-        parameters: Rows with left head (S_k, U, 2), right head (S_k, U, 2), bias (S_k, 2), and, unless M is 0, the head
-            (S_k, M, 2) of the joining layer, from `head_offset` on.
-        gradients: The same for gradients.
+        parameters: One row per network. From `head_offset` on, it has the left head (S_k, U, 2), the right head
+            (S_k, U, 2) and the bias (S_k, 2). Unless M is 0, the head of the joining layer (S_k, M, 2) follows.
+        gradients: Receives the gradients, in the same rows.
         y: The last layer's sum, OPERAND (P, T, N, W). The zeros behind the units are read too, and multiplied by 0.
         dy: Receives the gradient of y at the markers beside the gap, and zeros behind the units. Each place is written
             by one gap.
@@ -145,7 +145,7 @@ def site_heads_fwd_bwd_kernel(
         first_site: The first site of each gap, then the end of the last gap, int32 (K, T + 2).
         loss: Receives each gap's part of the mean loss, float32 (K, T + 1).
         lengths: Markers of each network, int32 (K,).
-        n_sites: int32 (K,).
+        n_sites: Sites of each network, int32 (K,).
     """
     gap = tl.program_id(0)
     network = tl.program_id(1).to(tl.int64)

@@ -24,14 +24,14 @@ def stored_units(n_units: int) -> int:
 class Tuning:
     """Sizes that change speed, not results.
 
-    `tile` is the number of haplotypes per program, `warps` the number of its warps, `stages` the number of markers
-    loaded ahead plus 1. They belong to these kernels:
+    Each program has `tile` haplotypes and `warps` warps. The number of markers loaded ahead, plus 1, is `stages`. The
+    names begin with the kernel:
 
-    - `forward`, `backward`: the layers' kernels, which run over the markers in order;
-    - `sum`: `weight_bwd_kernel`;
-    - `pass`: `input_bwd_kernel`, of more than 48 units;
-    - `head`: the kernels of the sites' heads;
-    - `table`: `table_bwd_kernel`.
+    - `forward`, `backward`: The layers' kernels, which run over the markers in order.
+    - `sum`: The kernel `weight_bwd_kernel`.
+    - `pass`: The kernel `input_bwd_kernel`, for more than 48 units.
+    - `head`: The kernels of the sites' heads.
+    - `table`: The kernel `table_bwd_kernel`.
 
     The values were chosen on an H200, and for more than 48 units on an H100; see docs/benchmarks.md.
     """
