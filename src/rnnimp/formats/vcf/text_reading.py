@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.header_reading import FIRST_LINE, MAX_HEADER_BYTES, VcfHeader, parse_header
 from rnnimp.formats.vcf.record import END, MAX_ALLELES, MAX_PLOIDY, MAX_RECORD_BYTES, MISSING, Genotypes, VcfRecord
+from rnnimp.formats.vcf.sample_columns import SampleColumns
 
 _BLOCK_BYTES = 1 << 20
-_TAB, _COLON, _DOT, _BAR, _SLASH = b"\t:.|/"
+_DOT, _BAR, _SLASH = b".|/"
 _PHASED_ZEROS = np.frombuffer(b"0|0\t", np.uint32)[0]
 _BUT_LAST_BITS = ~np.frombuffer(b"\1\0\1\0", np.uint32)[0]  # which tell 0 from 1
 _POSITION = re.compile(rb"\d{1,10}")
@@ -225,26 +227,20 @@ class TextRecord(VcfRecord):
 
     def _extents(self, field: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where a field's values begin and end in the samples' columns; both 0 for those left out at the end."""
-        keys = self.fields
-        key = keys.index(field)
-        data = np.frombuffer(self._samples, np.uint8)
-        tabs = np.flatnonzero(data == _TAB)
-        starts = np.concatenate([[0], tabs + 1])
-        ends = np.append(tabs, len(data))
-        colons = np.flatnonzero(data == _COLON)
-        firsts = np.searchsorted(colons, starts)
-        counts = np.searchsorted(colons, ends) - firsts
-        if counts.size and counts.max() >= len(keys):
-            sample = int(counts.argmax())
+        return self._columns.extents(self.fields.index(field))
+
+    @cached_property
+    def _columns(self) -> SampleColumns:
+        n_fields = len(self.fields)
+        columns = SampleColumns(self._samples, n_fields)
+        n_values = columns.n_values
+        if n_values.size and n_values.max() > n_fields:
+            sample = int(n_values.argmax())
             raise self.error(
-                f"expected {len(keys)} values, as FORMAT has them, found {counts[sample] + 1} at {self.place} in "
+                f"expected {n_fields} values, as FORMAT has them, found {n_values[sample]} at {self.place} in "
                 f"sample {self.header.sample_names[sample]}; the line is damaged"
             )
-        colons = np.append(colons, [len(data)] * (len(keys) + 1))
-        begin = starts if key == 0 else colons[firsts + key - 1] + 1
-        stop = np.where(counts > key, colons[firsts + key], ends)
-        is_absent = counts < key
-        return np.where(is_absent, 0, begin), np.where(is_absent, 0, stop)
+        return columns
 
     def labels(self, field: str) -> list[bytes] | None:
         """See `VcfRecord.labels`."""
@@ -256,29 +252,41 @@ class TextRecord(VcfRecord):
 
     def numbers(self, field: str) -> NDArray[np.float32] | None:
         """See `VcfRecord.numbers`."""
-        texts = self.labels(field)
-        if texts is None:
+        if field not in self.fields:
             return None
-        tokens = b",".join(texts).split(b",")
-        try:
-            values = np.array(list(map(_KNOWN_NUMBERS.__getitem__, tokens)), np.float64).astype(np.float32)
-        except ValueError:
-            wrong = next(token for token in tokens if _is_no_number(token))
-            raise self.error(
-                f"expected numbers in FORMAT field {field} at {self.place}, found {_shown(wrong)}"
-            ) from None
-        if len(values) == len(texts):
-            return values[:, np.newaxis]
-        counts = np.fromiter((text.count(b",") for text in texts), np.intp, len(texts)) + 1
-        if (counts == counts[0]).all():
-            return values.reshape(len(texts), -1)
-        if int(counts.max()) * len(texts) > MAX_RECORD_BYTES:
-            raise self.error(
-                f"expected as many numbers of each sample in FORMAT field {field}, found {counts.max()} of one"
-            )
-        grid = np.full((len(texts), int(counts.max())), np.nan, np.float32)
-        grid[np.arange(grid.shape[1]) < counts[:, np.newaxis]] = values
+        starts, ends, counts = self._columns.numbers(self.fields.index(field))
+        values, is_read = self._columns.short_decimals(starts, ends)
+        if not is_read.all():
+            self._read_others(field, values, np.flatnonzero(~is_read), starts, ends, counts)
+        numbers = values.astype(np.float32)
+        n_most = int(counts.max(initial=1))
+        if len(numbers) == len(counts) * n_most:
+            return numbers.reshape(-1, n_most)
+        if n_most * len(counts) > MAX_RECORD_BYTES:
+            raise self.error(f"expected as many numbers of each sample in FORMAT field {field}, found {n_most} of one")
+        grid = np.full((len(counts), n_most), np.nan, np.float32)
+        grid[np.arange(n_most) < counts[:, np.newaxis]] = numbers
         return grid
+
+    def _read_others(
+        self,
+        field: str,
+        values: NDArray[np.float64],
+        others: NDArray[np.intp],
+        starts: NDArray[np.intp],
+        ends: NDArray[np.intp],
+        counts: NDArray[np.intp],
+    ) -> None:
+        """Put the numbers that are missing, or no short decimals, into `values`."""
+        is_alone = np.repeat(counts == 1, counts)
+        for place in others.tolist():
+            token = self._samples[starts[place] : ends[place]]
+            try:
+                values[place] = np.nan if not token and is_alone[place] else _KNOWN_NUMBERS[token]
+            except ValueError:
+                raise self.error(
+                    f"expected numbers in FORMAT field {field} at {self.place}, found {_shown(token)}"
+                ) from None
 
     def has_info(self, name: str) -> bool:
         """See `VcfRecord.has_info`."""
