@@ -21,6 +21,7 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.formats.bgen import BgenWriter, open_panel
 from rnnimp.formats.gen import read_gen
+from rnnimp.formats.pgen.reading import open_panel as open_pgen
 from rnnimp.formats.pgen.reading import read_psam
 from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.scoring.quality import dosages
@@ -176,8 +177,7 @@ def test_full_disk_is_one_error_that_names_the_file(tmp_path: Path, kind: str, n
 import resource, signal, sys
 import numpy as np
 from rnnimp.errors import DataError
-from rnnimp.formats.bgen import BgenWriter, open_panel
-from rnnimp.formats.pgen.reading import read_psam
+from rnnimp.formats.bgen import BgenWriter
 from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.sites.panel import ImputedBlock, Sites
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -233,3 +233,45 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, name: bytes) -> None
     bgen_file.write_bytes(struct.pack("<I", 20 + len(samples)) + head + samples)
     with pytest.raises(DataError, match=r"x.bgen: expected sample names (in UTF-8|without control characters)"):
         open_panel(bgen_file)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("#IIDSE\tSEX\na\tNA\n", ":1: expected one column IID"),
+        ("#FID\tSEX\na\tNA\n", ":1: expected one column IID"),
+        ("#IID\tIID\na\ta\n", ":1: expected one column IID"),
+        ("#IID\tSEX\tSEX\na\t1\t1\n", ":1: expected one column IID"),
+        ("#IID\tSEX\na\n", ":2: expected 2 columns, found 1"),
+        ("#IID\tSEX\na\t1\t2\n", ":2: expected 2 columns, found 3"),
+        ("#IID\tSEX\na\t1\na\t2\n", ":3: expected each sample once"),
+        ("#IID\tSEX\n", "expected a line for each sample, found none"),
+        ("a b\n", ":1: expected 6 columns, found 2"),
+    ],
+)
+def test_sample_tables_are_checked(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "x.psam"
+    path.write_text(content)
+    with pytest.raises(DataError) as error:
+        read_psam(path)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\n22\t", "\n2,2\t", "expected a chromosome's name, found '2,2'"),
+        ("\tG\t", "\tG$\t", "expected alleles of bases"),
+        ("\n22\t", "\n22\t9999999", "Invalid POS on line"),
+        ("\n22\t", "\n22\tx", "Invalid POS on line"),
+    ],
+)
+def test_variant_tables_are_checked(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write(tmp_path / "x", "pgen", random_block(np.random.default_rng(5)))
+    path = tmp_path / "x.pvar"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError) as error:
+        open_pgen(tmp_path / "x.pgen").read()
+    assert message in str(error.value)

@@ -142,12 +142,12 @@ def test_limits_are_checked() -> None:
     ("text", "message"),
     [
         ("22 -5 9", "expected 'chr start stop', found '22 -5 9'"),
-        ("22 9 5", "expected 'chr start stop', found '22 9 5'"),
+        ("22 9 5", "expected a start below the stop, found 9 and 5"),
         ("22 5 nan", "expected 'chr start stop', found '22 5 nan'"),
         ("22 5 \u0669", "expected 'chr start stop'"),
         ("22 5 99999999999", "expected 'chr start stop'"),
         ("22 0 10\n22 4 20", ":2: expected blocks that do not overlap, found start 4 before the last stop 10"),
-        ("22 0 10\n22 10 10", ":2: expected 'chr start stop'"),
+        ("22 0 10\n22 10 10", ":2: expected a start below the stop, found 10 and 10"),
         ("22 0 10\n22 2 5", ":2: expected rising stops, found 5 after 10"),
     ],
 )

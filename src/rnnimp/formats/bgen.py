@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.formats.bgen_layout import ZSTD, BgenFile, BgenVariant, MalformedError
 from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
 from rnnimp.formats.copies import copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
 from rnnimp.formats.files import AtomicGroup, open_input, unwritable
@@ -27,6 +28,7 @@ from rnnimp.formats.kinds import UNKNOWN_KIND, kind_of
 from rnnimp.formats.names import sample_names
 from rnnimp.formats.optional import require
 from rnnimp.formats.sample import read_samples_of
+from rnnimp.formats.site_rules import check_texts
 from rnnimp.sites.matching import UNKNOWN_ALLELES
 from rnnimp.sites.panel import GenotypeTable, ImputedBlock, PanelStream, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder
@@ -34,6 +36,7 @@ from rnnimp.sites.ploidy import PloidyRecorder
 _BITS = 16
 _CERTAIN = 0.9
 _MAGIC, _MAGIC_START = b"bgen", 16
+_NO_CHROMOSOME = ("", "NA", ".")  # qctool writes NA for data without chromosomes
 
 
 def library() -> Any:
@@ -148,7 +151,7 @@ def open_panel(
     """
     file = _Variants(path, sample)
     calls = _Calls(file, ploidy)
-    records = on_one_chromosome(file.records(), chromosome, path)
+    records = on_one_chromosome(file.records(chromosome), chromosome, path)
     return panel_of(path, file.names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
 
 
@@ -168,7 +171,7 @@ def read_genotypes(path: str | Path, sample: str | Path | None = None, chromosom
         RnnimpError: if the library is not installed.
     """
     file = _Variants(path, sample)
-    records = on_one_chromosome(file.records(), chromosome, path)
+    records = on_one_chromosome(file.records(chromosome), chromosome, path)
     table = GenotypeRows()
     for record, alleles in alleles_of(path, records, ReadingRules()):
         probabilities = file.copies(record)
@@ -185,7 +188,6 @@ class _Variants:
         path: of the file.
         names: of its samples.
         has_names: whether they come from the file or a sample file, and are not numbered.
-        variant: the last one.
     """
 
     def __init__(self, path: str | Path, sample: str | Path | None) -> None:
@@ -193,50 +195,97 @@ class _Variants:
         require_bgen(path)
         self.path = path
         try:
-            self._reader = bgen.BgenReader(str(path), delay_parsing=True)
-            n_samples, names = self._reader.header.nsamples, tuple(self._reader.samples)
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"expected sample names in UTF-8, found the bytes {error.object[:40]!a}; rename the samples", path
-            ) from error
+            self._file = BgenFile(path)
+            header = self._file.header
+            # the library unpacks what the standard library cannot
+            self._is_foreign = header.layout != 2 or header.compression == ZSTD
+            self._library_reader = bgen.BgenReader(str(path), delay_parsing=True) if self._is_foreign else None
         except Exception as error:  # the library raises many kinds, all for a file that is no BGEN
-            raise DataError("expected a BGEN file, found something else, or one damaged in its header", path) from error
-        self.has_names = sample is not None or bool(self._reader.header.has_sample_ids)
+            reason = f" ({error})" if isinstance(error, MalformedError) else ""
+            raise DataError(
+                f"expected a BGEN file, found something else, or one damaged in its header{reason}", path
+            ) from error
+        self.has_names = sample is not None or header.names is not None
+        names: Sequence[str | bytes] = default_sample_names(header.n_samples) if header.names is None else header.names
         if sample is not None:
-            names = read_samples_of(path, sample, n_samples)
-        self.names = sample_names(names if self.has_names else default_sample_names(n_samples), path)
-        self.variant: Any = None
+            names = read_samples_of(path, sample, header.n_samples)
+        self.names = sample_names(names, path)
+        self._variant: BgenVariant | None = None
+        self._other: Any = None
 
-    def records(self) -> Iterator[SiteRecord]:
-        """The variants' sites."""
+    @property
+    def n_alleles(self) -> int:
+        """Of the last variant."""
+        assert self._variant is not None
+        return len(self._variant.alleles)
+
+    def records(self, unnamed: str | None = None) -> Iterator[SiteRecord]:
+        """The variants' sites.
+
+        Args:
+            unnamed: the chromosome of variants whose own is empty.
+        """
         place, row = "its header", 0
-        variants = iter(self._reader)
+        variants = self._foreign_variants() if self._is_foreign else self._file.variants()
         while True:
             try:
-                self.variant = next(variants)
-                ref, *alts = self.variant.alleles
-                chromosome, position = self.variant.chrom.lstrip("0"), self.variant.pos
+                self._variant = next(variants)
             except StopIteration:
                 break
             except Exception as error:  # as above
-                raise self.damaged(place) from error
-            name = self.variant.rsid or self.variant.varid
-            alts = [alt for alt in alts if alt != "."]
-            yield SiteRecord(chromosome, position, None if name in ("", ".") else name, ref, alts, row)
-            place, row = f"{chromosome}:{position}", row + 1
+                raise self._damaged(f"after {place}", error) from error
+            record = self._record(self._variant, row, unnamed)
+            yield record
+            place, row = f"{record.CHROM}:{record.POS}", row + 1
 
-    def damaged(self, place: str) -> DataError:
-        """The error for variants that cannot be decoded after a place."""
+    def _foreign_variants(self) -> Iterator[BgenVariant]:
+        """The variants as the library sees them; which file is no more damaged than it notices."""
+        for other in self._library_reader or ():
+            self._other = other
+            varid, rsid, chromosome, *alleles = (
+                text.encode() for text in (other.varid, other.rsid, other.chrom, *other.alleles)
+            )
+            yield BgenVariant(varid, rsid, chromosome, other.pos, tuple(alleles), (0, 0), 0)
+
+    def _record(self, variant: BgenVariant, row: int, unnamed: str | None) -> SiteRecord:
+        try:
+            varid, rsid, chromosome, *alleles = (
+                text.decode() for text in (variant.varid, variant.rsid, variant.chromosome, *variant.alleles)
+            )
+        except UnicodeDecodeError as error:
+            raise self._damaged(f"in variant {row + 1}", error) from error
+        if chromosome in _NO_CHROMOSOME:
+            if unnamed is None:
+                raise DataError(
+                    f"expected a chromosome, found '{chromosome}' at position {variant.position}; give --chromosome",
+                    self.path,
+                )
+            chromosome = unnamed
+        chromosome = chromosome.lstrip("0") or "0"
+        name = rsid or varid
+        check_texts(self.path, chromosome, variant.position, f"{varid} {rsid}", alleles)
+        ref, *alts = alleles
+        alts = [alt for alt in alts if alt != "."]
+        return SiteRecord(chromosome, variant.position, None if name in ("", ".") else name, ref, alts, row)
+
+    def _damaged(self, place: str, error: Exception) -> DataError:
+        """The error for variants that cannot be decoded at a place."""
+        reason = f" ({error})" if isinstance(error, MalformedError) else ""
         return DataError(
-            f"expected BGEN variants to the end, found damaged data after {place}; make it again", self.path
+            f"expected BGEN variants to the end, found damaged data {place}{reason}; make it again", self.path
         )
 
     def values(self, record: SiteRecord) -> tuple[bool, NDArray[np.float32], NDArray[np.int64]]:
         """Of the last variant, which is the record's: whether it is phased, its probabilities, the samples' ploidy."""
         try:
-            return self.variant.is_phased, self.variant.probabilities, self.variant.ploidy
+            if self._is_foreign:
+                return self._other.is_phased, self._other.probabilities, self._other.ploidy
+            assert self._variant is not None
+            genotypes = self._file.genotypes(self._variant)
         except Exception as error:
-            raise self.damaged(f"{record.CHROM}:{record.POS}") from error
+            raise self._damaged(f"at {record.CHROM}:{record.POS}", error) from error
+        self.require_ploidy(record, genotypes.ploidy, allows_haploid=True)
+        return genotypes.is_phased, genotypes.probabilities(), genotypes.ploidy
 
     def require_ploidy(self, record: SiteRecord, numbers: NDArray[np.int64], allows_haploid: bool) -> None:
         """Refuse samples that are neither diploid nor, where that is allowed, haploid."""
@@ -253,7 +302,7 @@ class _Variants:
         """P(0, 1, 2 copies) of each alternative allele of the last variant; see `copies.py`."""
         is_phased, values, numbers = self.values(record)
         self.require_ploidy(record, numbers, allows_haploid=True)
-        n_alleles, is_haploid = len(self.variant.alleles), numbers == 1
+        n_alleles, is_haploid = self.n_alleles, numbers == 1
         if not is_phased:
             genotypes = (
                 values
@@ -281,7 +330,7 @@ class _Calls:
     def of(self, record: SiteRecord) -> NDArray[np.int16]:
         """Allele numbers of the last variant, int16 (n_samples, 2); -1 for missing."""
         is_phased, values, numbers = self._file.values(record)
-        n_alleles, is_haploid = len(self._file.variant.alleles), numbers == 1
+        n_alleles, is_haploid = self._file.n_alleles, numbers == 1
         self._file.require_ploidy(record, numbers, allows_haploid=self._ploidy is not None)
         if is_phased:
             calls = _likely_alleles(values.reshape(len(numbers), -1, n_alleles))
@@ -318,5 +367,8 @@ def _likely_alleles(probabilities: NDArray[np.float32]) -> NDArray[np.int16]:
     Args:
         probabilities: (n_samples, n_haplotypes_a_sample, n_alleles); NaN for missing.
     """
+    if probabilities.shape[2] == 2:  # two of more than one half cannot be; NaN is neither
+        first, second = probabilities[..., 0] >= _CERTAIN, probabilities[..., 1] >= _CERTAIN
+        return np.where(first, 0, np.where(second, 1, -1)).astype(np.int16)
     known = np.nan_to_num(probabilities, nan=0.0)
     return np.where(known.max(axis=2) >= _CERTAIN, known.argmax(axis=2), -1).astype(np.int16)

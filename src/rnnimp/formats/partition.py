@@ -34,12 +34,11 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
         if not fields or fields[1:2] == ["start"] or fields[0].startswith(("#", "track", "browser")):
             continue
         try:
-            start = whole_number(fields[1])
-            stop = whole_number(fields[2], start + 1)
-        except (IndexError, ValueError):
-            raise DataError(
-                f"expected 'chr start stop', found '{shortened(line)}'; start must be less than stop", path, number
-            ) from None
+            start, stop = (whole_number(text) for text in fields[1:3])
+        except ValueError:
+            raise DataError(f"expected 'chr start stop', found '{shortened(line)}'", path, number) from None
+        if start >= stop:
+            raise DataError(f"expected a start below the stop, found {start} and {stop}", path, number)
         blocks = stops.setdefault(fields[0], [])
         if blocks and stop <= blocks[-1]:
             raise DataError(f"expected rising stops, found {stop} after {blocks[-1]}; sort the file", path, number)

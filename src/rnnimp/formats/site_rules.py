@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.numbers import whole_number
+from rnnimp.sites.chromosomes import is_chromosome_name
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.matching import UNKNOWN_ALLELES, allele_key
 from rnnimp.sites.panel import Sites
@@ -54,6 +55,29 @@ def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int, is_
             "split sites of several alleles, or remove the site",
             path,
             first_line if is_one_line else first_line + row,
+        )
+
+
+def check_texts(path: str | Path, chromosome: str, position: int, name: str, alleles: Sequence[str]) -> None:
+    """Refuse texts of a site that other formats cannot hold, where a file has no lines to name.
+
+    Args:
+        path: for the message.
+        chromosome: its name.
+        position: for the message.
+        name: the site's id.
+        alleles: REF and all others.
+    """
+    place = f"{shortened(chromosome)}:{position}"
+    if found := _CONTROL.search(f"{chromosome} {name}"):
+        raise DataError(f"expected text, found the control character {found[0]!a} at {place}; remove it", path)
+    if not is_chromosome_name(chromosome):
+        raise DataError(f"expected a chromosome's name, found '{shortened(chromosome)}'", path)
+    wrong = next((allele for allele in alleles if not _ALLELE.fullmatch(allele)), None)
+    if wrong is not None:
+        raise DataError(
+            f"expected alleles of bases, or names in <>, found {wrong[:_LONGEST_EXCERPT]!a} at {place}",
+            path,
         )
 
 

@@ -18,9 +18,12 @@ from rnnimp.formats.files import open_input, read_lines
 from rnnimp.formats.kinds import LONGEST_MAGIC, kind_of
 from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
+from rnnimp.formats.site_rules import check_texts
+from rnnimp.numbers import real_number
 from rnnimp.sites.chromosomes import is_pseudoautosomal, plain_chromosome
 from rnnimp.sites.panel import GenotypeTable, PanelStream
 from rnnimp.sites.ploidy import PloidyRecorder
+from rnnimp.wording import shortened
 
 _SITE_ENDINGS = (".pvar", ".pvar.zst", ".bim")
 _SAMPLE_ENDINGS = (".psam", ".fam")
@@ -112,7 +115,8 @@ class _Variants:
                 self.path.encode(), len(self.names), self._table.get_variant_ct(), allele_idx_offsets=offsets
             )
         except Exception as error:  # the library raises many kinds, all for files that do not fit
-            reason = " ".join(str(error).split())[:200]
+            told = error.args[0] if error.args else ""
+            reason = shortened(told.decode(errors="replace") if isinstance(told, bytes) else str(error), 200)
             raise DataError(
                 f"expected a PGEN of the sites and samples in {self.sites} and {samples} ({reason})", path
             ) from error
@@ -122,10 +126,19 @@ class _Variants:
         """The variants' sites."""
         table = self._table
         for row in range(table.get_variant_ct()):
-            chromosome, name = table.get_variant_chrom(row).decode(), table.get_variant_id(row).decode()
-            ref, *alts = (table.get_allele_code(row, code).decode() for code in range(table.get_allele_ct(row)))
+            try:
+                chromosome, name = table.get_variant_chrom(row).decode(), table.get_variant_id(row).decode()
+                alleles = [table.get_allele_code(row, code).decode() for code in range(table.get_allele_ct(row))]
+                position = int(table.get_variant_pos(row))
+            except Exception as error:  # as above
+                raise DataError(
+                    f"expected a table of variants in UTF-8, found damaged data in variant {row + 1}; make it again",
+                    self.sites,
+                ) from error
+            check_texts(self.sites, chromosome, position, name, alleles)
+            ref, *alts = alleles
             alts = [alt for alt in alts if alt not in (".", "0")]
-            yield SiteRecord(chromosome, table.get_variant_pos(row), None if name == "." else name, ref, alts, row)
+            yield SiteRecord(chromosome, position, None if name == "." else name, ref, alts, row)
 
     def dosages(self, record: SiteRecord, number: int) -> NDArray[np.float32]:
         """Expected copies of an alternative allele, float32 (n_samples,); NaN for missing."""
@@ -156,7 +169,10 @@ class _Information:
             elif line.startswith("#"):
                 columns = line.split()
             elif "INFO" in columns:
-                self._texts.append(line.split("\t")[columns.index("INFO")])
+                cells = line.split("\t")
+                if len(cells) < len(columns):
+                    raise DataError(f"expected {len(columns)} columns as in the header, found {len(cells)}", path)
+                self._texts.append(cells[columns.index("INFO")])
 
     def typed(self, rows: list[int]) -> NDArray[np.bool_] | None:
         """Which of some variants were observed; None if the file does not say."""
@@ -172,8 +188,12 @@ class _Information:
 
 
 def _score(information: str) -> float:
+    """R2 of INFO; NaN where it is none."""
     values = [item.removeprefix("R2=") for item in information.split(";") if item.startswith("R2=")]
-    return float(values[0]) if values and values[0] != "." else float("nan")
+    try:
+        return real_number(values[0])
+    except (IndexError, ValueError):
+        return float("nan")
 
 
 def require_pgen(path: str | Path) -> str:
@@ -216,13 +236,22 @@ def read_psam(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if not line.startswith("##")]
     columns = list(_FAM_COLUMNS)
     if lines and lines[0][1].startswith(("#FID", "#IID")):
-        columns = lines.pop(0)[1].split()
+        line_of_columns, header = lines.pop(0)
+        columns = header.split()
+        if sum(column in ("IID", "#IID") for column in columns) != 1 or columns.count("SEX") > 1:
+            raise DataError(
+                f"expected one column IID and at most one SEX, found '{shortened(header)}'; make it again with plink2",
+                path,
+                line_of_columns,
+            )
+    if not lines:
+        raise DataError("expected a line for each sample, found none", path)
     name_column = columns.index("IID" if "IID" in columns else "#IID")
     sex_column = columns.index("SEX") if "SEX" in columns else None
     males: dict[str, bool] = {}
     for number, line in lines:
         cells = line.split()
-        if len(cells) < len(columns):
+        if len(cells) != len(columns):
             raise DataError(f"expected {len(columns)} columns, found {len(cells)}", path, number)
         checked_name(cells[name_column], path, number)
         if cells[name_column] in males:
