@@ -20,9 +20,9 @@ def first_few(names: Sequence[str], most: int = MOST_NAMED, n_all: int | None = 
     """The first names, and how many more there are.
 
     Args:
-        names: of all, or of the first of them.
-        most: how many to name.
-        n_all: how many there are; None if all are in `names`.
+        names: Names of all, or of the first of them.
+        most: How many to name.
+        n_all: How many there are; None if all are in `names`.
 
     >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')

@@ -1,7 +1,7 @@
 """Demo: the packaged example imputed with the packaged model, then scored against the packaged truth.
 
-The example is simulated (`tools/simulate_demo.py` of the source): 50 people of four populations at an array's markers,
-the same people at all sites, and a model trained on 400 others.
+The example is simulated (`tools/simulate_demo.py` of the source). It has 50 people of four populations, both at an
+array's markers and at all sites, and a model trained on 400 others.
 
 A second model, of real people, comes without data: `impute_real` imputes the user's with it. Its
 model card, `demo/kgp3_chr22/model_card.md`, names its training data, its accuracy and its limits.
@@ -32,10 +32,10 @@ class DemoResult:
     """The results of the demo.
 
     Attributes:
-        vcf: the imputed genotypes.
-        bins: the table of accuracy by minor allele frequency, as TSV; None without a truth, as the next two.
-        sites: the accuracy of each site, as TSV.
-        evaluation: the same, in memory.
+        vcf: The imputed genotypes.
+        bins: The table of accuracy by minor allele frequency, as TSV; None without a truth, as the next two.
+        sites: The accuracy of each site, as TSV.
+        evaluation: The same accuracy, in memory.
     """
 
     vcf: Path
@@ -48,8 +48,8 @@ def demo(output_dir: str | Path, data: Path | None = None) -> DemoResult:
     """Impute the example and compare it with the truth.
 
     Args:
-        output_dir: where to; made if it is not there.
-        data: the folder of the example; `PACKAGED` if None.
+        output_dir: Folder to write to; made if it is not there.
+        data: The folder of the example; `PACKAGED` if None.
 
     Raises:
         DataError: if the example is not complete, or the results cannot be written.
@@ -75,9 +75,9 @@ def impute_real(target: str, output_dir: str | Path, truth: str | Path | None = 
     """Impute the user's people on an array at 22:50.25-51.24 Mb (build 37) with the packaged model of real people.
 
     Args:
-        target: phased VCF or BCF.
-        output_dir: where to; made if it is not there.
-        truth: the same people at all sites, to compare the result with.
+        target: Phased VCF or BCF.
+        output_dir: Folder to write to; made if it is not there.
+        truth: The same people at all sites, to compare the result with.
 
     Raises:
         DataError: if the files cannot be read or written, or do not fit the model.

@@ -25,8 +25,8 @@ def require_output_name(path: str | Path, option: str) -> None:
     """Refuse a path that names no file to write: empty, `-`, a folder, or with control characters.
 
     Args:
-        path: as the user gave it: a file, or a prefix of files.
-        option: that gave it, for the message.
+        path: As the user gave it: a file, or a prefix of files.
+        option: Option that gave it, for the message.
 
     Raises:
         SettingsError: saying what is wrong with it.
@@ -44,8 +44,8 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path | N
     """Refuse to write over what is read, or where nothing can be written; report which results are replaced.
 
     Args:
-        outputs: all files that will be written, in the order in which to name them.
-        inputs: all files that are read; None and `-` stand for none.
+        outputs: All files that will be written, in the order in which to name them.
+        inputs: All files that are read; None and `-` stand for none.
 
     Raises:
         SettingsError: if an output is an input, or two outputs are one file.

@@ -1,9 +1,12 @@
 """The stage `prepare`: a panel and an array's markers in, training and test data out.
 
-Order of events: the panel is opened and its first block read (which tells the chromosome), the array's markers are
-read, the test samples chosen; then each block of sites is flagged and goes to the training files and, for the test
-samples, to the true files and to those that hold the array's sites only. All files take their names together at the
-end. Memory holds one block of sites.
+1. Open the panel and read its first block, which shows the chromosome.
+2. Read the array's markers, and choose the test samples.
+3. Flag each block of sites, and write it to the training files. The test samples go to other files: the truth at all
+   sites, and the target at the array's sites only.
+4. Give all files their names together.
+
+Memory holds one block of sites.
 """
 
 from __future__ import annotations
@@ -52,17 +55,17 @@ class PrepareSettings:
     """The panel, the markers and the output; the options of `rnnimp prepare`.
 
     Attributes:
-        output_dir: gets the folders `train` and `test`.
-        vcf: a VCF or BCF panel; or
-        hap, legend, sample: a HAPS/LEGEND panel, sample names optional.
-        chromosome: where the panel holds several, or, in HAPS/LEGEND, to find the markers.
-        region: the part of the panel to use.
-        manifest, fasta: an Illumina manifest and the reference genome; or
-        markers: a list of array markers. With neither, a legend's own flags are used.
-        test_samples: a file that names the samples to set apart, one per line.
-        draw_test_samples: how many to draw at random, and to write there, where that file is absent.
-        name: of the files; `chr<N>` if None.
-        keep_first_duplicate: whether repeated sites of a VCF are dropped, not refused.
+        output_dir: Folder to which the results are written, in the folders `train` and `test`.
+        vcf: A VCF or BCF panel. The other choice is HAPS/LEGEND.
+        hap, legend, sample: A HAPS/LEGEND panel; sample names are optional.
+        chromosome: Chromosome to use. Needed if the panel has several, and for HAPS/LEGEND to find the markers.
+        region: The part of the panel to use.
+        manifest, fasta: An Illumina manifest and the reference genome. The other choice is `markers`.
+        markers: A list of array markers. With neither, a legend's own flags are used.
+        test_samples: A file that names the samples to set apart, one per line.
+        draw_test_samples: How many samples to draw at random if that file is absent. They are then written to it.
+        name: Name of the files; `chr<N>` if None.
+        keep_first_duplicate: Whether repeated sites of a VCF are dropped instead of refused.
     """
 
     output_dir: Path
@@ -109,11 +112,11 @@ class PrepareSummary:
     """Numbers of sites and samples that were written.
 
     Attributes:
-        n_sites: sites of the panel.
-        n_flagged: those that the array types.
-        n_markers: different markers on the array's list for the chromosome; None if a legend's flags were used.
-        n_train: samples to train on.
-        n_test: samples set apart.
+        n_sites: Sites of the panel.
+        n_flagged: Sites that the array types.
+        n_markers: Different markers on the array's list for the chromosome; None if a legend's flags were used.
+        n_train: Samples to train on.
+        n_test: Samples set apart.
     """
 
     n_sites: int
@@ -180,10 +183,10 @@ def _warn_of_markers(span: _Span, n_flagged: int, markers: ArrayMarkers | None, 
     """Say it where few markers of the list are in the panel, or few markers at all: another build, or another list.
 
     Args:
-        span: of the panel.
-        n_flagged: markers among its sites.
-        markers: the list; None if the legend's own flags are used.
-        exchanged: ids of the indels that are markers only with REF and ALT of the list exchanged.
+        span: Span of the panel.
+        n_flagged: Markers among its sites.
+        markers: The list; None if the legend's own flags are used.
+        exchanged: Ids of the indels that are markers only with REF and ALT of the list exchanged.
     """
     n_listed = n_flagged if markers is None else markers.between(span.first, span.last)
     if n_flagged < LEAST_LISTED_SHARE * n_listed:

@@ -44,9 +44,9 @@ class SplitSettings:
     """Which sites to keep, and the sizes of regions.
 
     Attributes:
-        limits: region sizes.
-        maf_threshold: imputed sites whose a1 frequency is below it are dropped.
-        flip_alleles: write the rarer allele of each marker as a1.
+        limits: Sizes of the regions.
+        maf_threshold: Imputed sites whose a1 frequency is below it are dropped.
+        flip_alleles: Write the rarer allele of each marker as a1.
     """
 
     limits: RegionLimits = field(default_factory=RegionLimits)
@@ -69,12 +69,13 @@ def split(
     """Write `PREFIX_<i>.hap.gz`, `PREFIX_<i>.legend.gz`, `PREFIX_region_info.txt` and, last, `PREFIX.list`.
 
     Args:
-        hap: the training haplotypes.
-        legend: their sites, with `array_marker_flag`.
-        output_prefix: where to; folders are made.
-        settings: which sites to keep, and the sizes of regions.
-        partition: a BED file of blocks to cut at first.
-        chromosome: its name; by default detected from the legend, the site ids, or a partition of one chromosome.
+        hap: The training haplotypes.
+        legend: Sites of the haplotypes, with `array_marker_flag`.
+        output_prefix: Prefix of the files to write; folders are made.
+        settings: Which sites to keep, and the sizes of regions.
+        partition: A BED file of blocks to cut at first.
+        chromosome: Name of the chromosome; by default detected from the legend, the site ids, or a partition of
+            one chromosome.
 
     Returns:
         The regions, over the rows of the kept sites.
@@ -160,8 +161,8 @@ def select_sites(sites: Sites, settings: SplitSettings) -> tuple[NDArray[np.int6
     """Choose the sites to keep and swap the alleles of markers whose a1 is the more common one.
 
     Args:
-        sites: all sites, with marker flags and the a1 frequencies.
-        settings: threshold and whether to swap.
+        sites: All sites, with marker flags and the a1 frequencies.
+        settings: Threshold and whether to swap.
 
     Returns:
         The rows kept, int64, and those sites with `swapped` and `a1_freq` after the swap. Sites without a

@@ -54,8 +54,8 @@ class Calibration:
     """The estimates of an imputation against the truth.
 
     Attributes:
-        scores: each score of the sites' quality that the imputation gives, by name.
-        genotypes: a bin of minor allele frequency in percent and its genotypes; at last all.
+        scores: Each score of the sites' quality that the imputation gives, by name.
+        genotypes: A bin of minor allele frequency in percent and its genotypes; at last all.
     """
 
     scores: dict[str, ScoreCalibration]
@@ -73,12 +73,12 @@ def calibrate(
     """Compare estimates with the truth at the sites of an alignment.
 
     Args:
-        imputed: what gives the estimates.
-        truth: the truth.
-        shared: the n_sites to look at.
-        statistics: those of these sites.
-        frequencies: float64 (n_sites,), frequency of a1.
-        maf_edges: rising, in percent.
+        imputed: The imputation, which gives the estimates.
+        truth: The truth.
+        shared: The n_sites to compare.
+        statistics: Statistics of these sites.
+        frequencies: Frequency of a1, float64 (n_sites,).
+        maf_edges: Edges of the bins in percent, rising.
     """
     r2 = statistics.r2()
     genotypes = []

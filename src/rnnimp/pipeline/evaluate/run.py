@@ -1,8 +1,11 @@
 """Evaluate: imputed genotypes against the truth, by minor allele frequency.
 
-Both files are read; sites and samples in common are found; sites that the array typed are skipped; the rest is
-compared and scored in bins, and, where asked for, the imputation's own estimates are compared with what was found. With
-a prefix the bins go to `PREFIX.bins.tsv`, the sites to `PREFIX.sites.tsv.gz`, the estimates to four more tables.
+1. Read both files.
+2. Find the sites and samples in common, and skip sites that the array typed.
+3. Compare the genotypes, and score them in bins.
+4. On request, compare the imputation's own estimates with the scores.
+
+With a prefix the bins go to `PREFIX.bins.tsv`, the sites to `PREFIX.sites.tsv.gz`, the estimates to four more tables.
 """
 
 from __future__ import annotations
@@ -52,10 +55,10 @@ class EvaluateSettings:
     """Which sites to score, in which bins.
 
     Attributes:
-        bin_edges: minor allele frequencies in percent, rising; a bin holds its upper edge and not its lower one.
-        all_sites: score typed sites as well.
-        chromosome: which one, where a VCF has several.
-        calibration: compare the imputation's own estimates with the truth.
+        bin_edges: Minor allele frequencies in percent, rising; a bin holds its upper edge and not its lower one.
+        all_sites: Score typed sites as well.
+        chromosome: Chromosome to score, where a VCF has several.
+        calibration: Compare the imputation's own estimates with the truth.
     """
 
     bin_edges: tuple[float, ...] = BIN_EDGES
@@ -76,12 +79,12 @@ class Evaluation:
     """The scored sites of a comparison.
 
     Attributes:
-        sites: n_sites of them, with the truth's alleles; `a1_freq` is the frequency that puts a site into its bin.
-        statistics: theirs.
-        is_typed: bool (n_sites,).
-        is_swapped: bool (n_sites,), True where the imputed file has the alleles the other way round.
-        bins: the scores of each bin, and at last of all sites.
-        calibration: the imputation's own estimates against the truth; None if not asked for.
+        sites: The n_sites sites, with the truth's alleles. Their `a1_freq` decides the bin.
+        statistics: Sums of these sites, from which scores follow.
+        is_typed: True where the array typed the site, bool (n_sites,).
+        is_swapped: True where the imputed file has the alleles the other way round, bool (n_sites,).
+        bins: The scores of each bin, and at last of all sites.
+        calibration: The imputation's own estimates against the truth; None if not asked for.
     """
 
     sites: Sites
@@ -103,14 +106,14 @@ def evaluate(
     """Score imputed genotypes against the truth.
 
     Args:
-        imputed_source: what is scored.
-        truth_source: what it is scored against; probabilities count as the most likely genotype.
-        settings: which sites to score, in which bins.
-        frequencies: the panel's legend, with `a1_freq` or with the panel's haplotypes beside it; by default those
-            of the truth's legend, or of its genotypes.
-        typed: a legend, VCF or BCF of the sites that the array typed, such as the target's; of a legend with marker
-            flags only the markers.
-        output_prefix: where to write the tables; None writes none.
+        imputed_source: The imputed genotypes.
+        truth_source: The true genotypes; of probabilities, the most likely genotype.
+        settings: Which sites to score, in which bins.
+        frequencies: The panel's legend, with `a1_freq` or with the panel's haplotypes beside it. By default, the
+            frequencies are those of the truth's legend, or of its genotypes.
+        typed: A legend, VCF or BCF of the sites that the array typed, such as the target's. Of a legend with marker
+            flags, only the markers count.
+        output_prefix: Where to write the tables; None writes none.
 
     Raises:
         DataError: for unreadable files, or no site or sample in common.

@@ -35,10 +35,10 @@ class GenotypeSource:
     """A file of genotypes: VCF, BCF, GEN, BGEN, PGEN, or haplotypes with a legend.
 
     Attributes:
-        path: the file; its ending tells the format, but haplotypes may have another one if `legend` is given.
-        legend: the legend of haplotypes; by default the one beside them, found by name.
-        sample: the sample file of haplotypes, GEN or BGEN; by default the one beside haplotypes or GEN, found by name,
-            and the names in the BGEN.
+        path: The file; its ending tells the format, but haplotypes may have another one if `legend` is given.
+        legend: The legend of haplotypes; by default the one beside them, found by name.
+        sample: The sample file of haplotypes, GEN or BGEN. By default it is found by name, beside haplotypes or GEN.
+            A BGEN may have the names itself.
     """
 
     path: str | Path

@@ -1,7 +1,7 @@
 """Before imputing: compare the matched target with the model.
 
-Order of events: if that is asked for, sites on the other strand are brought to the model's; everything is counted, and
-becomes a report with warnings and errors. `report.py` logs it, saves it, and refuses a target that does not fit.
+On request, sites on the other strand are first flipped to the model's. Then everything is counted, and becomes a report
+with warnings and errors. The module `report.py` logs it, saves it, and refuses a target that does not fit.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class CheckedTarget:
     """A target that has been compared with the model.
 
     Attributes:
-        target: matched to the model. If that was asked for, it is on the model's strand, and the alleles of sites of
+        target: The target, matched to the model. On request, it is on the model's strand, and the alleles of sites of
             unknown strand are missing.
-        report: the findings.
+        report: The findings.
     """
 
     target: MatchedTarget
@@ -69,13 +69,13 @@ def check_target(
     """Compare a target with a model.
 
     Args:
-        target: matched to the model.
-        flip: whether to complement the alleles of sites that are on the other strand, and to treat the alleles of A/T
-            and C/G sites of unknown strand as missing.
-        chromosome: its name as the user gave it.
-        contig_length: of the chromosome, as the target's file gives it.
-        n_repeated: sites of the target's file that were left out as repeated.
-        interval: the part of the chromosome to impute; only its regions are judged. None for all.
+        target: The target, matched to the model.
+        flip: Whether to complement the alleles of sites that are on the other strand. A/T and C/G sites of unknown
+            strand are then set to missing.
+        chromosome: Name of the chromosome as the user gave it.
+        contig_length: Length of the chromosome, as the target's file gives it.
+        n_repeated: Sites of the target's file that were left out as repeated.
+        interval: The part of the chromosome to impute; only its regions are judged. None for all.
     """
     counts = count_alleles(target.panel.alleles)
     is_other_strand = is_on_other_strand(target.panel.sites, target.match)

@@ -1,7 +1,7 @@
-"""How well typed sites are imputed that the model imputes too: an empirical R2, and a summary of all of them.
+"""The empirical R2 of typed sites that the model imputes too, and a summary of all of them.
 
-A network imputes the sites that are no markers, and reads markers only; so what it imputes at such a site never saw
-the observed genotype, and hiding it first would change nothing. Markers have no empirical R2: no network imputes them.
+A network reads markers only, and imputes only sites that are no markers. So its imputation of a site never saw the
+observed genotype, and hiding that first would change nothing. Markers have no empirical R2: no network imputes them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class EmpiricalR2:
     """Gathers the empirical R2 of blocks on their way to the writer.
 
     Attributes:
-        sites: position, alleles and R2 of each typed site that has one.
-        n_without: typed sites that are imputed too, but whose genotypes or dosages do not vary.
+        sites: Position, alleles and R2 of each typed site that has one.
+        n_without: Typed sites that are imputed too, but whose genotypes or dosages do not vary.
     """
 
     sites: list[tuple[int, str, str, float]] = field(default_factory=list)

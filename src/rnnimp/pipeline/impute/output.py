@@ -49,11 +49,11 @@ class OutputSettings:
     """Format and place of the output.
 
     Attributes:
-        prefix: of the files; an ending that names a format chooses it and is not doubled.
-        format: one of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
+        prefix: Prefix of the files; an ending that names a format chooses it and is not doubled.
+        format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
         fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
-        min_r2: imputed sites with a lower Minimac R2, or none, are left out.
-        sites_only: whether VCF and BCF have no samples.
+        min_r2: Imputed sites with a lower Minimac R2, or none, are left out.
+        sites_only: Whether VCF and BCF have no samples.
     """
 
     prefix: str
@@ -85,7 +85,7 @@ class OutputSettings:
 
     @property
     def _other_ending(self) -> str | None:
-        """What the prefix ends in, if that looks like another format than the one that is written."""
+        """The ending of the prefix, if it looks like another format than the one that is written."""
         name = Path(self.prefix).name.lower()
         others = [f".{other}" for other in (*OUTPUT_FORMATS, *OTHER_ENDINGS) if name.endswith(f".{other}")]
         ending = max(others, key=len, default=None)
@@ -163,11 +163,11 @@ def open_writer(
     """The writer of the chosen format.
 
     Args:
-        settings: format and place of the output.
+        settings: Format and place of the output.
         sample_names: n_haplotypes / 2 of them.
-        chromosome: its name; None only for GEN.
-        contig_length: of the chromosome in base pairs; None where not known.
-        records: further lines of a VCF's header.
+        chromosome: Name of the chromosome; None only for GEN.
+        contig_length: Length of the chromosome in base pairs; None where not known.
+        records: Further lines of a VCF's header.
     """
     if not settings.needs_chromosome:
         return GenWriter(settings.bare_prefix, sample_names)

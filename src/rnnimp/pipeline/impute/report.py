@@ -26,18 +26,18 @@ class TargetReport:
     """The findings of the checks, ready to be saved.
 
     Attributes:
-        counts: sites and markers by what became of them.
-        strand: A/T and C/G sites by what frequencies say of their strand.
-        chromosome: its name in the target, in the model, and as asked for.
-        genome_build: what is known of the builds of target and model, and the shift between them.
-        regions: one record per region, with its markers in the model and in the target.
-        frequencies: sites that have one in both, the mean difference, and the records of the 20 worst.
-        samples: name and share of called alleles of those with few.
-        shared_positions: the first positions that several sites of the target share.
-        contradicted_strand: ids of the first A/T and C/G sites whose frequency fits the other strand, while the array's
+        counts: Numbers of sites and markers by their outcome.
+        strand: Numbers of A/T and C/G sites by their strand according to frequencies.
+        chromosome: Name of the chromosome in the target, in the model, and as asked for.
+        genome_build: Known builds of target and model, and the shift between them.
+        regions: One record per region, with its markers in the model and in the target.
+        frequencies: Number of sites with a frequency in both, the mean difference, and the records of the 20 worst.
+        samples: Name and share of called alleles of each sample with few.
+        shared_positions: The first positions that several sites of the target share.
+        contradicted_strand: Ids of the first A/T and C/G sites whose frequency fits the other strand, while the array's
             other sites are on the model's.
-        warnings: one line each.
-        errors: what stops the run unless it is forced; one line, or none.
+        warnings: Warnings, one line each.
+        errors: Errors that stop the run unless it is forced; one line, or none.
     """
 
     counts: dict[str, int]
@@ -152,9 +152,9 @@ def save_report(path: Path, report: TargetReport, **more: Mapping[str, Any]) -> 
     """Write a report as JSON.
 
     Args:
-        path: from `report_path`.
-        report: what was found.
-        more: further sections by name.
+        path: From `report_path`.
+        report: Findings of the checks.
+        more: Further sections by name.
     """
     write_json(path, {**asdict(report), **more}, sort_keys=False, allow_nan=False)
 
@@ -194,10 +194,10 @@ def require_fit(report: TargetReport, saved: Path, target: str | None, force: bo
     """Refuse a target that does not fit.
 
     Args:
-        report: what was found.
-        saved: where it is written, for the message.
-        target: the file, for the message.
-        force: whether to impute anyway, with a warning. A target without any marker is refused all the same.
+        report: Findings of the checks.
+        saved: File to which it is written, for the message.
+        target: The file, for the message.
+        force: Whether to impute anyway, with a warning. A target without any marker is refused all the same.
 
     Raises:
         DataError: for the error of the report.

@@ -49,20 +49,20 @@ class ImputeSettings(TargetFiles):
     """Model, output and options of an imputation; the target's files are in `TargetFiles`.
 
     Attributes:
-        model_prefix: of the bundle.
-        output_prefix: of the files to write.
-        samples: a file that names the samples to impute; all without.
-        region: sites to write, as `22:50.3-50.6Mb`; markers around it are used all the same.
-        output_format: and the next three: see `OutputSettings`.
-        format_fields: see there.
-        min_r2: see there.
-        sites_only: see there.
-        threads: groups of haplotypes run at once; no byte of the output depends on it.
-        device: where models run, one of `IMPUTING_DEVICES`.
-        flip: whether target sites on the other strand are brought to the model's.
-        force: whether regions are imputed of which the target has few markers, and with a model that lacks regions.
-        typed_only: `keep` or `drop`, what becomes of typed sites that are not in the model.
-        empirical_r2: whether typed sites that the model imputes are compared with what it imputes there.
+        model_prefix: Prefix of the model files.
+        output_prefix: Prefix of the files to write.
+        samples: A file that names the samples to impute; None for all.
+        region: Part of the chromosome to write, as `22:50.3-50.6Mb`. Markers around it are used too.
+        output_format: See `OutputSettings`.
+        format_fields: See `OutputSettings`.
+        min_r2: See `OutputSettings`.
+        sites_only: See `OutputSettings`.
+        threads: Groups of haplotypes run at once; no byte of the output depends on it.
+        device: Device on which models run, one of `IMPUTING_DEVICES`.
+        flip: Whether target sites on the other strand are flipped to the model's.
+        force: Whether to impute regions of which the target has few markers, and with a model that lacks regions.
+        typed_only: Either `keep` or `drop`: whether typed sites that are not in the model are written.
+        empirical_r2: Whether typed sites that the model imputes are compared with its imputation.
     """
 
     model_prefix: str
@@ -102,7 +102,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     """Impute a target and write it in the chosen format.
 
     Args:
-        settings: target, model, output and options.
+        settings: Target, model, output and options.
 
     Returns:
         The path of the file with the genotypes.

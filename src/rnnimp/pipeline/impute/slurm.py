@@ -36,11 +36,11 @@ def submit_imputation(
     """Submit the parts that are not there yet as an array job, and their merging after it.
 
     Args:
-        settings: what to impute.
-        arguments: of `rnnimp impute`, without the region and the output.
-        jobs: what to ask of Slurm.
-        n_tasks: how many parts; None for one per region of the model.
-        assume_shared: do not look whether the nodes see the output folder.
+        settings: Target, model, output and options.
+        arguments: Arguments of `rnnimp impute`, without the region and the output.
+        jobs: Resources to ask Slurm for.
+        n_tasks: Number of parts; None for one per region of the model.
+        assume_shared: Do not check whether the nodes see the output folder.
 
     Returns:
         The ids of the two jobs.

@@ -20,18 +20,18 @@ from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
 
 @dataclass(frozen=True, kw_only=True)
 class TargetFiles:
-    """Where a target lies: exactly one of `hap`, `haps`, `vcf`, `bgen` and `pgen`.
+    """The files of a target: exactly one of `hap`, `haps`, `vcf`, `bgen` and `pgen`.
 
     Attributes:
-        hap: haplotypes, with `legend`.
-        legend: their sites.
+        hap: Haplotypes, with `legend`.
+        legend: Sites of the haplotypes.
         haps: SHAPEIT's haplotypes with their sites.
-        vcf: VCF or BCF; `-` for the standard input.
-        bgen: phased BGEN.
-        pgen: phased PGEN, or its prefix.
-        sample: names of the samples of `hap`, `haps` or `bgen`.
-        chromosome: its name; None to take it from the file, or the model's where the file has several.
-        keep_first_duplicate: whether sites that repeat are left out, not refused; not of `hap` and `haps`.
+        vcf: A VCF or BCF; `-` for the standard input.
+        bgen: Phased BGEN.
+        pgen: Phased PGEN, or its prefix.
+        sample: Names of the samples of `hap`, `haps` or `bgen`.
+        chromosome: Name of the chromosome. None takes it from the file, or the model's where the file has several.
+        keep_first_duplicate: Whether repeated sites are left out instead of refused. Not for `hap` and `haps`.
     """
 
     hap: str | None = None
@@ -70,11 +70,12 @@ class Target:
     """A target and what its file says besides.
 
     Attributes:
-        panel: phased haplotypes in order of position.
-        name: of the file, for messages.
-        contig_length: of the chromosome in base pairs, where the file says so.
-        n_repeated: sites of the file that were left out as repeated.
-        ploidy: which samples are haploid where; their alleles are in both columns. None if no sample is.
+        panel: Phased haplotypes in order of position.
+        name: Name of the file, for messages.
+        contig_length: Length of the chromosome in base pairs, where the file says so.
+        n_repeated: Sites of the file that were left out as repeated.
+        ploidy: Samples that are haploid, by stretch of the chromosome; their alleles are in both columns. None if no
+            sample is.
     """
 
     panel: Panel
@@ -103,8 +104,8 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     """Read a target.
 
     Args:
-        files: where it lies.
-        model_chromosome: of the model, where it is known; files of several chromosomes are read there.
+        files: Files of the target.
+        model_chromosome: Chromosome of the model, where it is known; files of several chromosomes are read there.
 
     Raises:
         DataError: naming what is malformed, and where.

@@ -15,7 +15,7 @@ def missing_text(bundle: Bundle) -> str:
     """Which regions a model lacks, for a header line and for messages.
 
     Args:
-        bundle: with at least one missing region.
+        bundle: A model with at least one missing region.
     """
     missing = list(map(str, bundle.missing_regions))
     noun = "region" if len(missing) == 1 else "regions"
@@ -26,8 +26,8 @@ def require_whole(bundle: Bundle, force: bool) -> None:
     """Refuse a model that lacks regions, unless it is forced.
 
     Args:
-        bundle: the model.
-        force: whether to impute with what is there, with a warning.
+        bundle: The model.
+        force: Whether to impute with the regions that exist, with a warning.
 
     Raises:
         DataError: if regions are missing and `force` is not given.

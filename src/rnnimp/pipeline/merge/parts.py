@@ -40,12 +40,12 @@ class Part:
     """A file that is merged.
 
     Attributes:
-        path: of the VCF or BCF.
-        header: its lines without the last one.
-        samples: names in order.
-        sites: from the sums beside it.
-        sums: the same.
-        is_bcf: whether it is a BCF.
+        path: Path of the VCF or BCF.
+        header: Lines of the header without the last one.
+        samples: Names of the samples, in order.
+        sites: Sites of the file, from the sums beside it.
+        sums: Sums of these sites, from the same file.
+        is_bcf: Whether it is a BCF.
     """
 
     path: str
@@ -140,8 +140,8 @@ def lines_of(part: Part, stack: ExitStack) -> Iterator[bytes]:
     """The lines of the sites, which must be whole, of the part's chromosome and samples, and those of the sums.
 
     Args:
-        part: the file.
-        stack: closes it.
+        part: The file.
+        stack: Closes the file.
 
     Raises:
         DataError: if they are not, or the file is damaged.

@@ -1,9 +1,9 @@
 """Merge: imputed VCFs and BCFs of parts of a cohort or of a chromosome in, one VCF out.
 
 Files with the same samples are stretches of a chromosome, which follow each other in the result. Files with different
-samples must have the same sites; their genotypes stand side by side, and AC, AN, AF, MAF and R2 are those of all
-samples, from the sums beside the files and not from their rounded values. Lines are read one by one
-(`merge_parts.py`).
+samples must have the same sites. Their genotypes are written side by side, and AC, AN, AF, MAF and R2 are those of all
+samples. These come from the sums beside the files, not from rounded values. Lines are read one by one
+(`merge/parts.py`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def run_merge(settings: MergeSettings) -> Path:
     """Join imputed VCFs and BCFs over samples or over regions.
 
     Args:
-        settings: the files to merge, and the output.
+        settings: The files to merge, and the output.
 
     Returns:
         The path of the VCF.
