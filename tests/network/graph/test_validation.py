@@ -120,6 +120,10 @@ NODES = {
     ),
     "a control sequence": (node("\x1b[31mEvil\n", ["w"]), "the operator [31mEvil is not one that"),
     "a name that nothing makes": (node("Neg", ["y"]), "reads y, which no node before it makes"),
+    "an input left out": (
+        node("Slice", ["w", "s0", "s1", "", "s1"]),
+        "node Slice reads nothing, which no node before it",
+    ),
     "a circle": (node("Add", ["w", "x"]), "reads x, which no node before it makes"),
     "an output twice": (node("Neg", ["w"], "t"), "two tensors are called t"),
     "an output that is a weight": (node("Neg", ["w"], "zero"), "two tensors are called zero"),

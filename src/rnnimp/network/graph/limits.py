@@ -30,7 +30,7 @@ OPERATORS = frozenset(
     (
         "Abs", "Add", "And", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Div",
         "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "GRU", "Gather", "Gemm", "Greater", "GreaterOrEqual",
-        "HardSigmoid", "Identity", "LSTM", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log",
+        "HardSigmoid", "Identity", "LSTM", "LeakyRelu", "Less", "LessOrEqual", "Log",
         "LogSoftmax", "MatMul", "Max", "Mean", "Min", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "RNN", "Reciprocal",
         "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Scan", "Selu", "Shape", "Sigmoid",
         "Sign", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
@@ -39,6 +39,9 @@ OPERATORS = frozenset(
 )
 # fmt: on
 """Of the default domain. `Scan` is allowed only with the two bodies that rnnimp itself writes."""
+
+WITH_GAPS = frozenset(("Clip", "GRU", "LSTM", "RNN"))
+"""Operators that may leave out an input before others; ONNX Runtime 1.32 crashes for some others that do."""
 
 FUSED_OPERATORS = frozenset(("FusedGemm", "FusedMatMul"))
 """Of ONNX Runtime's own domain: its optimised files, `.ort`, contain them."""

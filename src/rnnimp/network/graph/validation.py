@@ -25,6 +25,7 @@ from rnnimp.network.graph.limits import (
     MOST_WORK,
     OPERATORS,
     RUNTIME_DOMAIN,
+    WITH_GAPS,
     GraphError,
 )
 from rnnimp.network.graph.scan_bodies import is_own_scan
@@ -74,7 +75,8 @@ def check_parts(model: onnx.ModelProto) -> None:
     for node in graph.node:
         _check_node(node)
         for name in node.input:
-            _require(not name or name in known, f"node {node.op_type} reads {name}, which no node before it makes")
+            is_made = name in known if name else node.op_type in WITH_GAPS
+            _require(is_made, f"node {node.op_type} reads {name or 'nothing'}, which no node before it makes")
         for name in node.output:
             if name:
                 _add(name, known)
