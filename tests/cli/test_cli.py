@@ -150,6 +150,19 @@ def test_defects_are_one_line_and_keep_their_traceback_with_verbose(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [["--output", "x" * 5000], ["--log-file", "x" * 5000]])
+def test_a_path_that_the_system_refuses_is_named_in_one_line(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = ["--vcf", str(tmp_path / "t.vcf"), "--model-prefix", str(tmp_path / "m")]
+    (tmp_path / "t.vcf").write_text("")
+    output = ["--output", str(tmp_path / "o.vcf")]
+    assert cli.main(["impute", *target, *output, *options]) in (1, 2)
+    line = error_line(capsys)
+    assert "xxx" in line
+    assert "internal error" not in line
+
+
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
 def test_a_command_may_return_its_exit_code(
     replace_command: Callable[[Callable[[], int | None]], None], returned: int | None, code: int

@@ -10,7 +10,7 @@ _FORBIDDEN = ("--slurm", "--watch", "--sbatch", "--python3-bin")
 _OPTIONS = [
     *("--samples", "--region", "--min-r2", "--output-format", "--format-fields", "--typed-only", "--empirical-r2"),
     *("--sites-only", "--flip", "--force", "--threads", "--device", "--chromosome", "--keep-first-duplicate", "--vcf"),
-    *("--hap", "--legend", "--sample", "--bins", "--typed", "--frequencies", "--quiet", "--verbose", "--log-file"),
+    *("--hap", "--legend", "--sample", "--bins", "--typed", "--frequencies", "--quiet", "--verbose", "--log-file=log"),
     *("--maf-threshold", "--imp-site-count-limit", "--body-marker-count-limit", "--flanking-marker-count-limit"),
     *("--draw-test-samples", "--test-samples", "--name", "--all-sites", "--calibration", "--output", "--no-such", "-"),
 ]

@@ -59,6 +59,11 @@ def whole(text: str, least: int = 0, most: int = LAST_POSITION) -> int:
     return value
 
 
+def is_sequence(allele: str) -> bool:
+    """Whether an allele is of bases, no `<DEL>`, `*` or other mark."""
+    return re.fullmatch("[A-Za-z]+", allele) is not None
+
+
 def number(text: str) -> float:
     """A finite number as text."""
     require(re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text), f"no number: {text[:30]!r}")
@@ -69,7 +74,7 @@ def number(text: str) -> float:
 
 def plain_chromosome(name: str) -> str:
     """The name without `chr`."""
-    return name.removeprefix("chr").upper()
+    return (name[3:] if name.lower().startswith("chr") else name).upper()
 
 
 def words(line: str) -> list[str]:
@@ -112,15 +117,14 @@ def vcf(data: bytes, chromosome: str) -> Haplotypes:
 
 def _vcf_rows(cells: list[str]) -> list[Row]:
     position, ref = whole(cells[1], 1), cells[3].upper()
-    require(re.fullmatch("[A-Z]+", ref), f"REF {ref[:20]}")
     alts = [] if cells[4] == "." else cells[4].split(",")
     require(cells[8].split(":")[0] == "GT", "no GT")
     rows: list[Row] = []
-    if alts and not any(alt.isalpha() for alt in alts):  # no site, so nobody asks for its genotypes
+    if not is_sequence(ref) or (alts and not any(map(is_sequence, alts))):  # no site, whose genotypes do not matter
         return rows
     calls = [call for cell in cells[9:] for call in _calls(cell.split(":")[0], len(alts))]
     for index, alt in enumerate(alts or ["."], start=1):
-        if alt.isalpha() or not alts:
+        if is_sequence(alt) or not alts:
             rows.append((position, ref, alt.upper(), [-1 if call < 0 else int(call == index) for call in calls]))
     return rows
 
@@ -156,7 +160,12 @@ def hap(data: bytes, sites: list[tuple[int, str, str]], names: list[str]) -> Hap
     lines = [_alleles(words(line)) for line in lines_of(text_of(data, is_utf8=False))]
     require(len(lines) == len(sites), f"{len(lines)} lines for {len(sites)} sites")
     require(all(len(line) == 2 * len(names) for line in lines), "a ragged table")
-    return Haplotypes([(*site, line) for site, line in zip(sites, lines, strict=True)], names)
+    return Haplotypes([(*site, line) for site, line in zip(sites, lines, strict=True) if _is_kept(site)], names)
+
+
+def _is_kept(site: tuple[int, str, str]) -> bool:
+    """Sites with sequences as alleles, the second perhaps unknown."""
+    return is_sequence(site[1]) and (is_sequence(site[2]) or site[2] in (".", "0"))
 
 
 def shapeit(data: bytes, names: list[str]) -> Haplotypes:
@@ -166,7 +175,7 @@ def shapeit(data: bytes, names: list[str]) -> Haplotypes:
         cells = words(line)
         require(len(cells) == 5 + 2 * len(names), f"{len(cells)} columns")
         rows.append((whole(cells[2]), cells[3].upper(), cells[4].upper(), _alleles(cells[5:])))
-    return Haplotypes(rows, names)
+    return Haplotypes([row for row in rows if _is_kept(row[:3])], names if data else [])
 
 
 def sample(data: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fuzz import referees, seeds
-from fuzz.checks import TOLERANCE, agrees, haplotypes_of, imputed_is_plausible, table_is_plausible
+from fuzz.checks import TOLERANCE, agrees, haplotypes_of, imputed_is_plausible, merged_is_plausible, table_is_plausible
 from fuzz.commands import command, run_command
 from fuzz.model_targets import model_targets, training_targets
 from fuzz.mutate_arguments import mutate_arguments
@@ -168,8 +168,8 @@ def command_targets() -> list[Target]:
             command(*IMPUTE, "--samples", "names", "--output", "out/o.vcf"),
             imputed_is_plausible,
         ),
-        Target("merge: sums", parts, samples, merge, imputed_is_plausible),
-        Target("merge: lines", parts, lines, merge, imputed_is_plausible),
+        Target("merge: sums", parts, samples, merge, merged_is_plausible),
+        Target("merge: lines", parts, lines, merge, merged_is_plausible),
         Target(
             "evaluate",
             evaluated,

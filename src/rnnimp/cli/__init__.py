@@ -35,6 +35,7 @@ from rnnimp.cli.parser import EXIT_BAD_ARGUMENTS, CommandParser
 from rnnimp.cli.published import PublishedScript
 from rnnimp.cli.streams import open_standard_streams
 from rnnimp.errors import RnnimpError
+from rnnimp.wording import shortened
 
 _COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo, completion, help)
 EXIT_FAILURE = 1
@@ -143,10 +144,17 @@ def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
         return _report(f"this Python has no package '{package}'; {remedy}", EXIT_FAILURE)
     except (MemoryError, ImportError, OSError) as error:
         if not is_lack_of_memory(error):
+            if isinstance(error, OSError) and error.filename is not None:  # such as a name too long for the disk
+                logger.debug("where the error occurred:", exc_info=error)
+                return _report(_path_trouble(error), EXIT_FAILURE)
             raise
         logger.debug("where memory ended:", exc_info=True)
         return _report(NO_MEMORY, EXIT_FAILURE)
     return code
+
+
+def _path_trouble(error: OSError) -> str:
+    return f"{shortened(str(error.filename))}: {error.strerror or error}; check the path and its permissions"
 
 
 def _report(message: str, code: int, kind: str = "error: ") -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.site_rules import check_order, has_sequence
+from rnnimp.formats.site_rules import check_order, has_sequence, is_sequence
 from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.matching import allele_key
@@ -210,13 +210,15 @@ def placed(records: Iterator[Record], path: str | Path) -> Iterator[Record]:
 
 
 def split_record(record: Record, keep_monomorphic: bool, path: str | Path) -> list[Allele]:
-    """The alternative alleles of a record that become sites.
+    """The alternative alleles of a record that become sites; none where REF itself is no sequence.
 
     Raises:
         DataError: if two of them are the same, or one is the reference allele.
     """
     chromosome, position, ref, alts = whole_chromosome(record.CHROM), record.POS, record.REF.upper(), record.ALT
-    found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if alt.isalpha()]
+    if not is_sequence(ref):
+        return []
+    found = [(number, alt.upper()) for number, alt in enumerate(alts, start=1) if is_sequence(alt)]
     if len({ref, *(alt for _, alt in found)}) <= len(found):
         raise DataError(
             f"expected alternative alleles that differ from each other and from REF, found {record.REF} "

@@ -81,6 +81,15 @@ def check_texts(path: str | Path, chromosome: str, position: int, name: str, all
         )
 
 
+def is_sequence(allele: str) -> bool:
+    """Whether an allele is of bases.
+
+    >>> [is_sequence(allele) for allele in ("A", "tag", "<DEL>", "*", ".", "1", "")]
+    [True, True, False, False, False, False, False]
+    """
+    return allele.isascii() and allele.isalpha()
+
+
 def has_sequence(sites: Sites, keep_monomorphic: bool = False) -> NDArray[np.bool_]:
     """Which sites have alleles of bases: no `<DEL>`, `*`, `-` or breakend. The same rule as for a VCF's records.
 
@@ -89,7 +98,9 @@ def has_sequence(sites: Sites, keep_monomorphic: bool = False) -> NDArray[np.boo
         keep_monomorphic: whether sites count whose a1 is not known, `0` or `.`.
     """
     pairs = zip(sites.a0.tolist(), sites.a1.tolist(), strict=True)
-    is_kept = (a0.isalpha() and (a1.isalpha() or (keep_monomorphic and a1 in UNKNOWN_ALLELES)) for a0, a1 in pairs)
+    is_kept = (
+        is_sequence(a0) and (is_sequence(a1) or (keep_monomorphic and a1 in UNKNOWN_ALLELES)) for a0, a1 in pairs
+    )
     return np.fromiter(is_kept, np.bool_, len(sites))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from helpers import random_panel, shared_data
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.biallelic import NO_SEQUENCE
 from rnnimp.formats.vcf.reading import open_panel, read_genotypes, read_sites
 from rnnimp.sites.panel import Panel
 from rnnimp.sites.ploidy import PloidyRecorder
@@ -69,6 +70,15 @@ def test_panel_agrees_with_pysam(mixed: Path, caplog: pytest.LogCaptureFixture) 
     assert [record.message for record in caplog.records] == [
         f"{mixed}: left out alternative alleles that are no sequence: {n_left_out}"
     ]
+
+
+@pytest.mark.parametrize(("ref", "alt"), [(".", "A"), ("1.0", "A"), ("<DEL>", "A"), ("A", "1")])
+def test_sites_whose_alleles_are_no_sequence_are_left_out(tmp_path: Path, ref: str, alt: str) -> None:
+    path = write_vcf(tmp_path / "a.vcf", [f"22 10 . {ref} {alt} . GT 0|1 1|1", "22 20 . C T . GT 1|0 0|0"])
+    stream = open_panel(path)
+    panel = stream.read()
+    assert (panel.sites.keys(), panel.alleles.tolist()) == ([(20, "C", "T")], [[1, 0, 0, 0]])
+    assert stream.left_out[NO_SEQUENCE] == 1
 
 
 @pytest.mark.parametrize("block_sites", [1, 7, 1000])
