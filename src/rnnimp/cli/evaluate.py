@@ -41,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
     output.add_argument(
         "--calibration",
         action="store_true",
-        help="also compare the scores of sites with the true r2 (R2, INFO and DR2 of a VCF, R2 of a PGEN), with and "
-        "without filters; and genotype probabilities with the true genotypes",
+        help="also compare R2, INFO and DR2 (PGEN: R2), and filters on them, with the true r2; and genotype "
+        "probabilities with the true genotypes",
     )
     output.add_argument(
         "--output",
@@ -59,8 +59,8 @@ def _add_sites(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--typed",
         metavar="FILE",
-        help="do not score the sites of this legend, VCF or BCF of the target (default: the sites flagged as typed in "
-        "the imputed or true file; a GEN has no flags)",
+        help="skip the sites of this legend, VCF or BCF of the target (default: sites flagged as typed in the imputed "
+        "or true file; a GEN has no flags)",
     )
     group.add_argument("--all-sites", action="store_true", help="score typed sites as well")
     group.add_argument(

@@ -38,8 +38,8 @@ class CheckedGraph:
         """The weights, if `export.py` wrote the graph for as many markers and sites; else None.
 
         Raises:
-            GraphError: if its tensors do not fit each other as ONNX demands, so that another program would refuse it
-                or compute something else; or if it takes longer for a batch than any honest one.
+            GraphError: if its tensors do not fit each other as ONNX demands. Another program would refuse the graph or
+                compute something else. Also if a batch takes longer than any honest graph needs.
         """
         if self.is_optimised:
             return None

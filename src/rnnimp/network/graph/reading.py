@@ -5,7 +5,7 @@ The graph is walked from its output to its input. Every node must be one that `e
 - The sigmoid of a sum: a bias, and one product per direction. A product is a weight vector per site times the states
   that the site reads.
 - Optionally, the same products for the layers that join both directions at each gap.
-- Any number of stacks of GRU or LSTM layers, of any width and depth, each with its own features.
+- Stacks of GRU or LSTM layers, of any number, width and depth, each with its own features.
 - Optionally, a haplotype HMM. It has exactly the nodes that `hmm/onnx_part.py` writes for its weights.
 
 A graph that differs in any way comes from another program, and ONNX Runtime runs it. Needs numpy and onnx.

@@ -2,8 +2,8 @@
 
 1. Allele probabilities of a haplotype at the markers become features (`features.py`).
 2. Two stacks of recurrent layers run over the markers, one from the left and one from the right.
-3. Each imputed site is in a gap between two markers. Its head is a linear function of two states: the left stack's at
-   the last marker before the gap, and the right stack's at the first marker behind it.
+3. Each imputed site is in a gap between two markers. Its head is a linear function of two states: that of the left
+   stack at the marker before the gap, and that of the right stack at the marker behind it.
 4. Where `n_mixed` is not 0, one more layer joins the two states of a gap, and the heads of its sites read this layer
    too. Without it, a head can only add what the two sides say.
 """
