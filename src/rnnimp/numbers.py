@@ -37,7 +37,7 @@ def real_number(text: str, least: float = -math.inf, most: float = math.inf) -> 
     >>> real_number("2.5e-3")
     0.0025
     """
-    value = float(text) if _DIGITS_AND_SIGNS.issuperset(text) else math.nan
+    value = float(text) if text and _DIGITS_AND_SIGNS.issuperset(text) else math.nan
     if not (math.isfinite(value) and least <= value <= most):
         raise ValueError(f"expected a number from {least:g} to {most:g}, found '{text[:40]}'")
     return value

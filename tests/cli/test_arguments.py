@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rnnimp import cli
+from rnnimp.cli import main
+from rnnimp.cli.train import _RECIPE_OPTIONS
 
 EVALUATE = ["evaluate", "--imputed", "a.gen", "--truth", "b.gen"]
 IMPUTE = ["impute", "--vcf", "a.vcf", "--model-prefix", "m", "--output", "o"]
@@ -51,7 +55,7 @@ def test_an_unknown_command_is_one_line(arguments: list[str], line: str, capsys:
             "argument --typed-only: 'kep' is not one of keep, drop; did you mean 'keep'?",
         ),
         (["train", "--recipe", "x"], "argument --recipe: 'x' is not one of accurate, published"),
-        ([*IMPUTE, "--threads", "two"], "argument --threads: invalid int value: 'two'"),
+        ([*IMPUTE, "--threads", "two"], "argument --threads: expected a whole number of at most 1024, found 'two'"),
     ],
 )
 def test_bad_arguments_show_the_usage_and_say_what_is_wrong(
@@ -101,3 +105,47 @@ def test_older_names_of_options_work(command: list[str], main: str, alias: str, 
     assert parsed(*command, main, value) == parsed(*command, alias, value)
     assert parsed(*command, f"{main}={value}") == parsed(*command, main, value)
     assert value in map(str, parsed(*command, main, value).values())
+
+
+NUMBERS = [
+    ([*IMPUTE, "--threads"], True),
+    ([*IMPUTE, "--min-r2"], False),
+    ([*IMPUTE, "--slurm", "--num-tasks"], True),
+    ([*IMPUTE, "--slurm", "--gpus-per-task"], True),
+    ([*IMPUTE, "--slurm", "--max-running"], True),
+    (["split", "--hap", "a", "--legend", "b", "--output", "c", "--maf-threshold"], False),
+    (["split", "--hap", "a", "--legend", "b", "--output", "c", "--body-marker-count-limit"], True),
+    (["split", "--hap", "a", "--legend", "b", "--output", "c", "--flanking-marker-count-limit"], True),
+    (["split", "--hap", "a", "--legend", "b", "--output", "c", "--imp-site-count-limit"], True),
+    (["prepare", "--vcf", "a", "--markers", "b", "--output", "c", "--test-samples", "d", "--draw-test-samples"], True),
+    (["bundle", "a", "--wait"], False),
+    (["status", "a", "--interval"], False),
+    ([*EVALUATE, "--bins"], False),
+    (["train", "--data-list", "a", "--output", "b", "--threads"], True),
+    (["train", "--data-list", "a", "--output", "b", "--slurm", "--regions-per-task"], True),
+    *(
+        (["train", "--data-list", "a", "--output", "b", option], kind is int)
+        for option, _, kind, _ in _RECIPE_OPTIONS
+        if kind is not str
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "is_whole"), NUMBERS, ids=[words[-1] + words[0] for words, _ in NUMBERS])
+def test_every_number_is_checked(
+    arguments: list[str],
+    is_whole: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["nan", "inf", "-inf", "1e400", "1_000", "\u0663", "", "9" * 5000, "x" * 5000]
+    words += ["1.5", "99999999999999999999"] if is_whole else ["1e300"]
+    for word in words:
+        assert main([*arguments[:-1], f"{arguments[-1]}={word}"]) == 2, word
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+        assert len(line) < 300
+    assert main([*arguments[:-1], f"{arguments[-1]}=-7"]) == (1 if "gamma" in arguments[-1] else 2)
+    capsys.readouterr()
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rnnimp.cli.option_types import MOST_SECONDS, real
 from rnnimp.errors import SettingsError
 
 
@@ -23,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     training.add_argument("prefix", metavar="PREFIX", help="the --output of 'rnnimp train'")
     training.add_argument(
         "--wait",
-        type=float,
+        type=real(MOST_SECONDS),
         default=0.0,
         metavar="SECONDS",
         help="wait so long for files of other machines to appear (default: %(default)g)",

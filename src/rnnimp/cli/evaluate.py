@@ -7,6 +7,9 @@ import sys
 from typing import Any
 
 from rnnimp.choices import BIN_EDGES, GENOTYPE_ENDINGS
+from rnnimp.cli.option_types import LARGEST_REAL
+from rnnimp.numbers import real_number
+from rnnimp.wording import shortened
 
 _ENDINGS = " / ".join(GENOTYPE_ENDINGS)
 
@@ -81,9 +84,11 @@ def _add_sites(group: argparse._ArgumentGroup) -> None:
 
 def _edges(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(word) for word in text.split(","))
+        return tuple(real_number(word.strip(), -LARGEST_REAL, LARGEST_REAL) for word in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected percentages separated by commas, found '{text}'") from None
+        raise argparse.ArgumentTypeError(
+            f"expected percentages from 0 to 50, separated by commas, found '{shortened(text)}'"
+        ) from None
 
 
 def run(args: argparse.Namespace) -> None:

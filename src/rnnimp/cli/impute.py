@@ -15,6 +15,7 @@ from rnnimp.choices import (
     TYPED_ONLY,
     VCF_ENDINGS,
 )
+from rnnimp.cli.option_types import LARGEST_REAL, MOST_TASKS, MOST_THREADS, real, whole
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.errors import SettingsError
 
@@ -53,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     how.add_argument(
         "--threads",
         "--num-threads",
-        type=int,
+        type=whole(MOST_THREADS),
         default=1,
         metavar="N",
         help="CPU threads that run the model (default: %(default)s)",
@@ -67,7 +68,10 @@ def add_parser(subparsers: Any) -> None:
     )
     slurm = add_slurm_options(parser, "impute", "the parts of the chromosome, and the job that merges them,")
     slurm.add_argument(
-        "--num-tasks", type=int, metavar="N", help="parts of the chromosome (default: one per region of the model)"
+        "--num-tasks",
+        type=whole(MOST_TASKS),
+        metavar="N",
+        help="parts of the chromosome (default: one per region of the model)",
     )
     parser.set_defaults(run=run)
 
@@ -122,7 +126,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--min-r2",
-        type=float,
+        type=real(LARGEST_REAL),
         default=0.0,
         metavar="X",
         help="omit imputed sites with an estimated R2 below X (default: %(default)g)",

@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from rnnimp.cli.option_types import whole
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
@@ -76,7 +78,7 @@ def _add_test_samples(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--draw-test-samples",
-        type=int,
+        type=whole(),
         metavar="N",
         help="if the file of --test-samples does not exist, draw N samples at random, always the same, and write it",
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from rnnimp.choices import TASK_MEMORY, TASK_PYTHON
+from rnnimp.cli.option_types import MOST_TASKS, MOST_THREADS, whole
 
 if TYPE_CHECKING:
     from rnnimp.cluster.slurm import SlurmSettings
@@ -29,8 +30,12 @@ def add_slurm_options(parser: argparse.ArgumentParser, job_name: str, what: str)
     slurm.add_argument(
         "--memory-size", default=TASK_MEMORY, metavar="SIZE", help="memory per task (default: %(default)s)"
     )
-    slurm.add_argument("--gpus-per-task", type=int, default=0, metavar="N", help="GPUs per task (default: %(default)s)")
-    slurm.add_argument("--max-running", type=int, metavar="N", help="most tasks that may run at the same time")
+    slurm.add_argument(
+        "--gpus-per-task", type=whole(MOST_THREADS), default=0, metavar="N", help="GPUs per task (default: %(default)s)"
+    )
+    slurm.add_argument(
+        "--max-running", type=whole(MOST_TASKS), metavar="N", help="most tasks that may run at the same time"
+    )
     slurm.add_argument(
         "--job-name-prefix", default=job_name, metavar="NAME", help="name of the job (default: %(default)s)"
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from rnnimp.choices import BODY_MARKERS, FLANK_MARKERS, IMPUTED_SITES, MAF_THRESHOLD
+from rnnimp.cli.option_types import LARGEST_REAL, real, whole
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
     sites = parser.add_argument_group("sites")
     sites.add_argument(
         "--maf-threshold",
-        type=float,
+        type=real(LARGEST_REAL),
         default=MAF_THRESHOLD,
         metavar="FREQ",
         help="omit sites to impute whose a1 frequency is below FREQ (default: %(default)g)",
@@ -57,21 +58,21 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 def _add_limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--body-marker-count-limit",
-        type=int,
+        type=whole(),
         default=BODY_MARKERS,
         metavar="N",
         help="most array markers in a body (default: %(default)s)",
     )
     group.add_argument(
         "--flanking-marker-count-limit",
-        type=int,
+        type=whole(),
         default=FLANK_MARKERS,
         metavar="N",
         help="array markers in each flank, and more where the body or the other flank has fewer (default: %(default)s)",
     )
     group.add_argument(
         "--imp-site-count-limit",
-        type=int,
+        type=whole(),
         default=IMPUTED_SITES,
         metavar="N",
         help="end a body at the first marker after N imputed sites; it may contain a few more (default: %(default)s)",

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from rnnimp.cli.option_types import MOST_SECONDS, real
 from rnnimp.errors import SettingsError
 
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     )
     what.add_argument(
         "--interval",
-        type=float,
+        type=real(MOST_SECONDS),
         default=10.0,
         metavar="SECONDS",
         help="time between two looks of --watch (default: %(default)g)",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import ENGINES, TRAINING_DEVICES
 from rnnimp.cli.memory import TRAINING_BYTES, require_address_space
+from rnnimp.cli.option_types import MOST_TASKS, MOST_THREADS, real, whole
 from rnnimp.cli.progress import choose_display
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
+from rnnimp.numbers import LARGEST
 from rnnimp.training.recipe import ACCURATE, LEAST_STATES, RECIPES
 
 if TYPE_CHECKING:
@@ -63,6 +66,21 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 )
 
 
+# the largest value of each number among them
+_MOST = {
+    "n_units": 4096,
+    "n_layers_higher": 64,
+    "n_layers_lower": 64,
+    "feature_size": 4096,
+    "n_mixed": 4096,
+    "n_states": 1 << 16,
+    "gamma_higher": 100,
+    "gamma_lower": 100,
+    "learning_rate": 100,
+    "seed": (1 << 63) - 1,
+}
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -96,7 +114,7 @@ def add_parser(subparsers: Any) -> None:
     slurm = add_slurm_options(parser, "train", "the unfinished regions")
     slurm.add_argument(
         "--regions-per-task",
-        type=int,
+        type=whole(MOST_TASKS),
         metavar="N",
         help="regions per task (default: as many as fit the time limit or a GPU)",
     )
@@ -112,12 +130,20 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
     )
     for option, field, kind, text in _RECIPE_OPTIONS:
         metavar = {int: "N", float: "X", str: "NAME"}[kind]
-        group.add_argument(option, dest=field, type=kind, metavar=metavar, help=f"{text} ({_recipe_default(field)})")
+        group.add_argument(
+            option, dest=field, type=_type_of(field, kind), metavar=metavar, help=f"{text} ({_recipe_default(field)})"
+        )
     group.add_argument(
         "--genetic-map",
         metavar="FILE",
         help="genetic map of the chromosome with columns pos chr cM (default: 1 cM per million base pairs)",
     )
+
+
+def _type_of(field: str, kind: type) -> Callable[[str], Any]:
+    if kind is int:
+        return whole(_MOST.get(field, LARGEST))
+    return real(_MOST[field]) if kind is float else str
 
 
 def _recipe_default(field: str) -> str:
@@ -149,7 +175,12 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         "--no-resume", dest="resume", action="store_false", help="discard what was trained before, and start again"
     )
     group.add_argument(
-        "--threads", "--num-threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)"
+        "--threads",
+        "--num-threads",
+        type=whole(MOST_THREADS),
+        default=1,
+        metavar="N",
+        help="CPU threads (default: %(default)s)",
     )
     group.add_argument(
         "--device",
