@@ -87,7 +87,7 @@ def _edges(text: str) -> tuple[float, ...]:
         return tuple(real_number(word.strip(), -LARGEST_REAL, LARGEST_REAL) for word in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected percentages from 0 to 50, separated by commas, found '{shortened(text)}'"
+            f"expected percentages separated by commas, found '{shortened(text)}'"
         ) from None
 
 
