@@ -2,10 +2,15 @@
 
     python benchmarks/reading.py [--sites 4000] [--haplotypes 4000] [--vcf FILE ...]
 
-First `.hap.gz`, then VCF.gz and BCF with phased genotypes, then the same with GT, DS and GP as imputed files have them,
-all simulated on the spot. `--vcf` reads phased files of yours in place of these. Each way ends in one int8 array, or in
-the dosages and probabilities. Ways that take a Python object per genotype read a part of the sites only, and are
-compared by their rate. Other work on the machine affects CPU time least.
+The files are simulated on the spot:
+
+1. A `.hap.gz`.
+2. A VCF.gz and a BCF with phased genotypes.
+3. A VCF.gz and a BCF with GT, DS and GP, as imputed files have them.
+
+With `--vcf`, your own phased files are read instead. Each way ends in one int8 array, or in the dosages and
+probabilities. Ways that take a Python object per genotype read a part of the sites only, and are compared by their
+rate. CPU time is the measure because other work on the machine affects it least.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ class DataError(RnnimpError):
     """A file is missing, or its content is wrong.
 
     Args:
-        message: What was expected, what was found, and what to do.
-        path: The file, when there is one.
-        line: The line in it, counted from 1.
+        message: The message. It says what was expected, what was found, and what to do.
+        path: The file, if there is one.
+        line: Number of the line in the file, from 1.
     """
 
     def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:

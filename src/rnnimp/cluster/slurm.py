@@ -175,7 +175,7 @@ def time_limit(settings: SlurmSettings, chosen: Sequence[Partition]) -> float | 
 
 
 def check_shared(folder: Path, chosen: Sequence[Partition]) -> None:
-    """Refuse a folder that lies on a file system of this machine alone, while jobs would run on others.
+    """Refuse a folder on a file system of this machine only, if jobs would run on other machines.
 
     Raises:
         SettingsError: naming the file system and a node.

@@ -66,7 +66,7 @@ class ImputationPlan:
 
     @property
     def n_unobserved_regions(self) -> int:
-        """Regions of which the target has no marker: they are imputed from allele frequencies alone."""
+        """Regions of which the target has no marker: they are imputed from allele frequencies only."""
         return sum(not plan.is_observed for plan in self.regions)
 
     @property
@@ -104,7 +104,7 @@ def _warn_of_unobserved(plan: ImputationPlan) -> None:
 
 
 def restrict(plan: ImputationPlan, interval: Interval) -> ImputationPlan:
-    """Write the sites of an interval alone, imputed from markers inside and outside as before.
+    """Write only the sites of an interval, imputed from markers inside and outside as before.
 
     Raises:
         DataError: if the model imputes no site there.

@@ -49,7 +49,7 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path | N
 
     Raises:
         SettingsError: if an output is an input, or two outputs are one file.
-        DataError: if an output is a folder, or lies where nothing can be written.
+        DataError: if an output is a folder, or is at a place where nothing can be written.
     """
     paths = [Path(output) for output in outputs]
     require_separate(paths, inputs)

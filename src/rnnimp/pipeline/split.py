@@ -1,7 +1,7 @@
 """Split: a chromosome's panel into two training files per region.
 
-The haplotypes are read twice, a block at a time: once for the allele frequencies, once to hand each region its
-rows. In between the regions are planned from the sites alone.
+The haplotypes are read twice, in blocks: once for the allele frequencies, once to give each region its rows. In
+between, the regions are planned. This needs the sites only.
 """
 
 from __future__ import annotations

@@ -269,8 +269,8 @@ class BinScores:
     """The scores of the sites of one bin.
 
     Attributes:
-        lower: Minor allele frequency in percent; sites lie above it.
-        upper: Sites lie below it or at it.
+        lower: Minor allele frequency in percent; sites are above it.
+        upper: Minor allele frequency in percent; sites are at it or below.
         n_sites: Sites scored: those with a pair of genotypes.
         n_varying: Sites whose true genotypes differ between samples.
         mean_r2: Mean of the sites' r2, over the varying ones.

@@ -3,7 +3,7 @@
 A marker types a site where position and allele pair agree. The order of a SNP's alleles does not matter, since lists of
 arrays often do not know which one is the reference. That of an indel does: `A AT` inserts a base and `AT A` deletes
 one. A list that does not define which allele is REF types an indel in the other order only if the panel has none in the
-same order. Of a marker without alleles, the position alone decides.
+same order. For a marker without alleles, only the position decides.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which site of a target is which site of a model: by position and alleles, never by position alone.
+"""Matches the sites of a target to the sites of a model, by position and alleles, never by position only.
 
 Each target site takes the first model site that fits, in this order:
 

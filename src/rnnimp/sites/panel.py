@@ -257,7 +257,7 @@ def alt_frequency(alleles: NDArray[np.int8]) -> NDArray[np.float64]:
 
 
 def known_chromosome(sites: Sites) -> str | None:
-    """The chromosome that the source names, else the one that the ids name; None if neither tells."""
+    """The chromosome that the source names, else the one that the ids name; None if neither does."""
     return sites.chromosome if sites.chromosome is not None else chromosome_in_ids(sites)
 
 
@@ -317,7 +317,7 @@ class ImputedBlock:
             where a typed allele is missing. Columns 2i and 2i + 1 belong to sample i.
         is_typed: True where the target's own genotypes stand, bool (n_sites,); False where a model imputed.
         is_missing: True for the missing alleles of typed sites, bool (n_sites, n_haplotypes); None if there are none.
-        is_haploid: True where a sample has one haplotype, which then stands in both columns, bool (n_sites, n_samples);
+        is_haploid: True where a sample has one haplotype, which is then in both columns, bool (n_sites, n_samples).
             None if there is no such sample.
         is_filled: True for alleles of typed sites that were missing and are imputed, bool (n_sites, n_haplotypes); None
             if there are none.

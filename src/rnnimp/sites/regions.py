@@ -1,8 +1,8 @@
 """Cutting a chromosome into regions small enough for a network.
 
-A region has a body, the imputed sites that it answers for with the markers between them, and flanks, markers on
-either side that give its network context. Bodies do not overlap and together hold every imputed site; flanks
-reach into neighbouring bodies.
+A region has a body and two flanks. The body has the sites that the region imputes, with the markers between them. The
+flanks are markers on either side that give the network context. Bodies do not overlap, and together they contain every
+imputed site. Flanks reach into neighbouring bodies.
 
 1. Pieces of the partition are cut into bodies.
 2. A short last body of a piece joins the one before it.

@@ -146,7 +146,7 @@ def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
 
 
 def strand_by_frequency(frequencies: Frequencies) -> NDArray[np.int8]:
-    """The strand of sites whose alleles cannot tell it, from the frequency of one allele in target and model.
+    """The strand of sites whose alleles do not show it, from the frequency of one allele in target and model.
 
     This is safe only far from one half. The model's frequency must be 0.1 or more away from it, the target's 0.1 plus
     three standard errors. If both frequencies are on the same side of one half, the strand is the same. On opposite

@@ -12,7 +12,7 @@ from rnnimp.errors import DataError
 from rnnimp.formats.bundle import BundleRegion
 
 ROUNDING = 1e-4
-"""By how much a probability may lie below 0 or above 1."""
+"""Largest amount by which a probability may be below 0 or above 1."""
 
 
 class RegionEngine(Protocol):

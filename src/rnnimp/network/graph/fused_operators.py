@@ -1,6 +1,6 @@
 """The operators of ONNX Runtime's own domain that its optimised files contain, as ones that ONNX defines.
 
-They stand in for them where only the sizes of tensors matter. Needs onnx.
+These replace the originals where only the sizes of tensors matter. Needs onnx.
 """
 
 from __future__ import annotations

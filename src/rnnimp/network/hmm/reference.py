@@ -14,7 +14,7 @@ the weights of the states in the forward pass, `f`, and in the backward pass, `v
     F_m = (f_m + q_m) * e_m,        f_m+1 = F_m / <l_m+1, F_m>,     f_0 = 0
     V_m = (v_m+1 + l_m+1) * e_m,    v_m   = V_m / <q_m, V_m>,       v_M = 0
 
-Gap m lies before marker m, and gap m + 1 behind it. In a gap, a haplotype stays in its state or switches halfway:
+Gap m is before marker m, and gap m + 1 behind it. In a gap, a haplotype stays in its state or switches halfway:
 
     w = f * v + (l * f + q * v) / 2
 

@@ -1,6 +1,6 @@
 """Part of `evaluate`: reading what is compared, in any of the formats.
 
-A file's ending tells its format. Haplotypes may have any name if their legend is given.
+A file's ending decides its format. Haplotypes may have any name if their legend is given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class GenotypeSource:
     """A file of genotypes: VCF, BCF, GEN, BGEN, PGEN, or haplotypes with a legend.
 
     Attributes:
-        path: The file; its ending tells the format, but haplotypes may have another one if `legend` is given.
+        path: The file; its ending decides the format, but haplotypes may have another one if `legend` is given.
         legend: The legend of haplotypes; by default the one beside them, found by name.
         sample: The sample file of haplotypes, GEN or BGEN. By default it is found by name, beside haplotypes or GEN.
             A BGEN may have the names itself.
@@ -47,7 +47,7 @@ class GenotypeSource:
 
     @property
     def ending(self) -> str:
-        """The ending that tells the format; empty for haplotypes of another name.
+        """The ending that decides the format; empty for haplotypes of another name.
 
         Raises:
             SettingsError: if it is none of those known, and no legend says that these are haplotypes.

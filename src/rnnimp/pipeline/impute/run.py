@@ -109,7 +109,7 @@ def run_impute(settings: ImputeSettings) -> Path:
 
     Raises:
         DataError: if target and model do not fit, or a file is missing or damaged.
-        SettingsError: if a format is wanted that needs the chromosome, and nothing tells it.
+        SettingsError: if a format needs the chromosome, and it is not known.
         RnnimpError: if a format needs a library that is not installed.
     """
     start = time.perf_counter()

@@ -86,7 +86,7 @@ def plan_parts(bundle: Bundle, chromosome: str | None, n_tasks: int | None, most
     """Parts of a chromosome that together are all of it, borders at the first imputed sites of regions.
 
     Raises:
-        SettingsError: if the model has one region only, or nothing tells the chromosome.
+        SettingsError: if the model has one region only, or the chromosome is not known.
     """
     name = chromosome or bundle.chromosome
     if name is None:

@@ -84,7 +84,7 @@ class Part:
 
 
 def bare(path: str) -> str:
-    """A path without the ending that tells the format."""
+    """A path without the ending that decides the format."""
     return next((path.removesuffix(ending) for ending in VCF_ENDINGS if path.endswith(ending)), path)
 
 
@@ -119,7 +119,7 @@ def open_part(path: str) -> Part:
 
 
 def _vcf_header(path: str) -> list[bytes]:
-    """All lines up to the one that names the columns, or what stands in its place."""
+    """All lines up to the one that names the columns, or the line that is there instead."""
     header: list[bytes] = []
     with open_input(path) as file:
         for line in whole_lines(file, path):

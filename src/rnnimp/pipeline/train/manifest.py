@@ -18,7 +18,7 @@ def write_bundle_manifest(
 ) -> int:
     """Write the manifest over all regions finished so far.
 
-    Other processes may finish regions meanwhile; so it is made again until nothing has changed.
+    Other processes may finish regions meanwhile. So the manifest is written again until nothing has changed.
 
     Args:
         output_prefix: Output prefix of the training.

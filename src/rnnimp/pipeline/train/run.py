@@ -147,7 +147,7 @@ def _exists(path: Path) -> bool:
 def check_region_outputs(
     prefixes: Sequence[str], data_list: str | Path, genetic_map: str | None, output_prefix: str | Path
 ) -> None:
-    """Refuse a training whose models would take the place of its own data.
+    """Refuse a training whose models would replace its own data.
 
     Raises:
         SettingsError: naming both files.

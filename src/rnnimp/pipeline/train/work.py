@@ -26,7 +26,7 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train, apart from what decides the weights.
+    """Options of a training besides the recipe.
 
     Attributes:
         regions: Numbers of the regions to train, from 1; None for all.
@@ -68,5 +68,5 @@ class Work:
     engine: str
 
     def files(self, number: int) -> RegionFiles:
-        """Where a region's files lie."""
+        """The files of a region."""
         return RegionFiles(self.output_prefix, number)
