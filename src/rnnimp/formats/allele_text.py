@@ -18,8 +18,8 @@ def parse_alleles(
 ) -> NDArray[np.int8]:
     """Alleles of whole lines of text.
 
-    Lines of single characters between single spaces, as nearly all files have them, are cut out of the bytes
-    as they lie; any other white space and longer tokens take a slower way, also without a loop.
+    In nearly all files, lines have single characters between single spaces. These are cut out of the bytes directly.
+    Other white space and longer tokens are slower to read, also without a loop.
 
     Returns:
         int8 (n_lines, n_columns); 0, 1, or -1 for any other token; `ABSENT` for `-` if that is kept apart.

@@ -54,9 +54,9 @@ class BgenWriter(AtomicGroup):
     Use it as a context manager: the file takes its name when the block ends without an exception.
 
     Args:
-        path: of the file.
-        sample_names: n_haplotypes / 2 of them.
-        chromosome: its name.
+        path: Path of the file.
+        sample_names: Names of the samples, n_haplotypes / 2 of them.
+        chromosome: Name of the chromosome.
 
     Raises:
         RnnimpError: if the library is not installed.
@@ -137,12 +137,12 @@ def open_panel(
     """Open the phased haplotypes of one chromosome for reading block by block.
 
     Args:
-        path: a BGEN file of layout 2, sorted by position.
-        sample: sample names, where the file holds none; `Sample_1...` without either.
-        chromosome: the chromosome to read, where the file has several.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
-        keep_monomorphic: whether to keep sites without an alternative allele, second allele `.`.
-        ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
+        path: A BGEN file of layout 2, sorted by position.
+        sample: File of sample names, for a file without names. If both lack them, `Sample_1` and so on.
+        chromosome: The chromosome to read, where the file has several.
+        keep_first_duplicate: Whether to keep the first of repeated sites and drop the others, instead of an error.
+        keep_monomorphic: Whether to keep sites without an alternative allele, second allele `.`.
+        ploidy: Records which samples are haploid. Their allele is then put into both columns. None refuses haploids.
 
     Raises:
         DataError: for genotypes that are unphased or of another ploidy, sites out of order or repeated, several
@@ -161,9 +161,9 @@ def read_genotypes(path: str | Path, sample: str | Path | None = None, chromosom
     Haplotypes of a phased genotype count as independent. Haploid samples stand as if homozygous.
 
     Args:
-        path: a BGEN file of layout 2, sorted by position.
-        sample: sample names, where the file holds none; no names without either.
-        chromosome: the chromosome to read, where the file has several.
+        path: A BGEN file of layout 2, sorted by position.
+        sample: File of sample names, for a file without names. If both lack them, there are no names.
+        chromosome: The chromosome to read, where the file has several.
 
     Raises:
         DataError: for genotypes of another ploidy than one or two, sites out of order or repeated, several chromosomes
@@ -185,9 +185,9 @@ class _Variants:
     """The variants of one file, one after the other.
 
     Attributes:
-        path: of the file.
-        names: of its samples.
-        has_names: whether they come from the file or a sample file, and are not numbered.
+        path: Path of the file.
+        names: Names of the samples.
+        has_names: Whether they come from the file or a sample file, and are not numbered.
     """
 
     def __init__(self, path: str | Path, sample: str | Path | None) -> None:
@@ -223,7 +223,7 @@ class _Variants:
         """The variants' sites.
 
         Args:
-            unnamed: the chromosome of variants whose own is empty.
+            unnamed: The chromosome of variants whose own is empty.
         """
         place, row = "its header", 0
         variants = self._foreign_variants() if self._is_foreign else self._file.variants()

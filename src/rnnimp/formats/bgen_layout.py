@@ -1,6 +1,6 @@
 """The bytes of a BGEN file of layout 2, parsed strictly; https://www.chg.ox.ac.uk/~gav/bgen_format/spec/latest.html.
 
-Every length is checked against the file and against the others before it is used: a block must have exactly the bytes
+Every length is checked against the file and against the others before it is used. A block must have exactly the bytes
 that its samples, ploidies, alleles and bits ask for. Otherwise probabilities would be read from the wrong place.
 """
 
@@ -39,15 +39,15 @@ class MalformedError(ValueError):
 
 @dataclass(frozen=True)
 class BgenHeader:
-    """What the file says of itself.
+    """The header of a file.
 
     Attributes:
-        n_variants: in the file.
-        n_samples: of each variant.
-        compression: of the blocks, `NONE`, `ZLIB` or `ZSTD`.
+        n_variants: Variants in the file.
+        n_samples: Number of samples of each variant.
+        compression: Compression of the blocks, `NONE`, `ZLIB` or `ZSTD`.
         layout: 1 or 2.
-        names: of the samples, as bytes; None if the file has none.
-        start: of the first variant, in bytes from the start of the file.
+        names: Names of the samples, as bytes; None if the file has none.
+        start: Start of the first variant, in bytes from the start of the file.
     """
 
     n_variants: int
@@ -60,16 +60,16 @@ class BgenHeader:
 
 @dataclass(frozen=True)
 class BgenVariant:
-    """A variant's place and alleles, and where its genotypes lie.
+    """A variant's place and alleles, and the place of its genotypes in the file.
 
     Attributes:
-        varid: and the next two: texts as bytes.
-        rsid: see above.
-        chromosome: see above.
-        position: 1-based.
-        alleles: texts as bytes.
-        block: start and number of bytes of the genotypes, as they are in the file.
-        n_bytes: of the genotypes, unpacked.
+        varid: Id of the variant, as bytes.
+        rsid: Name of the variant, as bytes.
+        chromosome: Name of the chromosome, as bytes.
+        position: Position, 1-based.
+        alleles: Alleles, as bytes.
+        block: Start and number of bytes of the genotypes, as they are in the file.
+        n_bytes: Number of bytes of the genotypes, unpacked.
     """
 
     varid: bytes
@@ -86,12 +86,12 @@ class BgenGenotypes:
     """The genotypes of a variant.
 
     Attributes:
-        is_phased: whether they are haplotypes.
-        ploidy: int64 (n_samples,).
-        is_missing: bool (n_samples,).
-        n_bits: of a probability.
-        values: integers (n_values,), the stored probabilities times 2^n_bits - 1, sample by sample.
-        n_alleles: of the variant.
+        is_phased: Whether they are haplotypes.
+        ploidy: Alleles per sample, int64 (n_samples,).
+        is_missing: True for samples whose genotype is missing, bool (n_samples,).
+        n_bits: Number of bits of a probability.
+        values: Integers (n_values,): the stored probabilities times 2^n_bits - 1, sample by sample.
+        n_alleles: Number of alleles of the variant.
     """
 
     is_phased: bool
@@ -157,10 +157,10 @@ class BgenFile:
     """An open BGEN file.
 
     Attributes:
-        header: see `BgenHeader`.
+        header: See `BgenHeader`.
 
     Args:
-        path: of the file.
+        path: Path of the file.
 
     Raises:
         MalformedError: if its header is none.
@@ -300,7 +300,7 @@ def parse_genotypes(data: bytes, n_samples: int, n_alleles: int) -> BgenGenotype
 
 
 def _unpacked(body: NDArray[np.uint8], n_values: int, n_bits: int) -> NDArray[np.integer]:
-    """Numbers of so many bits, the lowest first, integers (n_values,)."""
+    """Numbers of `n_bits` bits, the lowest bit first, integers (n_values,)."""
     if n_bits in (8, 16, 32):
         return body.view(f"<u{n_bits // 8}")
     bits = np.unpackbits(body, bitorder="little")

@@ -38,7 +38,7 @@ class BgzfWriter:
     """Packs what is written; the caller closes it, and then the file.
 
     Args:
-        file: to write to.
+        file: File to write to.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -73,7 +73,7 @@ class BgzfWriter:
         """Where unpacked bytes lie: their block's start in the file, times 2^16, and the place in the block.
 
         Args:
-            offsets: int64, of bytes in the unpacked content; only valid when closed.
+            offsets: Offsets of bytes in the unpacked content, int64; only valid when closed.
         """
         blocks, within = np.divmod(offsets, BLOCK_BYTES)
         starts = np.array(self._starts, dtype=np.uint64)
@@ -95,7 +95,7 @@ def packed_block(data: bytes) -> bytes:
     """One block.
 
     Args:
-        data: at most `BLOCK_BYTES`.
+        data: At most `BLOCK_BYTES` bytes.
     """
     packed = _deflated(data)
     size = _HEAD.size + len(packed) + _TAIL.size

@@ -70,8 +70,8 @@ class ReadingRules:
     """How to read records that are not plain.
 
     Attributes:
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
-        keep_monomorphic: whether to keep records without an alternative allele as sites whose a1 is `.`.
+        keep_first_duplicate: Whether to keep the first of repeated sites and drop the others, instead of an error.
+        keep_monomorphic: Whether to keep records without an alternative allele as sites whose a1 is `.`.
     """
 
     keep_first_duplicate: bool = False
@@ -93,14 +93,14 @@ def panel_of(
     A haplotype is 1 if it carries the site's alternative allele, else 0, whatever else it carries.
 
     Args:
-        path: the file, for messages.
-        names: its samples.
-        records: of one chromosome, in order of position.
-        calls_of: gives a record's allele numbers, integers (n_samples, 2), below 0 for missing.
-        rules: for records that are not plain.
-        block_sites: sites per block; by default as many as fit into 16 MiB, 4096 at most.
-        contig_length: gives the length of a chromosome, where the file says it.
-        place: what part of the file the records are of, for messages.
+        path: The file, for messages.
+        names: Names of the samples.
+        records: Records of one chromosome, in order of position.
+        calls_of: Gives a record's allele numbers, integers (n_samples, 2), below 0 for missing.
+        rules: Rules for records that are not plain.
+        block_sites: Sites per block; by default as many as fit into 16 MiB, 4096 at most.
+        contig_length: Gives the length of a chromosome, where the file says it.
+        place: Part of the file that the records are from, for messages.
 
     Raises:
         DataError: for sites that repeat, or if there are none.
@@ -120,10 +120,10 @@ def alleles_of(
     """Each record with the alternative alleles that become sites; records without any are passed over.
 
     Args:
-        path: the file, for messages.
-        records: in order of position.
-        rules: for records that are not plain.
-        left_out: counts what is left out.
+        path: The file, for messages.
+        records: Records in order of position.
+        rules: Rules for records that are not plain.
+        left_out: Counts the sites that are left out, by reason.
 
     Raises:
         DataError: for sites that repeat, unless the rules drop them.
@@ -160,9 +160,9 @@ def with_sequences(blocks: Iterator[Panel], keep_monomorphic: bool, left_out: Co
     """The blocks of a format that has one alternative allele a site, without sites whose alleles are no sequence.
 
     Args:
-        blocks: of the panel.
-        keep_monomorphic: whether to keep sites whose a1 is not known.
-        left_out: counts what is left out.
+        blocks: Blocks of the panel.
+        keep_monomorphic: Whether to keep sites whose a1 is not known.
+        left_out: Counts the sites that are left out, by reason.
     """
     for block in blocks:
         is_kept = has_sequence(block.sites, keep_monomorphic)
@@ -272,10 +272,10 @@ class GenotypeRows:
         """All sites.
 
         Args:
-            path: the file, for messages.
-            names: of the samples.
-            is_typed: as in `GenotypeTable`.
-            scores: as in `GenotypeTable`.
+            path: The file, for messages.
+            names: Names of the samples.
+            is_typed: As in `GenotypeTable`.
+            scores: As in `GenotypeTable`.
 
         Raises:
             DataError: if there is no site, or sites are out of order or repeated.
@@ -312,9 +312,9 @@ def on_one_chromosome(records: Iterator[SiteRecord], chromosome: str | None, pat
     """The records of one chromosome, in order of position.
 
     Args:
-        records: of a whole file.
-        chromosome: the one to take; None if the file must have only one.
-        path: the file, for messages.
+        records: Records of a whole file.
+        chromosome: The chromosome to read; None if the file must have only one.
+        path: The file, for messages.
 
     Raises:
         DataError: if there are several and none is chosen, none of the chosen one, or positions go down.

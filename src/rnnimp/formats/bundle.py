@@ -1,8 +1,9 @@
 """A bundle: the models of a chromosome's regions as files, `PREFIX_<i>.onnx` or `.ort` with `PREFIX_<i>.legend.gz`.
 
-Opening goes: the files are listed and every missing one is named; the manifest, if there is one, is read and checked
-against the list; the legends are read. A model is loaded only when its region's turn comes, and then checked against
-the manifest's checksum and against its own legend. Bundles of the published program have no manifest.
+Opening a bundle takes three steps. The files are listed, and every missing one is named. The manifest, if there is one,
+is read and checked against the list. The legends are read. A model is loaded only when its region's turn comes. It is
+then checked against the manifest's checksum and against its own legend. Bundles of the published program have no
+manifest.
 """
 
 from __future__ import annotations
@@ -78,13 +79,13 @@ class RegionEntry:
     """The manifest's entry of one region.
 
     Attributes:
-        index: the region's number, from 1.
+        index: The region's number, from 1.
         files: SHA-256 of each file by its name without folders.
-        n_markers: markers that the model reads.
-        n_sites: sites that it imputes.
-        first_position: of the imputed sites.
-        last_position: of the imputed sites.
-        summary: how training ended; plain values by name.
+        n_markers: Markers that the model reads.
+        n_sites: Sites that it imputes.
+        first_position: First position of the imputed sites.
+        last_position: Last position of the imputed sites.
+        summary: Result of the training; plain values by name.
     """
 
     index: int
@@ -98,18 +99,18 @@ class RegionEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Where a bundle comes from; the same training gives the same manifest, so it holds no time.
+    """The origin of a bundle. The same training gives the same manifest, so it contains no time.
 
     Attributes:
-        rnnimp_version: of the program that trained it.
-        versions: of the libraries used, by name.
-        chromosome: its name; None if not known.
-        settings: of the training, by name.
-        seed: of the training.
-        regions: in order of their index.
-        n_regions: regions of the chromosome, of which some may not be trained yet; None if not known.
-        format: always `rnnimp-bundle`.
-        format_version: 1.
+        rnnimp_version: Version of rnnimp that trained it.
+        versions: Versions of the libraries used, by name.
+        chromosome: Name of the chromosome; None if not known.
+        settings: Settings of the training, by name.
+        seed: Seed of the training.
+        regions: Regions in order of their index.
+        n_regions: Regions of the chromosome, of which some may not be trained yet; None if not known.
+        format: Always `rnnimp-bundle`.
+        format_version: Always 1.
     """
 
     rnnimp_version: str
@@ -128,10 +129,10 @@ class BundleRegion:
     """One region's model and its sites.
 
     Attributes:
-        index: the region's number, from 1.
-        model_path: the `.ort` file, or the `.onnx` file where there is none.
-        legend_path: the sites' file.
-        sites: markers and imputed sites in the model's order, with `is_marker` and `a1_freq`.
+        index: The region's number, from 1.
+        model_path: The `.ort` file, or the `.onnx` file where there is none.
+        legend_path: The legend, which lists the sites.
+        sites: Markers and imputed sites in the model's order, with `is_marker` and `a1_freq`.
         checksum: SHA-256 that the model file must have; None without a manifest.
     """
 
@@ -157,11 +158,11 @@ class Bundle:
     """All regions of a chromosome's model.
 
     Attributes:
-        prefix: path without `_<i>` and endings.
-        regions: in order of their index.
-        chromosome: of the manifest or of the legends' ids; None if neither tells.
+        prefix: Path without `_<i>` and endings.
+        regions: Regions in order of their index.
+        chromosome: Chromosome of the manifest or of the legends' ids; None if neither tells.
         manifest: None for bundles of the published program.
-        missing_regions: numbers of the chromosome's regions that the model does not have; its training may not have
+        missing_regions: Numbers of the chromosome's regions that the model does not have; its training may not have
             ended. Without a manifest nothing tells whether regions are missing at the end.
     """
 
@@ -181,7 +182,7 @@ def open_bundle(prefix: str | Path) -> Bundle:
     """List a bundle's regions and read their legends.
 
     Args:
-        prefix: path without `_<i>` and endings.
+        prefix: Path without `_<i>` and endings.
 
     Raises:
         DataError: naming the file that is missing, damaged, or not what the manifest says.
@@ -398,7 +399,7 @@ def read_manifest(prefix: str | Path) -> Manifest:
 
 
 def _regions_problem(content: dict[str, Any]) -> str | None:
-    """What is wrong with the regions of a manifest, or with how many they are."""
+    """The fault of the regions of a manifest, or of their number; None if there is none."""
     entries, n_regions = content["regions"], content.get("n_regions")
     for place, entry in enumerate(entries, start=1):
         problem = table_problem(entry, _REGION_FIELDS)

@@ -17,9 +17,9 @@ def decimals(values: NDArray[np.floating], n_decimals: int, maximum: int) -> NDA
     """Values as their shortest decimal text: `0`, `0.5`, `1`.
 
     Args:
-        values: any shape, in [0, maximum]; a value a little outside, as sums of floats give, is clipped.
-        n_decimals: digits behind the point that are kept at most.
-        maximum: the largest value.
+        values: Values of any shape, in [0, maximum]. Rounding of sums may leave one a little outside; it is clipped.
+        n_decimals: Largest number of digits behind the point.
+        maximum: The largest value.
 
     Returns:
         uint8 (..., n_decimals + 2), characters padded by NULs.
@@ -36,10 +36,10 @@ def put_decimals(texts: NDArray[np.uint8], values: NDArray[np.floating], n_decim
     """The same into a part of a larger array.
 
     Args:
-        texts: uint8 (..., n_decimals + 2), to be overwritten.
-        values: and the others: as in `decimals`.
-        n_decimals: see above.
-        maximum: see above.
+        texts: Array to write into, uint8 (..., n_decimals + 2).
+        values: As in `decimals`.
+        n_decimals: As in `decimals`.
+        maximum: As in `decimals`.
     """
     table = _table(n_decimals, maximum)
     index = np.rint(values * values.dtype.type(10**n_decimals)).astype(np.int32)

@@ -20,7 +20,7 @@ def read_chromosome(path: str | Path, chromosome: str) -> str:
     The index `.fai` beside the file is used, or made; where the folder cannot be written, one is made for the moment.
 
     Args:
-        path: a FASTA file, not compressed.
+        path: A FASTA file, not compressed.
         chromosome: `chr22` and `22` are the same, and so are `chrM` and `MT`.
 
     Raises:

@@ -64,8 +64,8 @@ def open_input(path: str | Path, start_block: int = 0) -> Iterator[IO[bytes]]:
     """Open a plain or gzip-compressed file for reading bytes; its content tells which it is.
 
     Args:
-        path: of the file.
-        start_block: where in a BGZF file the block lies that reading begins with; 0 for the file's start.
+        path: Path of the file.
+        start_block: Offset of the BGZF block with which reading begins; 0 for the file's start.
 
     Raises:
         DataError: if it cannot be opened, or its compressed data end early or are damaged.
@@ -94,9 +94,9 @@ class _NamedFile(io.FileIO):
     """A file whose errors are `DataError`s that name it, so that no other file is blamed for them.
 
     Args:
-        file: a path or a descriptor.
+        file: A path or a descriptor.
         mode: `rb` or `wb`.
-        path: the name to give.
+        path: Name of the file.
     """
 
     def __init__(self, file: str | Path | int, mode: str, path: str | Path) -> None:
@@ -174,9 +174,9 @@ def read_unpacked(path: str | Path, most_bytes: int = LARGEST_TABLE) -> bytes:
     """A whole file, unpacked if it is compressed.
 
     Args:
-        path: of the file.
-        most_bytes: that it may have unpacked; a compressed file may also have no more than `LARGEST_RATIO` times its
-            packed size, from `SMALL_BYTES` on.
+        path: Path of the file.
+        most_bytes: Most bytes that it may have unpacked; a compressed file may also have no more than `LARGEST_RATIO`
+            times its packed size, from `SMALL_BYTES` on.
 
     Raises:
         DataError: if it cannot be read, or is larger.
@@ -248,13 +248,13 @@ class AtomicGroup:
 
     Use it as a context manager. On any exception, Ctrl-C included, nothing is left behind and older files of these
     names stay as they were. At the end all are closed first, then renamed in the order in which they were opened. If
-    that fails, those renamed already are removed; so that no new file is ever beside an older one of the group, even
-    for a moment, the older ones go before, except the first, whose place is taken in one step.
+    that fails, those renamed already are removed. A new file is never beside an older one of the group, even for a
+    moment. So the older files are removed first, except that of the first name, which is replaced in one step.
 
     Writers of several files inherit from it, open them in `_begin` and may write more in `_end`.
 
     Args:
-        within: a group whose files these are to be: they take their names when it ends.
+        within: A group to which these files belong: they take their names when it ends.
     """
 
     def __init__(self, within: AtomicGroup | None = None) -> None:

@@ -36,8 +36,8 @@ class GenWriter(AtomicGroup):
     Use it as a context manager: the files take their names together when the block ends without an exception.
 
     Args:
-        prefix: path without the endings.
-        sample_names: white space in a name, which the sample file cannot hold, becomes `_`.
+        prefix: Path without the endings.
+        sample_names: Names of the samples. White space, which a sample file cannot contain, becomes `_`.
 
     Raises:
         DataError: for two names that are the same then.
@@ -103,9 +103,9 @@ def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str
     """Read a GEN file.
 
     Args:
-        path: plain or gzip.
-        sample: the `.sample` file, for the names.
-        chromosome: its name, where the file has none; a sixth leading column goes before it.
+        path: File to read, plain or gzip.
+        sample: The `.sample` file, for the names.
+        chromosome: Name of the chromosome, where the file has none; a sixth leading column goes before it.
 
     Returns:
         Sites in file order; probabilities NaN where a genotype is missing (`0 0 0`).

@@ -1,11 +1,14 @@
 """Genetic maps: where along a chromosome crossovers fall.
 
-Read are tables of positions and centimorgans, plain or gzipped: with a header that names them, as
-`pos chr cM` (SHAPEIT, GLIMPSE), `Chromosome Position(bp) Rate(cM/Mb) Map(cM)` (HapMap) or
-`chr position COMBINED_rate(cM/Mb) Genetic_Map(cM)` (Eagle), and PLINK's `chr id cM pos` without a header.
+A map is a table of positions and centimorgans, plain or gzipped. It has PLINK's columns `chr id cM pos`
+without a header, or a header that names the columns:
 
-A map is checked when it is read: its chromosome, finite numbers that do not fall, and a rate that centimorgans of a
-human chromosome may have, so that Morgans, base pairs and columns of zeros are noticed.
+    pos chr cM                                              SHAPEIT, GLIMPSE
+    Chromosome Position(bp) Rate(cM/Mb) Map(cM)             HapMap
+    chr position COMBINED_rate(cM/Mb) Genetic_Map(cM)       Eagle
+
+A map is checked when it is read. It must be of the right chromosome, with finite numbers that do not fall. The rate
+must be possible for a human chromosome in centimorgans. So Morgans, base pairs and columns of zeros are noticed.
 """
 
 from __future__ import annotations
@@ -44,8 +47,8 @@ class GeneticMap:
     """A map of one chromosome.
 
     Attributes:
-        positions: int64 (n,), base pairs, rising.
-        map_cm: float64 (n,), centimorgans, not falling.
+        positions: Positions in base pairs, int64 (n,); rising.
+        map_cm: Genetic positions in centimorgans, float64 (n,); not falling.
     """
 
     positions: NDArray[np.int64]
@@ -62,7 +65,7 @@ class GeneticMap:
         return np.asarray(between + (positions - inside) * CM_PER_BASE)
 
     def doubts(self) -> list[str]:
-        """What is odd about the map, though it may be right: one line each."""
+        """Odd properties of the map, which may still be right: one line each."""
         lines = []
         rate, lowest, highest = self._rate(), *_REFUSED_LONG_RATES
         if rate is not None and not lowest <= rate <= highest:
@@ -108,8 +111,8 @@ def read_genetic_map(path: str | Path, chromosome: str | None = None) -> Genetic
     """Read a map of one chromosome.
 
     Args:
-        path: of the map. It may have other chromosomes too, if its chromosome column says so.
-        chromosome: the one to read; None for the only one of the file.
+        path: Path of the map. It may have other chromosomes too, if its chromosome column says so.
+        chromosome: The chromosome to read; None for the only one of the file.
 
     Raises:
         DataError: if a line is no such table's, the map is of another chromosome, it falls, or its numbers cannot be

@@ -1,8 +1,8 @@
 """HAPS/LEGEND/SAMPLE: a text matrix of alleles, a table of its sites, a list of its samples.
 
-Reading goes: legend whole (it is small), then haplotype rows in blocks, each block parsed as bytes by numpy.
-Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`), except that other numbers are refused:
-alleles coded 1 and 2 would be read wrongly.
+The legend is read whole, because it is small. Then haplotype rows are read in blocks. Numpy parses each block as bytes.
+Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`). Other numbers are refused, because alleles
+coded 1 and 2 would be read wrongly.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def open_panel(
     Sites whose alleles are no sequence, such as `<DEL>`, are left out and counted, as those of a VCF are.
 
     Args:
-        hap: alleles, one line per site, two columns per sample; plain or gzip.
-        legend: the sites, one line each under a header.
-        sample: sample names; `Sample_1...` without.
-        chromosome: the chromosome's name, which the format itself does not hold.
-        ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
-            columns. None takes `-` for missing.
-        model_chromosome: which chromosome it is for `ploidy`, where nothing else says it.
-        keep_monomorphic: whether to keep sites whose a1 is not known, `0` or `.`.
+        hap: Alleles, one line per site, two columns per sample; plain or gzip.
+        legend: The sites, one line each under a header.
+        sample: File of sample names; without one, `Sample_1` and so on.
+        chromosome: The chromosome's name, which the format itself does not hold.
+        ploidy: Records which samples are haploid on chrX, chrY and MT. An allele with `-` beside it is then put into
+            both columns. None takes `-` for missing.
+        model_chromosome: Chromosome that decides about `ploidy`, where no file names it.
+        keep_monomorphic: Whether to keep sites whose a1 is not known, `0` or `.`.
 
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
@@ -160,9 +160,9 @@ def read_legend(path: str | Path, chromosome: str | None = None, most_bytes: int
     Alleles are upper-cased.
 
     Args:
-        path: of the legend.
-        chromosome: that it is of, where that is known.
-        most_bytes: that the legend may have, unpacked.
+        path: Path of the legend.
+        chromosome: Chromosome of the legend, where it is known.
+        most_bytes: Most bytes that the legend may have, unpacked.
 
     Raises:
         DataError: for a missing column, a malformed line, a control character, positions that go down, or a site that
@@ -267,9 +267,9 @@ class HapsLegendWriter(AtomicGroup):
     Use it as a context manager: the files take their names together when the block ends without an exception.
 
     Args:
-        prefix: path without the endings.
-        sample_names: written to the `.sample` file; None writes none.
-        within: a group of files that take their names together; None for these alone.
+        prefix: Path without the endings.
+        sample_names: Names for the `.sample` file; None writes no such file.
+        within: A group of files that take their names together; None for these alone.
     """
 
     def __init__(

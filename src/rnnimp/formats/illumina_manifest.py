@@ -2,8 +2,8 @@
 
 Only the section `[Assay]` is read, its columns by name. The alleles of a SNP are complemented where `RefStrand` is `-`,
 and one of them has to be the reference's. An indel (`[I/D]`, `[D/I]`) is a piece of `SourceSeq`,
-`upstream[-/piece]downstream`: turned to the forward strand, the sequence with and without the piece is laid along the
-reference around `MapInfo`; the one that fits is the reference allele, and the place is moved as far left as its
+`upstream[-/piece]downstream`. The sequence is turned to the forward strand, and compared with the reference around
+`MapInfo`, with and without the piece. The one that fits is the reference allele. The place is moved as far left as its
 sequence allows, as 1000 Genomes and `bcftools norm` write indels.
 """
 
@@ -63,7 +63,7 @@ class _Row(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What an indel inserts or deletes, and the sequence around it, all on one strand."""
+    """The bases that an indel inserts or deletes, and the sequence around them, all on one strand."""
 
     upstream: str
     sequence: str
@@ -80,8 +80,8 @@ class Manifest:
     """An array's markers on one chromosome.
 
     Attributes:
-        markers: those with a place and alleles on the reference.
-        skipped: how many others there are, by reason.
+        markers: Markers with a place and alleles on the reference.
+        skipped: Number of the other markers, by reason.
     """
 
     markers: ArrayMarkers
@@ -92,8 +92,8 @@ def read_illumina_manifest(path: str | Path, fasta: str | Path, chromosome: str)
     """Read the markers of one chromosome; what is skipped is logged.
 
     Args:
-        path: the manifest, plain or gzip.
-        fasta: the reference genome of the manifest's build, not compressed.
+        path: The manifest, plain or gzip.
+        fasta: The reference genome of the manifest's build, not compressed.
         chromosome: `chr22` and `22` are the same; `X` includes `XY`.
 
     Raises:
@@ -197,9 +197,10 @@ def _snp(
 
 
 def _indel(row: _Row, piece: Piece, position: int, reference: NDArray[np.uint8]) -> tuple[int, AllelePair] | str:
-    """Both strands are tried, that of the flags first: in some manifests they contradict the sequence.
+    """Place an indel. Both strands are tried, because in some manifests the flags contradict the sequence.
 
-    `RefStrand` is the strand of the design (`IlmnStrand`); the source sequence may be given on the other one.
+    The strand of the flags comes first. The flag `RefStrand` is about the strand of the design (`IlmnStrand`). The
+    source sequence may be given on the other one.
     """
     source_is_design = row.source_strand[:1].upper() == row.ilmn_strand[:1].upper()
     is_reverse = (row.ref_strand == "-") == source_is_design
@@ -215,13 +216,13 @@ def place_indel(piece: Piece, position: int, reference: NDArray[np.uint8]) -> tu
     """An indel as a VCF writes it, leftmost, with the base before.
 
     Args:
-        piece: on the forward strand.
-        position: 1-based, about where it is.
-        reference: uint8 (n_bases,), the chromosome in ASCII capitals.
+        piece: The indel on the forward strand.
+        position: Approximate position, 1-based.
+        reference: The chromosome in ASCII capitals, uint8 (n_bases,).
 
     Returns:
-        The 1-based position of the base before, and (reference allele, other allele); None where neither the
-        sequence with the piece nor that without fits the reference, both do equally, or it is too short to tell.
+        The 1-based position of the base before, and (reference allele, other allele). None if neither sequence fits
+        the reference, with or without the piece. Also None if both fit equally, or if the sequence is too short.
 
     >>> reference = np.frombuffer(b"GATTACATTTTCGGCATCC", dtype=np.uint8)
     >>> place_indel(Piece("ATTACA", "T", "TTTCGGCA"), 8, reference)

@@ -26,11 +26,11 @@ def read_json(
     """Read a table of values.
 
     Args:
-        path: of the file, which must be a regular one.
-        remedy: what the user can do if it is damaged, for the message.
-        fields: of each name the rule of its value; None checks no value.
-        is_open: whether there may be other names too.
-        allow_nan: whether a number may be `NaN`, which JSON itself does not know.
+        path: Path of the file, which must be a regular one.
+        remedy: Advice for the user if the file is damaged, for the message.
+        fields: For each name, the rule of its value; None checks no value.
+        is_open: Whether there may be other names too.
+        allow_nan: Whether a number may be `NaN`, which JSON itself does not know.
 
     Raises:
         DataError: if it cannot be read, is too large, is no table of values in JSON, or breaks a rule.
@@ -51,10 +51,10 @@ def write_json(path: str | Path, content: dict[str, Any], *, sort_keys: bool = T
     """Write a table of values, indented; by default sorted by name.
 
     Args:
-        path: of the file.
-        content: plain values by name.
-        sort_keys: whether to sort the names, at every level.
-        allow_nan: whether numbers that are NaN are written, as `NaN`, which JSON itself does not know.
+        path: Path of the file.
+        content: Plain values by name.
+        sort_keys: Whether to sort the names, at every level.
+        allow_nan: Whether numbers that are NaN are written, as `NaN`, which JSON itself does not know.
 
     Raises:
         ValueError: for NaN where that is not allowed.

@@ -30,7 +30,7 @@ _TO_VCF = {
 
 
 def kind_of(start: bytes) -> str:
-    """The kind of a file, for a message, by its first 20 bytes or so, unpacked.
+    """The kind of a file in words, by its first bytes, unpacked.
 
     >>> kind_of(b"##fileformat=VCFv4.2"), kind_of(b"BCF\\x02\\x02"), kind_of(b"rs1 5 A G"), kind_of(b"")
     ('a VCF', 'a BCF', 'a text file', 'an empty file')
@@ -48,8 +48,8 @@ def refuse_other_format(start: bytes, path: str | Path) -> None:
     """Refuse imputation programs' own formats of panels, where a VCF or BCF is expected.
 
     Args:
-        start: the first `LONGEST_MAGIC` bytes, unpacked.
-        path: the file, for the message.
+        start: The first `LONGEST_MAGIC` bytes, unpacked.
+        path: The file, for the message.
 
     Raises:
         DataError: saying how to convert it.

@@ -1,8 +1,8 @@
 """Array markers from a list: a table, a VCF or BCF, or PLINK's `.bim`.
 
-The name's ending tells which: `.vcf`, `.vcf.gz`, `.bcf` and `.bim` are what they say, anything else is a table with
-white space between its columns, `chrom pos [ref alt]`, in this order or named in a header line. A marker whose alleles
-are not given, or not both (`0`, `.`), is known by its position alone.
+The name's ending decides: `.vcf`, `.vcf.gz`, `.bcf` and `.bim` are files of these formats. Any other file is a table
+with white space between its columns. They are `chrom pos [ref alt]`, in this order or named in a header line. A marker
+whose alleles are not given, or not both (`0`, `.`), is known by its position alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_markers(path: str | Path, chromosome: str) -> ArrayMarkers:
     """Read an array's markers on one chromosome.
 
     Args:
-        path: the list.
+        path: The list.
         chromosome: `chr22` and `22` are the same, and so are `X` and PLINK's `23`.
 
     Raises:

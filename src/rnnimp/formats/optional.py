@@ -13,9 +13,9 @@ def require(module: str, extra: str, purpose: str) -> Any:
     """Import a library of an extra.
 
     Args:
-        module: its name in an import.
-        extra: of this package, which installs it.
-        purpose: what needs it, as in `BGEN files need`.
+        module: Name of the library in an import.
+        extra: Extra of this package, which installs it.
+        purpose: Purpose of the library, as in `BGEN files need`.
 
     Raises:
         RnnimpError: if it is not installed, with the command that installs it.

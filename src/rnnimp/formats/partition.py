@@ -18,8 +18,8 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
     `start` is passed over, as are empty lines.
 
     Args:
-        path: the BED file.
-        chromosome: the chromosome, as `22` or `chr22`; may be None where the file holds a single one.
+        path: The BED file.
+        chromosome: The chromosome, as `22` or `chr22`; may be None where the file holds a single one.
 
     Returns:
         The stops, rising.

@@ -21,9 +21,9 @@ class Field:
     """The rule of a field's value.
 
     Attributes:
-        expected: what is right, in words.
-        is_right: whether a value is.
-        is_required: whether the field must be there.
+        expected: The right value, in words.
+        is_right: Whether a value is right.
+        is_required: Whether the field must be there.
     """
 
     expected: str
@@ -43,9 +43,9 @@ def table_problem(content: Any, fields: Mapping[str, Field], is_open: bool = Fal
     """The first fault of a table of values, in one printable line; None if there is none.
 
     Args:
-        content: as read from JSON.
-        fields: of each known name its rule.
-        is_open: whether other names may be there too.
+        content: Content as read from JSON.
+        fields: For each known name, the rule of its value.
+        is_open: Whether other names may be there too.
 
     >>> table_problem({"n": "x"}, {"n": whole_number(1)})
     "expected a whole number from 1 on as n, found 'x'"
@@ -74,8 +74,8 @@ def parse_json(text: bytes | str, allow_nan: bool = False) -> Any:
     """Parse JSON as the standard defines it.
 
     Args:
-        text: in UTF-8.
-        allow_nan: whether a number may be `NaN`, as Python writes it.
+        text: JSON in UTF-8.
+        allow_nan: Whether a number may be `NaN`, as Python writes it.
 
     Raises:
         ValueError: if it is none, has a name twice in a table, a number that is none, or is nested without end.

@@ -45,12 +45,12 @@ def read_haps(
     """Read phased haplotypes with their sites.
 
     Args:
-        path: plain or gzip, sorted by position.
-        sample: sample names; `Sample_1...` without.
-        chromosome: its name, where the file's first column has none.
-        ploidy: on chrX, chrY and MT is told who is haploid where: an allele with `-` beside it then stands in both
-            columns. None takes `-` for missing.
-        model_chromosome: which chromosome it is for `ploidy`, where nothing else says it.
+        path: File to read, plain or gzip, sorted by position.
+        sample: File of sample names; without one, `Sample_1` and so on.
+        chromosome: Name of the chromosome, where the file's first column has none.
+        ploidy: Records which samples are haploid on chrX, chrY and MT. An allele with `-` beside it is then put into
+            both columns. None takes `-` for missing.
+        model_chromosome: Chromosome that decides about `ploidy`, where no file names it.
 
     Raises:
         DataError: naming the line that is malformed, out of order or repeated, or another chromosome.

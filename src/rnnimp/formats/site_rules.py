@@ -26,8 +26,8 @@ def require_printable(lines: Iterable[str], path: str | Path) -> None:
     """Refuse control characters other than tabs: they could forge lines, or change what a terminal shows.
 
     Args:
-        lines: of a file, from its first on.
-        path: for the message.
+        lines: Lines of a file, from its first on.
+        path: File, for the message.
     """
     for line, text in enumerate(lines, start=1):
         if found := _CONTROL.search(text):
@@ -42,10 +42,10 @@ def check_alleles(alleles: Sequence[str], path: str | Path, first_line: int, is_
     """Refuse alleles that are no alleles, such as two of them with a comma.
 
     Args:
-        alleles: in file order.
-        path: for the message.
-        first_line: the line of the first.
-        is_one_line: whether the others stand in the same line.
+        alleles: Alleles in file order.
+        path: File, for the message.
+        first_line: The line of the first.
+        is_one_line: Whether the others are in the same line.
     """
     wrong = {allele for allele in set(alleles) if not _ALLELE.fullmatch(allele)}
     if wrong:
@@ -62,10 +62,10 @@ def check_texts(path: str | Path, chromosome: str, position: int, name: str, all
     """Refuse texts of a site that other formats cannot hold, where a file has no lines to name.
 
     Args:
-        path: for the message.
-        chromosome: its name.
-        position: for the message.
-        name: the site's id.
+        path: File, for the message.
+        chromosome: Name of the chromosome.
+        position: Position, for the message.
+        name: The site's id.
         alleles: REF and all others.
     """
     place = f"{shortened(chromosome)}:{position}"
@@ -94,8 +94,8 @@ def has_sequence(sites: Sites, keep_monomorphic: bool = False) -> NDArray[np.boo
     """Which sites have alleles of bases: no `<DEL>`, `*`, `-` or breakend. The same rule as for a VCF's records.
 
     Args:
-        sites: of any format.
-        keep_monomorphic: whether sites count whose a1 is not known, `0` or `.`.
+        sites: Sites of any format.
+        keep_monomorphic: Whether sites count whose a1 is not known, `0` or `.`.
     """
     pairs = zip(sites.a0.tolist(), sites.a1.tolist(), strict=True)
     is_kept = (
@@ -127,9 +127,9 @@ def check_order(sites: Sites, path: str | Path, first_line: int | None = None) -
     """Refuse positions that go down and sites that repeat.
 
     Args:
-        sites: in file order.
-        path: for the message.
-        first_line: the line of the first site, where each site is a line.
+        sites: Sites in file order.
+        path: File, for the message.
+        first_line: The line of the first site, where each site is a line.
     """
 
     def line(row: int) -> int | None:
@@ -159,7 +159,7 @@ def first_duplicate(sites: Sites) -> tuple[int, int] | None:
     """The first site whose position and alleles stood before; see `allele_key`.
 
     Args:
-        sites: sorted by position.
+        sites: Sites sorted by position.
 
     Returns:
         The indices of the site and its duplicate; None if there is none.

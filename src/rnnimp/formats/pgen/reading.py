@@ -44,15 +44,15 @@ def open_panel(
     """Open the phased genotypes of one chromosome for reading block by block.
 
     Args:
-        path: of the `.pgen` file, or its prefix.
-        chromosome: the chromosome to read, where the file has several.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
-        keep_monomorphic: whether to keep sites without an alternative allele, ALT `.`.
-        ploidy: is told who is haploid where. None reads everybody as diploid.
+        path: Path of the `.pgen` file, or its prefix.
+        chromosome: The chromosome to read, where the file has several.
+        keep_first_duplicate: Whether to keep the first of repeated sites and drop the others, instead of an error.
+        keep_monomorphic: Whether to keep sites without an alternative allele, ALT `.`.
+        ploidy: Records which samples are haploid. None reads all samples as diploid.
 
     Raises:
-        DataError: for genotypes that are unphased, males with two alleles on chrX, sites out of order or repeated,
-            several chromosomes where none is chosen, or files that are missing or damaged.
+        DataError: for genotypes that are unphased, and males with two alleles on chrX. Also for sites out of order or
+            repeated, several chromosomes where none is chosen, and files that are missing or damaged.
         RnnimpError: if the library is not installed.
     """
     file = _Variants(path)
@@ -68,8 +68,8 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     writes them.
 
     Args:
-        path: of the `.pgen` file, or its prefix.
-        chromosome: the chromosome to read, where the file has several.
+        path: Path of the `.pgen` file, or its prefix.
+        chromosome: The chromosome to read, where the file has several.
 
     Raises:
         DataError: for sites out of order or repeated, several chromosomes where none is chosen, or files that are
@@ -93,11 +93,11 @@ class _Variants:
     """The variants of a `.pgen` file with the files beside it.
 
     Attributes:
-        path: of the `.pgen` file.
-        sites: of the `.pvar` or `.bim` file.
-        names: of the samples.
+        path: Path of the `.pgen` file.
+        sites: Sites of the `.pvar` or `.bim` file.
+        names: Names of the samples.
         is_male: bool (n_samples,).
-        reader: of the library.
+        reader: Reader of the library.
     """
 
     def __init__(self, path: str | Path) -> None:

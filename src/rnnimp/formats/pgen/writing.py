@@ -1,8 +1,8 @@
 """PGEN out: `PREFIX.pgen` with dosages, `PREFIX.pvar` with sites and their quality, `PREFIX.psam` with samples.
 
 The format holds dosages in steps of 2^-14; a genotype of which an allele is missing is missing. Its Python library
-writes no phase beside dosages and wants to know the number of sites beforehand, which a filter does not tell: dosages
-therefore go to a nameless file first, two bytes each, and from there into the PGEN when the last site is known.
+writes no phase beside dosages. It needs the number of sites beforehand, which is not known with a filter. So dosages go
+to a nameless file first, two bytes each. They are written to the PGEN when the last site is known.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class PgenWriter(AtomicGroup):
     Use it as a context manager: the files take their names together when the block ends without an exception.
 
     Args:
-        prefix: path without the endings.
+        prefix: Path without the endings.
         sample_names: n_haplotypes / 2 of them; one at least.
-        chromosome: its name.
+        chromosome: Name of the chromosome.
 
     Raises:
         DataError: for a name with white space, which the format cannot hold, or no samples.

@@ -1,7 +1,7 @@
 """Records of a BCF, from its blocks of bytes (VCF specification, section 6).
 
 A record is a part that all samples share and a part of their values; each value is led by its type and length. Every
-length is checked against the part that it lies in, so that damaged bytes end in an error and never in a read beyond.
+length is checked against the part that contains it, so that damaged bytes end in an error and never in a read beyond.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     _FLOAT: np.dtype("<f4"),
 }
 _SIZES = {0: 0, _INT8: 1, _INT16: 2, _INT32: 4, _FLOAT: 4, _CHARACTERS: 1}
-_LONG = 15  # in place of a length: it follows as a number
+_LONG = 15  # instead of a length, which follows as a number
 _N_RESERVED = 8  # integers from the lowest on that are no numbers: missing, end of the values, and six for later
 
 
@@ -144,7 +144,7 @@ class BcfRecord(VcfRecord):
         return DataError(f"{message} {place}; the file is damaged, copy or make it again", self._path)
 
     def _value(self, data: bytes, at: int, n_times: int = 1) -> _Value:
-        """What begins at a place: its type and length, and its bytes, so many times as long."""
+        """The value that begins at a place: its type and length, and the place of its bytes, `n_times` that length."""
         try:
             kind, length = data[at] & 0xF, data[at] >> 4
             at += 1
@@ -331,7 +331,7 @@ def typed_numbers(kind: int, data: bytes) -> list[float | int | None]:
 
     Args:
         kind: BCF's number of the type.
-        data: their bytes.
+        data: Bytes of the numbers.
     """
     if kind not in _DTYPES:
         return []

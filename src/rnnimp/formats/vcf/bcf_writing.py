@@ -1,7 +1,7 @@
 """BCF 2.2 out: the same sites, fields and rounded numbers as in `vcf_output.py`, in binary, always with an index.
 
-A record is what all samples share, then one block per FORMAT field with a fixed number of bytes per sample (VCF
-specification, section 6), so that numpy lays out a stretch of sites at once.
+A record begins with the part that all samples share. Then comes one block per FORMAT field, with a fixed number of
+bytes per sample (VCF specification, section 6). So numpy can lay out a stretch of sites at once.
 """
 
 from __future__ import annotations

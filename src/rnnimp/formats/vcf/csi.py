@@ -29,11 +29,11 @@ def write_csi(
     """Write the index of a file with one chromosome.
 
     Args:
-        file: to write to.
-        starts: int64 (n_sites,), 0-based, in order.
-        ends: int64 (n_sites,), behind the last base of REF.
-        offsets: uint64 (n_sites + 1,), virtual offsets of the sites in the file and of its end.
-        vcf_chromosome: its name if the file is a VCF; a BCF has the name in its header.
+        file: File to write to.
+        starts: Positions of the sites, int64 (n_sites,); 0-based, in order.
+        ends: Positions behind the last base of REF, int64 (n_sites,).
+        offsets: Virtual offsets of the sites in the file and of its end, uint64 (n_sites + 1,).
+        vcf_chromosome: Name of the chromosome if the file is a VCF; a BCF has the name in its header.
     """
     auxiliary = b"" if vcf_chromosome is None else _tabix_settings(vcf_chromosome)
     packed = BgzfWriter(file)

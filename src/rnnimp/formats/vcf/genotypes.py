@@ -1,8 +1,8 @@
 """From probabilities of alleles to what a genotype column holds: the most likely pair, dosage, probabilities.
 
 The most likely pair is a pair of the most likely genotype; of 0|1 and 1|0 the likelier one. So it always agrees with
-the genotype's probabilities, which taking the likelier allele of each haplotype would not: at 0.45 and 0.45 the pair
-0|0 is likelier than 0|1, but 0/1 likelier than 0/0. A haploid sample has one allele, a dosage up to 1, and two
+the genotype's probabilities. The likelier allele of each haplotype would not: at 0.45 and 0.45 the pair 0|0 is likelier
+than 0|1, but 0/1 is likelier than 0/0. A haploid sample has one allele, a dosage up to 1, and two
 probabilities.
 """
 
@@ -30,11 +30,11 @@ class Calls:
     """Genotypes of a stretch of sites.
 
     Attributes:
-        first: float32 (n_sites, n_samples), P(a1) on the first haplotype; 0.5 where its allele is missing.
-        second: the same of the second.
-        first_is_missing: bool (n_sites, n_samples); None if no allele is missing.
-        second_is_missing: the same.
-        is_haploid: bool (n_sites, n_samples), who has the first haplotype alone; None if no sample is.
+        first: P(a1) on the first haplotype, float32 (n_sites, n_samples); 0.5 where its allele is missing.
+        second: The same on the second haplotype.
+        first_is_missing: True where the first allele is missing, bool (n_sites, n_samples); None if none is.
+        second_is_missing: The same for the second allele.
+        is_haploid: True for samples with the first haplotype only, bool (n_sites, n_samples); None if none is.
     """
 
     first: Floats

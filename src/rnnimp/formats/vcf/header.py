@@ -35,14 +35,14 @@ _FORMAT_LINES = {
 
 @dataclass(frozen=True)
 class VcfContent:
-    """What a VCF or BCF says beside the sites.
+    """The content of a VCF or BCF beside the sites.
 
     Attributes:
-        sample_names: n_haplotypes / 2 of them.
-        chromosome: its name.
-        fields: some of `FORMAT_FIELDS`; empty to leave out the samples.
-        contig_length: of the chromosome in base pairs; None where not known.
-        records: more header lines `##key=value`, by key.
+        sample_names: Names of the samples, n_haplotypes / 2 of them.
+        chromosome: Name of the chromosome.
+        fields: Some of `FORMAT_FIELDS`; empty to leave out the samples.
+        contig_length: Length of the chromosome in base pairs; None where not known.
+        records: More header lines `##key=value`, by key.
     """
 
     sample_names: tuple[str, ...]

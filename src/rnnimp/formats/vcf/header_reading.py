@@ -28,9 +28,9 @@ class VcfHeader:
     """The lines before the records.
 
     Attributes:
-        lines: without the one of the column names.
-        sample_names: in order.
-        n_columns: of each record in a VCF.
+        lines: All lines but that of the column names.
+        sample_names: Names of the samples, in order.
+        n_columns: Number of columns of each record in a VCF.
     """
 
     lines: tuple[str, ...]

@@ -30,12 +30,13 @@ _MAX_SHIFT, _MAX_DEPTH = 30, 10
 
 @dataclass(frozen=True, eq=False)
 class SiteIndex:
-    """Where the chromosomes' sites lie.
+    """The places of the chromosomes' sites in the file.
 
     Attributes:
-        path: of the index.
-        chunks: for each chromosome with sites, of each stretch of the file the first position behind its bin, 0-based,
-            and the virtual offset where it begins; each int64 and uint64 (n_chunks,).
+        path: Path of the index.
+        chunks: Two arrays for each chromosome with sites, with one number per stretch of the file. The first array has
+            the first position behind the stretch's bin, 0-based, int64 (n_chunks,). The second one has the virtual
+            offset where the stretch begins, uint64 (n_chunks,).
     """
 
     path: str
@@ -54,7 +55,7 @@ class SiteIndex:
         """A virtual offset with a site before a position of a chromosome, or of the chromosome before it.
 
         Args:
-            chromosome: its name, with or without `chr`.
+            chromosome: Name of the chromosome, with or without `chr`.
             start: 1-based.
 
         Returns:
@@ -75,8 +76,8 @@ def read_index(path: str | Path, header: VcfHeader) -> SiteIndex | None:
     """The index beside a file; None if there is none.
 
     Args:
-        path: of the VCF or BCF.
-        header: its header, which numbers the chromosomes of a BCF.
+        path: Path of the VCF or BCF.
+        header: Header of the file, which numbers the chromosomes of a BCF.
 
     Raises:
         DataError: if it is damaged.

@@ -26,8 +26,8 @@ class PhaseSets:
     """Watches records for samples with several phase sets.
 
     Args:
-        path: the file, for the warning.
-        names: its samples.
+        path: The file, for the warning.
+        names: Names of the samples.
     """
 
     def __init__(self, path: str | Path, names: tuple[str, ...]) -> None:

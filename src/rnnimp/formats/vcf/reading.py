@@ -50,18 +50,19 @@ def open_panel(
     homozygous genotypes (`0/0`) are accepted, since phase says nothing about them.
 
     Args:
-        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted; an index beside it is used.
-        region: the part to read, such as `22:50.3-50.6Mb`.
-        chromosome: the chromosome to read, where the file has several; `chr22` and `22` are the same.
-        keep_first_duplicate: whether to drop sites whose position and alleles stood before, instead of an error.
-        keep_monomorphic: whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`:
-            in a target they say that everybody carries REF.
-        block_sites: sites per block; by default as many as fit into 16 MiB, 4096 at most.
-        ploidy: is told who is haploid where; their allele then stands in both columns. None refuses haploid genotypes.
+        path: A `.vcf`, `.vcf.gz` or `.bcf` file, sorted; an index beside it is used.
+        region: The part to read, such as `22:50.3-50.6Mb`.
+        chromosome: The chromosome to read, where the file has several; `chr22` and `22` are the same.
+        keep_first_duplicate: Whether to keep the first of repeated sites and drop the others, instead of an error.
+        keep_monomorphic: Whether to keep records without an alternative allele, ALT `.`, as sites whose a1 is `.`. In
+            a target they mean that all samples carry REF.
+        block_sites: Sites per block; by default as many as fit into 16 MiB, 4096 at most.
+        ploidy: Records which samples are haploid. Their allele is then put into both columns. None refuses haploids.
 
     Raises:
-        DataError: naming the place and the sample, for genotypes that are absent, unphased or of another ploidy, sites
-            out of order or repeated, several chromosomes where none is chosen, or damaged data.
+        DataError: for genotypes that are absent, unphased or of another ploidy; the message names the place and the
+            sample. Also for sites out of order or repeated, several chromosomes where none is chosen, and damaged
+            data.
         SettingsError: for a malformed region.
     """
     interval = chosen_interval(region, chromosome)
@@ -171,15 +172,21 @@ def _genotype(calls: NDArray[np.integer], separator: str) -> str:
 def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
     """Read genotypes with their uncertainty, as imputers write them.
 
-    Probabilities come from FORMAT `GP`, else from the two haplotypes' `HDS` or `AP1` and `AP2`, taken as independent,
-    else, where there is no `DS` either, from `GT`, phased or not. Dosages are `DS` where it is given. Whether a site
-    was observed is read from the flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which is ours too), what it
-    is said to be worth from `QUALITY_SCORES` in INFO. Haploid samples, detected by the number of their values, or of
-    the alleles in `GT` where there is only `DS` besides, stand as if homozygous, with dosages up to 2.
+    Probabilities come from the first of these FORMAT fields that a record has:
+
+    1. `GP`.
+    2. The two haplotypes' `HDS`, or `AP1` and `AP2`, taken as independent.
+    3. `GT`, phased or not, if there is no `DS`.
+
+    Dosages are `DS` where it is given. The flags of Minimac4 (`TYPED`, `IMPUTED`) and Beagle (`IMP`, which rnnimp
+    writes too) show whether a site was observed. Its estimated quality comes from `QUALITY_SCORES` in INFO.
+
+    Haploid samples are detected by the number of their values, or by the alleles in `GT` if there is only `DS` besides.
+    They count as homozygous, with dosages up to 2.
 
     Args:
-        path: a `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
-        chromosome: the chromosome to read, where the file has several.
+        path: A `.vcf`, `.vcf.gz` or `.bcf` file, sorted.
+        chromosome: The chromosome to read, where the file has several.
 
     Raises:
         DataError: for damaged or unsorted data, repeated sites, or records without any of these fields.

@@ -1,4 +1,4 @@
-"""What the two kinds of VCF records have in common: a site, and its samples' values when they are asked for.
+"""The common interface of VCF and BCF records: a site, and its samples' values when they are asked for.
 
 A record of a VCF is a line (`text_reading.py`), one of a BCF is a block of bytes (`bcf_reading.py`). Both are checked
 as they are read: nothing that is damaged is passed over, repaired or guessed.
@@ -35,13 +35,13 @@ class VcfRecord(ABC):
     """A record; its columns have the names that they have in a VCF.
 
     Attributes:
-        CHROM: the chromosome.
-        POS: the position, 1-based; 0 for a telomere.
-        ID: None for `.`.
-        REF: the reference allele.
-        ALT: the alternative ones; empty for `.`.
-        fields: names of the fields that the samples have.
-        line: its number in the file; None in a BCF.
+        CHROM: The chromosome.
+        POS: The position, 1-based; 0 for a telomere.
+        ID: The id; None for `.`.
+        REF: The reference allele.
+        ALT: The alternative alleles; empty for `.`.
+        fields: Names of the fields that the samples have.
+        line: Number of the line in the file; None in a BCF.
     """
 
     CHROM: str
@@ -79,7 +79,7 @@ class VcfRecord(ABC):
 
     @abstractmethod
     def labels(self, field: str) -> list[bytes] | None:
-        """A FORMAT field as text, a value a sample; `.` for missing. None if the record has not the field."""
+        """A FORMAT field as text, one value per sample; `.` for missing. None if the record lacks the field."""
 
     @abstractmethod
     def has_info(self, name: str) -> bool:

@@ -1,9 +1,12 @@
 """Records of a VCF or BCF file, in order and without silent losses.
 
-Order of events: the end of a BGZF file is checked (a file cut at a block's end looks whole otherwise), its header is
-read, and records are walked: from the first to the last, or, where an interval asks for a part and an index lies beside
-the file, from a place before the interval to its end. An index is a hint: if the records found by it do not show that
-nothing of the interval lies before them, a warning names it and the whole file is read.
+1. Check the end of a BGZF file. Without this check, a file cut at a block's end would look complete.
+2. Read the header.
+3. Walk the records, from the first to the last. If an interval is asked for and the file has an index, walk from a
+   place before the interval to its end.
+
+An index is a hint. The records that it finds must show that no record of the interval comes before them. If they do
+not, a warning names the index, and the whole file is read.
 """
 
 from __future__ import annotations
@@ -39,13 +42,13 @@ class RecordReader:
     """One VCF or BCF file.
 
     Attributes:
-        path: the file.
-        header: what stands before the records.
-        sample_names: the samples in its header.
+        path: The file.
+        header: The lines before the records.
+        sample_names: The samples in its header.
 
     Args:
-        path: a `.vcf`, `.vcf.gz` or `.bcf` file; its content tells which. `-` is the standard input; it and other pipes
-            are copied into a temporary file first, so that they are checked as files are.
+        path: A `.vcf`, `.vcf.gz` or `.bcf` file; its content decides. `-` is the standard input. This and other pipes
+            are first copied into a temporary file, so that they are checked as files are.
 
     Raises:
         DataError: if it cannot be opened, is none of these, or is cut short.
@@ -83,10 +86,10 @@ class RecordReader:
         """Walk the records of one chromosome.
 
         Args:
-            interval: the part to walk; all of a file of one chromosome if None.
+            interval: The part to walk; all of a file of one chromosome if None.
 
         Raises:
-            DataError: if the file has several chromosomes and no interval chooses, if it has no record on the
+            DataError: if the file has several chromosomes and no interval chooses. Also if it has no record on the
                 interval's chromosome, if positions go down, or if the data are malformed.
         """
         index = self._index()
@@ -244,7 +247,7 @@ def _one_name_each(index: SiteIndex) -> list[str]:
 
 
 def _is_in(record: VcfRecord, interval: Interval) -> bool:
-    """Whether a record of the interval's chromosome lies in it; a whole chromosome has every position."""
+    """Whether the interval contains a record of its chromosome; a whole chromosome has every position."""
     return interval.is_whole or interval.start <= record.POS <= interval.end
 
 

@@ -1,7 +1,7 @@
-"""Where values lie in the samples' columns of a VCF line, and short decimal numbers there, by numpy.
+"""Finds values in the samples' columns of a VCF line, and reads short decimal numbers there, by numpy.
 
-In nearly every line the samples have the same colons and commas in the same order. Then all values lie in one table, a
-row per sample. Other lines are searched.
+In nearly every line the samples have the same colons and commas in the same order. Then all values are in one table,
+one row per sample. Other lines are searched.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class SampleColumns:
     """The samples' columns of a line.
 
     Args:
-        text: from the first sample to the last.
-        n_fields: how many values FORMAT names.
+        text: The columns from the first sample to the last.
+        n_fields: Number of values that FORMAT names.
     """
 
     def __init__(self, text: bytes, n_fields: int) -> None:
@@ -99,7 +99,7 @@ class SampleColumns:
         )
 
     def short_decimals(self, starts: Places, ends: Places) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Numbers like `0`, `0.5` and `1.9999`, and which are so; others are to be read in another way.
+        """Read numbers like `0`, `0.5` and `1.9999`. The second array is False for others.
 
         >>> columns = SampleColumns(b"0.25,1,1e3", 1)
         >>> values, is_read = columns.short_decimals(np.array([0, 5, 7]), np.array([4, 6, 10]))
@@ -127,7 +127,7 @@ _FILLED = np.array(
 
 
 def _columns_of(field: int, kinds: list[int]) -> tuple[int, int]:
-    """The first number of a field and the one behind its last, in a sample with these separators.
+    """Number of a field's first value, and the number behind its last, in a sample with these separators.
 
     >>> [_columns_of(field, list(b":,,:\\t")) for field in range(3)]
     [(0, 1), (1, 4), (4, 5)]

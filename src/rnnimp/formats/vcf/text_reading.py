@@ -60,10 +60,10 @@ def text_records(stream: IO[bytes], header: VcfHeader, path: str | Path, line: i
     """The records of a stream that stands behind the header.
 
     Args:
-        stream: of unpacked bytes.
-        header: of the file.
-        path: for messages.
-        line: the number of the first line; None where it is not known, after a jump by an index.
+        stream: Stream of unpacked bytes.
+        header: Header of the file.
+        path: File, for messages.
+        line: The number of the first line; None where it is not known, after a jump by an index.
 
     Raises:
         DataError: for malformed lines.

@@ -34,10 +34,10 @@ class VcfWriter(AtomicGroup):
     Use it as a context manager: the files take their names when the block ends without an exception.
 
     Args:
-        path: of the file.
-        content: of its header.
-        sums: where the sums of each site go; None for nowhere.
-        within: a group whose files these are to be.
+        path: Path of the file.
+        content: Content of the header.
+        sums: File for the sums of each site; None writes none.
+        within: A group to which these files belong.
     """
 
     def __init__(
