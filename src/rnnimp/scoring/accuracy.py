@@ -270,7 +270,7 @@ class BinScores:
 
     Attributes:
         lower: Minor allele frequency in percent; sites are above it.
-        upper: Minor allele frequency in percent; sites are at it or below.
+        upper: Minor allele frequency in percent; no site is above it.
         n_sites: Sites scored: those with a pair of genotypes.
         n_varying: Sites whose true genotypes differ between samples.
         mean_r2: Mean of the sites' r2, over the varying ones.
