@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vcf_files
 from helpers import program, random_panel, shared_data
 from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
@@ -536,3 +537,16 @@ def test_haploid_samples_score_the_same_in_vcf_bcf_and_gen(tmp_path: Path) -> No
     for score in scores[:6] + scores[8:]:  # of diploid samples DS alone tells another guess
         assert np.array_equal(score.statistics.guesses, scores[0].statistics.guesses)
     assert scores[0].statistics.n_pairs.tolist() == [5] * 6
+
+
+def test_an_insertion_is_not_scored_against_a_deletion(tmp_path: Path) -> None:
+    """In two VCFs, which define REF; a SNP with REF and ALT exchanged is the same site."""
+    imputed = ["22 5 . A G . GT 0|1 1|1", "22 9 . A AT . GT 0|1 1|1", "22 12 . C T . GT 0|1 0|0"]
+    true = ["22 5 . G A . GT 1|0 0|0", "22 9 . AT A . GT 1|0 0|0", "22 12 . C T . GT 0|1 0|0"]
+    sources = [
+        GenotypeSource(vcf_files.write_vcf(tmp_path / f"{name}.vcf", records))
+        for name, records in (("a", imputed), ("b", true))
+    ]
+    found = evaluate(*sources, EvaluateSettings(all_sites=True))
+    assert found.sites.positions.tolist() == [5, 12]
+    assert found.is_swapped.tolist() == [True, False]

@@ -5,6 +5,7 @@ Every alternative allele becomes one site; see `alleles.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
     sites: list[Allele] = []
     for record in placed(RecordReader(path).records(chosen_interval(None, chromosome)), path):
         sites += split_record(record, keep_monomorphic=True, path=path)
-    return sites_of(sites, chromosome)
+    return replace(sites_of(sites, chromosome), has_reference=True)
 
 
 def _phased_calls(
@@ -206,7 +207,8 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
                 values.append(_of_allele(record.info_numbers(name), allele.number))
     flags = None if None in typed else np.array(typed, dtype=np.bool_)  # all of one file are known, or none
     arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}
-    return table.joined(path, reader.sample_names, flags, arrays)
+    joined = table.joined(path, reader.sample_names, flags, arrays)
+    return replace(joined, sites=replace(joined.sites, has_reference=True))
 
 
 def _is_typed(record: VcfRecord, reader: RecordReader) -> bool | None:
