@@ -168,14 +168,16 @@ def _is_kept(site: tuple[int, str, str]) -> bool:
     return is_sequence(site[1]) and (is_sequence(site[2]) or site[2] in (".", "0"))
 
 
-def shapeit(data: bytes, names: list[str]) -> Haplotypes:
-    """SHAPEIT's haplotypes."""
+def shapeit(data: bytes) -> Haplotypes:
+    """SHAPEIT's haplotypes, whose samples have no names."""
     rows: list[Row] = []
+    names: list[str] = []
     for line in lines_of(text_of(data, is_utf8=False)):
         cells = words(line)
-        require(len(cells) == 5 + 2 * len(names), f"{len(cells)} columns")
+        names = names or [f"Sample_{number}" for number in range(1, len(cells) // 2 - 1)]
+        require(len(cells) == 5 + 2 * len(names) > 5, f"{len(cells)} columns")
         rows.append((whole(cells[2]), cells[3].upper(), cells[4].upper(), _alleles(cells[5:])))
-    return Haplotypes([row for row in rows if _is_kept(row[:3])], names if data else [])
+    return Haplotypes([row for row in rows if _is_kept(row[:3])], names)
 
 
 def sample(data: bytes) -> list[str]:
@@ -295,6 +297,7 @@ def bgen(data: bytes, chromosome: str) -> Haplotypes:
         if plain_chromosome(contig.lstrip("0")) == chromosome:
             require(n_alleles == 2, f"{n_alleles} alleles")
             rows.append((position, alleles[0].upper(), alleles[1].upper(), calls))
+    rows = [row for row in rows if _is_kept(row[:3])]
     require(body.at == len(data), "data behind the last variant")
     return Haplotypes(rows, names)
 

@@ -68,7 +68,6 @@ def haplotype_targets() -> list[Target]:
         )
     )
     imputed = {"p1.vcf.gz": seeds.imputed_parts()["p1.vcf.gz"]}
-    names = list(seeds.small_panel().sample_names)
     gz = under_gzip(mutate_text)
     bgen_referee = _same(lambda files: referees.bgen(files["t.bgen"], CHROMOSOME))
     reads_haps = _reads(hap="t.hap.gz", legend="t.legend.gz", sample="t.sample", chromosome=CHROMOSOME)
@@ -86,7 +85,7 @@ def haplotype_targets() -> list[Target]:
             {"t.haps": seeds.shapeit()},
             {"t.haps": mutate_text},
             _reads(haps="t.haps"),
-            _same(lambda files: referees.shapeit(files["t.haps"], names)),
+            _same(lambda files: referees.shapeit(files["t.haps"])),
         ),
         Target("BGEN", {"t.bgen": seeds.bgen()}, {"t.bgen": mutate_bgen}, _reads(bgen="t.bgen"), bgen_referee),
         Target("PGEN", pgen, pgen_mutators, _reads(pgen="t.pgen"), _check_pgen),

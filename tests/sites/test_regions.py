@@ -157,3 +157,9 @@ def test_blocks_are_checked(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
         read_partition(path, "22")
     assert message in str(error.value)
+
+
+def test_blocks_of_one_chromosome_may_have_several_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.bed"
+    path.write_text("chr22 0 10\nCHR22 10 20\n22 20 30\n21 0 5\n")
+    assert read_partition(path, "22") == [10, 20, 30]

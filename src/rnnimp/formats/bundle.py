@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import re
 from dataclasses import asdict, dataclass, field
@@ -366,16 +367,16 @@ def manifest_path(prefix: str | Path) -> Path:
 
 
 def write_manifest(prefix: str | Path, manifest: Manifest) -> None:
-    """Write `PREFIX.manifest.json`: sorted and indented, numbers that are NaN as null."""
-    write_json(manifest_path(prefix), _without_nan(asdict(manifest)), allow_nan=False)
+    """Write `PREFIX.manifest.json`: sorted and indented, numbers that are not finite as null."""
+    write_json(manifest_path(prefix), _finite(asdict(manifest)), allow_nan=False)
 
 
-def _without_nan(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_manifest(prefix: str | Path) -> Manifest:

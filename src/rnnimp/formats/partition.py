@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
 from rnnimp.numbers import whole_number
-from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.wording import first_few, shortened
 
 
@@ -39,7 +39,7 @@ def read_partition(path: str | Path, chromosome: str | None = None) -> list[int]
             raise DataError(f"expected 'chr start stop', found '{shortened(line)}'", path, number) from None
         if start >= stop:
             raise DataError(f"expected a start below the stop, found {start} and {stop}", path, number)
-        blocks = stops.setdefault(fields[0], [])
+        blocks = stops.setdefault(plain_chromosome(fields[0]), [])
         if blocks and stop <= blocks[-1]:
             raise DataError(f"expected rising stops, found {stop} after {blocks[-1]}; sort the file", path, number)
         if blocks and start < blocks[-1]:
@@ -61,7 +61,6 @@ def _of_chromosome(stops: dict[str, list[int]], chromosome: str | None, path: st
             "--chromosome",
             path,
         )
-    for name, blocks in stops.items():
-        if same_chromosome(name, chromosome):
-            return blocks
+    if blocks := stops.get(plain_chromosome(chromosome)):
+        return blocks
     raise DataError(f"expected blocks of chromosome {chromosome}, found none; check the name and the file", path)

@@ -323,6 +323,20 @@ def test_genotype_fields(tmp_path: Path, fields: str, probabilities: list[list[f
     assert table.probabilities.dtype == table.dosages.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("GT:DS 0|0:0.1 0|1:3", "expected numbers from 0 to 2 in FORMAT field DS, found 3 at 22:100"),
+        ("GT:DS 0|0:-1 0|1:1", "expected numbers from 0 to 2 in FORMAT field DS, found -1 at 22:100"),
+        ("GP 0,30,60 1,0,0", "expected numbers from 0 to 1 in FORMAT field GP, found 30 at 22:100"),
+        ("HDS 0.1,1.5 0,0", "expected numbers from 0 to 1 in FORMAT field HDS, found 1.5 at 22:100"),
+    ],
+)
+def test_numbers_that_are_no_probabilities_are_refused(tmp_path: Path, fields: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_genotypes(write_vcf(tmp_path / "x.vcf", [f"22 100 . A C . {fields}"]))
+
+
 def test_probabilities_of_several_alternatives(tmp_path: Path) -> None:
     """Genotypes stand in the order 00 01 11 02 12 22."""
     record = "22 100 rs1 A C,T . GP:DS 0.1,0.2,0.05,0.3,0.15,0.2:0.45,0.85 0,0,0,0,1,0:1,1"

@@ -174,3 +174,12 @@ def test_a_new_network_starts_near_the_allele_frequencies() -> None:
 def test_settings_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         NetworkSettings(**changes)
+
+
+def test_infinite_weights_are_not_exported() -> None:
+    higher, lower, hybrid = make_networks("GRU", "m..m.m")
+    with torch.no_grad():
+        next(higher.parameters())[...] = torch.inf
+    graph = export.build_graph(higher, lower, hybrid)
+    with pytest.raises(TrainingError, match="not all finite numbers; nothing was written"):
+        export.check_graph(graph, higher, lower, hybrid, random_inputs(3, 3))

@@ -41,6 +41,16 @@ def test_a_manifest_that_was_written_too_early_is_completed(trained: Path) -> No
     assert path.read_bytes() == complete
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_summary_with_a_number_that_is_not_finite_is_listed(trained: Path, value: float) -> None:
+    """R2 of sites without variation is NaN, which is not equal to itself."""
+    path = trained.parent / "chr22_regions/1/summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "x": value}))
+    assert main(["bundle", str(trained)]) == 0
+    regions = json.loads((trained.parent / "models/chr22.manifest.json").read_text())["regions"]
+    assert regions[0]["summary"]["x"] is None
+
+
 def refused(prefix: Path, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     manifest = prefix.parent / "models/chr22.manifest.json"

@@ -317,4 +317,11 @@ def _values(
             f"expected {n_values} numbers per sample in FORMAT field {field} at {record.place}, found "
             f"{'none' if values is None else values.shape[1]}"
         )
+    most = 2 if field == "DS" else 1
+    is_right = (values >= -_DOSAGE_TOLERANCE) & (values <= most + _DOSAGE_TOLERANCE) | np.isnan(values)
+    if not is_right.all():
+        raise record.error(
+            f"expected numbers from 0 to {most} in FORMAT field {field}, found {values[~is_right][0]:g} at "
+            f"{record.place}; make the file again, with probabilities that are not phred-scaled"
+        )
     return values

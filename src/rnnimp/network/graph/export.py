@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
+from rnnimp.network.graph.limits import GraphError
+from rnnimp.network.graph.validation import check_parts
 from rnnimp.network.hmm.onnx_part import hmm_part
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined
 from rnnimp.network.hmm.weights import ODDS_STEP, TRANSITION_STEP, HmmWeights
@@ -219,8 +221,13 @@ def check_graph(
         The largest absolute difference of a probability.
 
     Raises:
-        TrainingError: if it is above 1e-5.
+        TrainingError: if it is above 1e-5, or the weights are not what a model may have, such as an infinite one of
+            a damaged checkpoint.
     """
+    try:
+        check_parts(model)
+    except GraphError as error:
+        raise TrainingError(f"the exported graph cannot be used: {error}; nothing was written") from error
     with torch.no_grad():
         logits = hybrid(higher(inputs), lower(inputs))
         if hmm is not None:
@@ -228,10 +235,10 @@ def check_graph(
             hmm_logits = deepcopy(hmm).double()(inputs.double())
             logits = combined(logits.double(), hmm_logits, inputs.double())
         expected = torch.softmax(logits, dim=2).numpy()
-    error = float(np.abs(_run(model, inputs.numpy()) - expected).max())
-    if not error <= LARGEST_ERROR:
-        raise TrainingError(f"the exported graph differs from the networks by {error:.2g}; nothing was written")
-    return error
+    largest = float(np.abs(_run(model, inputs.numpy()) - expected).max())
+    if not largest <= LARGEST_ERROR:
+        raise TrainingError(f"the exported graph differs from the networks by {largest:.2g}; nothing was written")
+    return largest
 
 
 def _run(model: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -33,7 +33,8 @@ def write_bundle_manifest(
         summaries = _summaries(output_prefix, n_regions)
         if summaries:
             write_manifest(model_prefix(output_prefix), _manifest(summaries, n_regions, settings, chromosome))
-        if summaries == _summaries(output_prefix, n_regions):
+        # as text, because NaN, such as the R2 of sites without variation, is not equal to itself
+        if str(summaries) == str(_summaries(output_prefix, n_regions)):
             return len(summaries)
 
 
