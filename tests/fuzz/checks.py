@@ -49,7 +49,7 @@ def haplotypes_of(panel: Any) -> Haplotypes:
 
 def vcf_is_plausible(data: bytes, with_samples: bool = True) -> list[tuple[str, ...]]:
     """Check the numbers of an imputed VCF, those of its samples too if asked for; its sites as text."""
-    lines = [line for line in referees.unpacked(data).decode().split("\n") if not line.startswith("##")]
+    lines = [line for line in referees.unpacked(data).decode(errors="replace").split("\n") if not line.startswith("##")]
     if lines[-1] or not lines[0].startswith("#CHROM\tPOS"):
         raise DisagreementError("an output without header, or cut short")
     width = lines[0].count("\t")
