@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from math import comb
 from pathlib import Path
 
 import bgen
@@ -222,3 +223,9 @@ def test_blocks_packed_by_zstd_are_read_by_the_library(tmp_path: Path) -> None:
         writer.add_variant("v", f"rs{row}", "22", 5 + row, ["A", "G"], values, ploidy=2, phased=True, bit_depth=8)
     writer.close()
     assert open_panel(path, ploidy=PloidyRecorder()).read().alleles.tolist() == HAPLOTYPES
+
+
+def test_a_site_of_very_many_alleles() -> None:
+    """Samples of a higher ploidy than any here would have more genotypes than an int64 can count."""
+    data = struct.pack("<IHBB", 1, 40, 2, 2) + bytes([2, 0, 8, 255]) + bytes(comb(41, 2) - 2)
+    assert parse_genotypes(data, 1, 40).probabilities()[0, :2].tolist() == [1, 0]

@@ -149,8 +149,9 @@ class BgenGenotypes:
 
 def genotype_counts(ploidy: NDArray[np.int64], n_alleles: int) -> NDArray[np.int64]:
     """How many unphased genotypes there are, int64 (n_samples,)."""
-    table = np.array([comb(number + n_alleles - 1, n_alleles - 1) for number in range(64)], dtype=np.int64)
-    return np.asarray(table[ploidy], dtype=np.int64)
+    numbers, places = np.unique(ploidy, return_inverse=True)  # of other ploidies, they may be too many for an int64
+    table = np.array([comb(number + n_alleles - 1, n_alleles - 1) for number in numbers.tolist()], dtype=np.int64)
+    return np.asarray(table[places], dtype=np.int64)
 
 
 class BgenFile:

@@ -93,6 +93,14 @@ def test_damaged_record(path: Path, part: int, place: int, value: str, message: 
     assert str(caught.value).startswith(f"{path}: ") and str(caught.value).isprintable()
 
 
+def test_length_of_a_length_without_end(path: Path) -> None:
+    header, records = parts_of(path)
+    records[0][0][24:] = b"\xf1" * 5000
+    write_parts(path, header, records)
+    with pytest.raises(DataError, match="expected the type and the length of a value, found others at 22:100"):
+        open_panel(path).read()
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [

@@ -16,6 +16,7 @@ from rnnimp.errors import TrainingError
 from rnnimp.imputation.engines.cpu_kernels import KernelEngine
 from rnnimp.imputation.engines.torch_gpu import TorchEngine
 from rnnimp.network.graph import export
+from rnnimp.network.graph.loading import load_graph
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
 from rnnimp.network.hmm.cpu_inference import hmm_odds, pack_hmm
 from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
@@ -218,3 +219,15 @@ def test_a_node_of_another_domain_is_foreign() -> None:
     model.opset_import.append(helper.make_opsetid("elsewhere", 1))
     with pytest.raises(ForeignGraphError):
         read_folded_network(model.SerializeToString())
+
+
+def test_a_model_of_many_states_is_let_pass() -> None:
+    """The work of a pass grows with the number of states, not with its square."""
+    n_states, flags = 1 << 15, "m." * 40
+    *recurrent, _ = networks(flags)
+    gaps = gaps_of_sites(np.array([flag == "m" for flag in flags]))
+    hmm = HaplotypeHmm(torch.zeros(40, n_states), torch.zeros(40, n_states), gaps)
+    round_weights(hmm)
+    graph = load_graph(export.build_graph(*recurrent, hmm).SerializeToString(), 40, 40)
+    assert graph.own_network() is not None
+    assert graph.for_runtime()

@@ -149,6 +149,8 @@ class BcfRecord(VcfRecord):
             kind, length = data[at] & 0xF, data[at] >> 4
             at += 1
             if length == _LONG:
+                if data[at] >> 4 != 1:  # one number; itself with a long length, it could go on without end
+                    raise ValueError
                 inner = self._value(data, at)
                 (length,) = self._integers(data, inner)
                 at = inner.end

@@ -50,9 +50,14 @@ class VcfHeader:
                     found.append((match[1], name[1], text))
         return found
 
+    @cached_property
+    def _declared(self) -> frozenset[tuple[str, str]]:
+        """Kind and name of each known line: asked for at every record, and contigs may be many thousands."""
+        return frozenset((kind, name) for kind, name, _ in self._entries)
+
     def declares(self, section: str, name: str) -> bool:
         """Whether there is a line for, say, `INFO` `IMP`."""
-        return any(kind == section and found == name for kind, found, _ in self._entries)
+        return (section, name) in self._declared
 
     def contig_length(self, chromosome: str) -> int | None:
         """The length of a chromosome in base pairs; None where the header does not tell."""

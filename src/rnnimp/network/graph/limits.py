@@ -13,8 +13,9 @@ HAPLOTYPES = 32
 LARGEST_MODEL_BYTES = 1 << 28
 """Of a model's file."""
 
-MOST_NODES = 100_000
-"""Of a graph."""
+MOST_NODES = 300_000
+"""Of a graph. Those of the published program have 14 nodes per marker of each layer and 9 per site, so that 300 markers
+and 5,000 sites take 110,000."""
 
 MOST_TENSOR_ELEMENTS = 1 << 27
 """Of one tensor."""

@@ -44,6 +44,7 @@ _TYPES = {
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _MOST_SIZES = 1024  # elements of a tensor of whole numbers that may decide on another one's size
 _MOST_DIMENSIONS = 8
+_SCAN_PRODUCT, _STEPS_OF_A_BODY = 2, 12
 _PLAIN_ATTRIBUTES = (
     AttributeProto.FLOAT,
     AttributeProto.INT,
@@ -293,5 +294,6 @@ def _work(node: onnx.NodeProto, outputs: list[int], inputs: list[tuple[int, ...]
         n_steps = prod(inputs[0][:2])
         return least + n_steps * (prod(inputs[1]) + prod(inputs[2]))
     if node.op_type == "Scan":
-        return least + sum(outputs) * max((size for shape in inputs for size in shape), default=1)
+        # a body takes a dozen steps over a row of its outputs and one product, whose width is that of its third input
+        return least + sum(outputs) * (_STEPS_OF_A_BODY + max(inputs[_SCAN_PRODUCT][-1:], default=1))
     return least
