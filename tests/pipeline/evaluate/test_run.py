@@ -187,6 +187,13 @@ def test_a_panel_without_frequencies_is_refused(example: Path, capsys: pytest.Ca
     )
 
 
+def test_frequencies_are_counted_beside_a_legend_with_alleles_that_are_no_sequence(example: Path) -> None:
+    (example / "panel.legend").write_text("id position a0 a1\nx 10 A G\ny 15 C <DEL>\nz 40 T C\n")
+    (example / "panel.hap").write_text("0 1 0 0\n1 1 1 1\n1 1 0 1\n")
+    found = scored_frequencies(example, example / "panel.legend")
+    assert (found["s1"], found["s4"]) == (0.25, 0.75)
+
+
 def test_frequencies_are_counted_in_the_haplotypes_beside_a_legend_without_them(example: Path) -> None:
     (example / "panel.legend").write_text("id position a0 a1\nx 10 G A\ny 20 C CT\nz 40 T C\n")
     (example / "panel.hap").write_text("0 1 1 1 1 1\n0 0 0 0 0 1\n0 1 ? 0 0 0\n")

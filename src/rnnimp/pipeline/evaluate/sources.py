@@ -138,8 +138,9 @@ def read_frequencies(path: str | Path) -> Sites:
             1,
         )
     _log.info("%s: no column a1_freq, so frequencies are counted in %s", path, hap)
-    frequencies = [alt_frequency(block.alleles) for block in open_panel(hap, path).blocks]
-    return replace(sites, a1_freq=np.concatenate([np.empty(0), *frequencies]))
+    # the sites of the blocks: those whose alleles are no sequence are left out of them
+    parts = [replace(block.sites, a1_freq=alt_frequency(block.alleles)) for block in open_panel(hap, path).blocks]
+    return Sites.concatenate(parts) if parts else replace(sites, a1_freq=np.empty(0))
 
 
 def read_typed(path: str | Path, chromosome: str | None) -> Sites:
