@@ -41,7 +41,7 @@ def test_a_percent_sign_is_no_pattern_of_slurm(tmp_path: Path) -> None:
 def test_a_task_whose_node_does_not_see_the_folder_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    monkeypatch.setattr("rnnimp.cluster.slurm.SECONDS_FOR_LATE_FOLDER", 0)
+    monkeypatch.setattr("rnnimp.cluster.slurm.SECONDS_FOR_LATE_FILES", 0)
     marker = tmp_path / "it's here" / "plan.json"
     if is_there:
         marker.parent.mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnimp.cluster.locks import read_lock
 from rnnimp.errors import SettingsError
 from rnnimp.pipeline.train import engine_choice
 from rnnimp.pipeline.train import run as train
@@ -50,20 +50,18 @@ def test_a_failing_region_is_named_and_the_others_are_kept(work: Work, tmp_path:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_noticed(work: Work, tmp_path: Path) -> None:
-    """Its data are a pipe without a writer, so that it waits; another process kills it."""
-    path = Path(f"{work.prefixes[1]}.legend.gz")
-    path.unlink()
-    os.mkfifo(path)
+def test_a_process_that_dies_is_noticed(work: Work) -> None:
+    """Another process kills it while it has locked region 2."""
+    lock = work.files(2).lock
+    long_work = replace(work, settings=replace(work.settings, max_iterations=100_000))
 
-    def kill_the_stuck_one() -> None:
-        while len(list(tmp_path.glob("out/chr22_regions/*/summary.json"))) < 2:
-            time.sleep(0.2)
-        for process in multiprocessing.active_children():
-            os.kill(process.pid or 0, 9)
+    def kill_the_holder() -> None:
+        while (held := read_lock(lock)) is None or held.holder is None:
+            time.sleep(0.05)
+        os.kill(held.holder.pid, 9)
 
-    threading.Thread(target=kill_the_stuck_one, daemon=True).start()
-    failed = train_on_devices(work, [1, 2, 3], [CPU, CPU], Record())
+    threading.Thread(target=kill_the_holder, daemon=True).start()
+    failed = train_on_devices(long_work, [2], [CPU, CPU], Record())
     assert failed == {2: "its process ended with exit code -9; run the same command again to resume"}
 
 
