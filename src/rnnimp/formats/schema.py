@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from rnnimp.sites.chromosomes import is_chromosome_name
 
 _LONGEST_EXCERPT = 60
 _LARGEST_COUNT = 2**31 - 1
+# always the same objects, so that two readings of one table are equal
+_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _FILE_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
 
@@ -81,7 +84,7 @@ def parse_json(text: bytes | str, allow_nan: bool = False) -> Any:
         ValueError: if it is none, has a name twice in a table, a number that is none, or is nested without end.
     """
     try:
-        constant = float if allow_nan else _refuse_constant
+        constant = _CONSTANTS.__getitem__ if allow_nan else _refuse_constant
         return json.loads(text, object_pairs_hook=_table, parse_constant=constant)
     except RecursionError as error:
         raise ValueError("tables within tables without end") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 import rnnimp
 from rnnimp.cli import main
+from rnnimp.formats.json_files import read_json
 
 DEMO = Path(rnnimp.__file__).parent / "demo/model"
 Change = Callable[[dict[str, Any]], object]
@@ -172,3 +174,10 @@ def test_a_lock_of_other_values_has_no_holder(
     write(folder / "lock", sound | change)
     assert main(["status", str(trained)]) == 3
     assert "1 running" in (out := capsys.readouterr().out) and "\x1b" not in out
+
+
+def test_a_table_with_a_number_that_is_none_reads_the_same_twice(tmp_path: Path) -> None:
+    """Waiting for a table to stay as it is would have no end otherwise."""
+    path = tmp_path / "summary.json"
+    write(path, {"r2": math.nan, "loss": -math.inf})
+    assert read_json(path, "delete it") == read_json(path, "delete it")
