@@ -63,7 +63,7 @@ def test_what_is_replaced_is_reported_in_one_line(tmp_path: Path, caplog: pytest
         path.write_text("x")
     check_outputs([*names, tmp_path / "new"], [])
     assert [record.getMessage() for record in caplog.records] == [
-        f"replacing the earlier {names[0]}, {names[1]}, {names[2]} and 2 more"
+        f"will replace the earlier {names[0]}, {names[1]}, {names[2]} and 2 more"
     ]
 
 

@@ -52,7 +52,7 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path | N
         DataError: if an output is a folder, or is at a place where nothing can be written.
     """
     paths = [Path(output) for output in outputs]
-    require_separate(paths, inputs)
+    require_separate(paths, [*inputs, *_log_files()])
     seen: dict[Path, Path] = {}
     replaced = []
     for output in paths:
@@ -63,7 +63,7 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path | N
         if _identity(output) is not None:
             replaced.append(str(output))
     if replaced:
-        logger.info("replacing the earlier %s", first_few(replaced))
+        logger.info("will replace the earlier %s", first_few(replaced))
 
 
 def require_separate(outputs: Iterable[str | Path], inputs: Iterable[str | Path | None]) -> None:
@@ -79,6 +79,13 @@ def require_separate(outputs: Iterable[str | Path], inputs: Iterable[str | Path 
             raise SettingsError(
                 f"{output}: expected a new file to write, found the input {read[found]}; choose another --output"
             )
+
+
+def _log_files() -> list[str]:
+    """The files that messages go to: they are being written already."""
+    return [
+        handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
+    ]
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:

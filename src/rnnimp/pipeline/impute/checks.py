@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.imputation.matched_target import MatchedTarget
-from rnnimp.pipeline.impute.report import TargetReport, _errors, _warnings
+from rnnimp.pipeline.impute.report import TargetReport, _errors, _warnings, frequency_warnings
 from rnnimp.sites.genome_build import Shift, build_of_length, find_shift, possible_builds
 from rnnimp.sites.interval import Interval
 from rnnimp.sites.matching import MatchKind, SiteMatch
@@ -104,6 +104,7 @@ def check_target(
         contradicted_strand=sites.ids[contradicted][:_MAX_LISTED_POSITIONS].tolist(),
     )
     report.warnings.extend(_warnings(report, coverage, flip))
+    report.warnings.extend(frequency_warnings(frequencies))
     report.errors.extend(_errors(report, coverage))
     return CheckedTarget(target, report)
 

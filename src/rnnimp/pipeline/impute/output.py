@@ -96,8 +96,9 @@ class OutputSettings:
         ending = self._other_ending
         if ending is not None and self.format is None:
             formats = ", ".join(f".{known}" for known in OUTPUT_FORMATS)
+            found = self.prefix[-len(ending) :]
             raise SettingsError(
-                f"--output must end in one of {formats} or in none, found {ending}, which is not written; choose an "
+                f"--output must end in one of {formats} or in none, found {found}, which is not written; choose an "
                 "ending or give --output-format"
             )
 

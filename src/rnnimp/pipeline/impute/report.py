@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rnnimp.choices import LEAST_SHARE
 from rnnimp.errors import DataError
@@ -14,9 +17,14 @@ from rnnimp.formats.json_files import write_json
 from rnnimp.sites.matching import no_marker_text
 from rnnimp.sites.target_checks import (
     LOW_SHARE,
+    Frequencies,
     RegionCoverage,
 )
 from rnnimp.wording import counted, first_few
+
+MOST_FREQUENCY_DIFFERENCE = 0.1
+"""Mean difference of allele frequencies above which a warning is given, beside what chance adds."""
+_LEAST_COMPARED = 20
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +59,22 @@ class TargetReport:
     contradicted_strand: list[str]
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+
+def frequency_warnings(frequencies: Frequencies) -> list[str]:
+    """Warn of frequencies that fit neither the model nor chance; one warning, or none.
+
+    By chance, the frequencies of n alleles are off by at most 1 / sqrt(n) on average.
+    """
+    differences = np.abs(frequencies.differences)
+    known = differences[~np.isnan(differences)]
+    by_chance = 1 / math.sqrt(max(1.0, float(np.mean(frequencies.n_alleles)))) if known.size else 0.0
+    if known.size < _LEAST_COMPARED or known.mean() <= MOST_FREQUENCY_DIFFERENCE + by_chance:
+        return []
+    return [
+        f"allele frequencies differ from the model's by {known.mean():.2f} on average: check that the genotypes belong "
+        "to these alleles, and that the samples are of the model's populations"
+    ]
 
 
 def _warnings(report: TargetReport, coverage: Sequence[RegionCoverage], flip: bool) -> list[str]:

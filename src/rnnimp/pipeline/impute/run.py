@@ -30,7 +30,15 @@ from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_t
 from rnnimp.pipeline.impute.empirical import EmpiricalR2
 from rnnimp.pipeline.impute.output import OutputSettings, accurate_sites, open_writer, require_library
 from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, save_report
-from rnnimp.pipeline.impute.target import Target, TargetFiles, chosen_samples, read_target, require_kind, with_ploidy
+from rnnimp.pipeline.impute.target import (
+    Target,
+    TargetFiles,
+    chosen_samples,
+    read_target,
+    report_haploid,
+    require_kind,
+    with_ploidy,
+)
 from rnnimp.pipeline.impute.whole_model import missing_text, require_whole
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.chromosomes import whole_chromosome
@@ -122,6 +130,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     require_whole(bundle, settings.force)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
     chromosome = _checked_chromosome(settings, target, bundle)
+    report_haploid(target, chromosome)
     if settings.output.needs_chromosome and chromosome is None:
         name = settings.output.chosen_format.upper()
         raise SettingsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,10 @@ from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.vcf import reading as vcf
 from rnnimp.pipeline.outputs import STANDARD_STREAM
 from rnnimp.sites.panel import ImputedBlock, Panel
-from rnnimp.sites.ploidy import Ploidy, PloidyRecorder
+from rnnimp.sites.ploidy import Ploidy, PloidyRecorder, may_be_haploid
+from rnnimp.wording import counted, first_few
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +145,18 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     if files.bgen is None:  # a VCF or .pvar says which allele is REF
         panel = replace(panel, sites=replace(panel.sites, has_reference=True))
     return Target(panel, name, stream.contig_length, stream.left_out[REPEATED], recorder.ploidy())
+
+
+def report_haploid(target: Target, chromosome: str | None) -> None:
+    """Warn of haploid genotypes where everybody has two chromosomes: a damaged line can look like one."""
+    if target.ploidy is None or chromosome is None or may_be_haploid(chromosome):
+        return
+    haploid = np.flatnonzero(target.ploidy.is_haploid.any(axis=0))
+    logger.warning(
+        "warning: %s: %s with haploid genotypes on chromosome %s, an autosome: %s; check that the file is not damaged",
+        *(target.name, counted(len(haploid), "sample"), chromosome),
+        first_few([target.panel.sample_names[index] for index in haploid]),
+    )
 
 
 def with_ploidy(block: ImputedBlock, ploidy: Ploidy | None) -> ImputedBlock:
