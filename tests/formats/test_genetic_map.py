@@ -100,3 +100,9 @@ def test_an_odd_map_is_read_and_doubted(tmp_path: Path, numbers: str, doubt: str
 def test_real_maps_are_not_doubted(name: str) -> None:
     path = shared_data("maps") / f"{name}.b37.gmap.gz"
     assert read_genetic_map(path, name).doubts() == []
+
+
+def test_a_short_map_that_does_not_rise_at_all_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "flat.map").write_text("pos chr cM\n1000000 22 0\n1001000 22 0\n")
+    with pytest.raises(DataError, match="expected centimorgans that rise"):
+        read_genetic_map(tmp_path / "flat.map")

@@ -102,7 +102,7 @@ class GeneticMap:
                 "column in Morgans, in base pairs, or empty?"
             )
         start, length = self._longest_flat()
-        if length > _LONGEST_FLAT:
+        if length > _LONGEST_FLAT or self.map_cm[-1] <= self.map_cm[0]:
             return f"expected centimorgans that rise, found none over {length:,} bp from position {start} on"
         return None
 
