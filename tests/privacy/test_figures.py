@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnimp.privacy.figures import (
+    allowed_false_alarms,
+    auc,
+    auc_estimate,
+    extrapolated,
+    figures,
+    in_outsider_sds,
+    roc_curve,
+    true_positive_rate,
+)
+
+
+def scores(seed: int, distance: float, n_members: int = 80, n_outsiders: int = 120):
+    rng = np.random.default_rng(seed)
+    members = np.round(rng.normal(distance, 1, n_members), 1)  # with ties
+    return members, np.round(rng.normal(0, 1, n_outsiders), 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_auc_is_the_share_of_pairs(seed):
+    members, outsiders = scores(seed, 0.8)
+
+    pairs = [(member > outsider) + 0.5 * (member == outsider) for member in members for outsider in outsiders]
+
+    assert auc(members, outsiders) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_interval_covers_the_truth_in_about_95_of_100_samples():
+    truth = 0.714  # of two normal distributions 0.8 standard deviations apart
+    covered = 0
+    for seed in range(200):
+        estimate = auc_estimate(*scores(seed, 0.8))
+        covered += estimate.low <= truth <= estimate.high
+
+    assert 180 <= covered <= 199
+
+
+def test_auc_interval_agrees_with_a_bootstrap():
+    members, outsiders = scores(3, 1.0)
+    rng = np.random.default_rng(1)
+    drawn = [auc(rng.choice(members, len(members)), rng.choice(outsiders, len(outsiders))) for _ in range(2000)]
+
+    estimate = auc_estimate(members, outsiders)
+
+    assert [estimate.low, estimate.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("members", "outsiders", "low", "high"),
+    [([2.0] * 50, [1.0] * 200, 0.92, 1.0), ([1.0] * 50, [2.0] * 200, 0.0, 0.08), ([1.0] * 9, [1.0] * 9, 0.5, 0.5)],
+)
+def test_auc_interval_of_groups_that_do_not_overlap_or_do_not_vary(members, outsiders, low, high):
+    estimate = auc_estimate(np.array(members), np.array(outsiders))
+
+    assert estimate.low == pytest.approx(low, abs=0.01)
+    assert estimate.high == pytest.approx(high, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_tpr_is_the_best_threshold_that_keeps_the_rate(seed, rate):
+    members, outsiders = scores(seed, 1.2)
+    shares = [
+        np.mean(members > threshold)
+        for threshold in outsiders
+        if np.sum(outsiders > threshold) <= rate * len(outsiders)
+    ]
+
+    estimate = true_positive_rate(members, outsiders, rate, np.random.default_rng(seed))
+
+    assert estimate.value == pytest.approx(max(shares))
+    assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_tpr_interval_agrees_with_a_bootstrap_drawn_one_by_one():
+    members, outsiders = scores(7, 1.2)
+    rng = np.random.default_rng(2)
+    drawn = []
+    for _ in range(2000):
+        threshold = np.sort(rng.choice(outsiders, len(outsiders)))[len(outsiders) - 1 - 6]
+        drawn.append(np.mean(rng.choice(members, len(members)) > threshold))
+
+    estimate = true_positive_rate(members, outsiders, 0.05, np.random.default_rng(1))
+
+    assert [estimate.low, estimate.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.03)
+
+
+def test_a_rate_below_one_outsider_has_no_value():
+    estimate = figures(*scores(1, 2.0, n_outsiders=99), np.random.default_rng(1)).tpr[0.01]
+
+    assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
+    assert estimate.note == "99 outsiders cannot resolve a rate of 0.01; 100 are needed"
+
+
+def test_few_outsiders_behind_a_threshold_are_said():
+    note = true_positive_rate(*scores(1, 2.0), 0.01, np.random.default_rng(1)).note
+
+    assert note == "the threshold rests on the 2 highest of 120 outsiders"
+
+
+def test_one_outsider_is_never_a_false_alarm():
+    assert allowed_false_alarms(1.0, 1) == 0
+
+
+def test_area_under_the_curve_is_the_auc():
+    members, outsiders = scores(4, 0.5)
+
+    false, true = np.array(roc_curve(members, outsiders)).T
+
+    assert np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2) == pytest.approx(auc(members, outsiders))
+
+
+def test_distances_from_the_outsiders():
+    outsiders = np.array([1.0, 3.0])
+
+    assert in_outsider_sds(np.array([2.0, 4.0]), outsiders) == pytest.approx([0, np.sqrt(2)])
+    assert in_outsider_sds(np.array([2.0]), np.array([1.0])).tolist() == [0]
+
+
+def test_extrapolation_agrees_with_sums_of_independent_regions():
+    rng = np.random.default_rng(5)
+    members = rng.normal(0.4, 1, (40_000, 16)).sum(axis=1)
+    outsiders = rng.normal(0, 1, (40_000, 16)).sum(axis=1)
+    part = extrapolated("model", 0.4 * 2, 4, 16)  # from four of the regions
+
+    found = figures(members, outsiders, rng)
+
+    assert part.auc == pytest.approx(found.auc.value, abs=0.01)
+    assert part.tpr[0.01] == pytest.approx(found.tpr[0.01].value, abs=0.02)
+    assert part.d_prime == pytest.approx(found.d_prime, abs=0.05)
