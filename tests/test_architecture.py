@@ -22,7 +22,7 @@ MODULES = sorted(
     module.name for module in pkgutil.walk_packages([str(PACKAGE)], "rnnimp.") if not module.name.endswith("__main__")
 )
 OPTIONAL_ENGINES = ("rnnimp.imputation.engines.torch_gpu", "rnnimp.imputation.engines.cpu_kernels")
-NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train")
+NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train", "rnnimp.pipeline.audit")
 TESTS = REPOSITORY / "tests"
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 TEST_FOLDERS_OF_THEIR_OWN = ("benchmarks", "docs", "fuzz", "tools")
@@ -36,6 +36,7 @@ COMMANDS = [
     "impute",
     "merge",
     "evaluate",
+    "audit",
     "demo",
     "completion",
     "help",

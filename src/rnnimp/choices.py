@@ -51,6 +51,12 @@ MERGED_ENDINGS = (".vcf", ".vcf.gz")
 BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Minor allele frequencies in percent. A bin contains its upper edge and not its lower one: (lower, upper]."""
 
+# auditing
+AUDITED_MEMBERS = 1000
+LEAST_OUTSIDERS = 100
+RARE_MAF = 0.01
+AUDIT_SEED = 1
+
 # Slurm
 TASK_MEMORY = "20GB"
 TASK_PYTHON = "python3"

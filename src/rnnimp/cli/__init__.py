@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from rnnimp import __version__
 from rnnimp.cli import (
+    audit,
     bundle,
     completion,
     demo,
@@ -37,7 +38,7 @@ from rnnimp.cli.streams import open_standard_streams
 from rnnimp.errors import RnnimpError
 from rnnimp.wording import shortened
 
-_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, demo, completion, help)
+_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, audit, demo, completion, help)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

@@ -133,11 +133,12 @@ def true_positive_rate(members: Scores, outsiders: Scores, rate: float, rng: np.
     if n_above == 0:
         least = math.ceil(1 / rate)
         return Estimate(None, note=f"{n_outsiders} outsiders cannot resolve a rate of {rate:g}; {least} are needed")
-    ordered, places = np.sort(members), n_outsiders - 1 - n_above
-    drawn = np.sort(outsiders)[np.sort(rng.integers(0, n_outsiders, (N_DRAWS, n_outsiders)), axis=1)[:, places]]
-    share = _share_above(ordered, drawn)
+    ordered, thresholds, place = np.sort(members), np.sort(outsiders), n_outsiders - 1 - n_above
+    # drawn outsiders in order are quantiles of uniform numbers in order, whose distribution is a beta
+    drawn = np.floor(n_outsiders * rng.beta(place + 1, n_outsiders - place, N_DRAWS)).astype(np.int64)
+    share = _share_above(ordered, thresholds[np.minimum(drawn, n_outsiders - 1)])
     low, high = np.quantile(rng.binomial(len(members), share) / len(members), [_TAIL, 1 - _TAIL]).tolist()
-    value = float(_share_above(ordered, np.sort(outsiders)[places]))
+    value = float(_share_above(ordered, thresholds[place]))
     note = f"the threshold rests on the {n_above + 1} highest of {n_outsiders} outsiders" if n_above < 5 else None
     return Estimate(value, min(low, value), max(high, value), note)
 

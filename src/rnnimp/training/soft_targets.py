@@ -9,6 +9,7 @@ alleles at imputed sites. They contain what can be known from the markers, and n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,14 +50,38 @@ class LiStephensModel:
         Returns:
             float32 (n_sites, n_haplotypes).
         """
-        n_haplotypes = self.alleles.shape[1]
+        return self.expected(self.alleles[self.is_marker], np.arange(self.alleles.shape[1]) // 2, device)
+
+    def expected(
+        self, markers: NDArray[np.int8], own: NDArray[np.intp], device: torch.device, threads: int = 1
+    ) -> Tensor:
+        """P(a1) of any haplotypes at imputed sites.
+
+        Args:
+            markers: Their alleles at the markers, int8 (n_markers, n_queries); -1 for missing.
+            own: The sample of the model whose haplotypes each of them does not copy, int64 (n_queries,); -1 for none.
+            device: Device to compute on.
+            threads: Groups of haplotypes computed at once; no bit of the result depends on it.
+
+        Returns:
+            float32 (n_sites, n_queries).
+        """
+        n_queries = markers.shape[1]
         states = torch.as_tensor(self._states(), device=device)
-        at_once = min(n_haplotypes, max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states))))
-        expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_haplotypes, device=device)
-        with _one_thread():
+        at_once = min(n_queries, max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states))))
+        expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_queries, device=device)
+        codes = torch.as_tensor(markers, device=device).long() % 3
+        owners = torch.as_tensor(own, device=device)
+        groups = torch.split(torch.arange(n_queries, device=device), at_once)
+
+        def run(first: int) -> None:
             passes = _Passes(self, states, at_once, device)
-            for queries in torch.split(torch.arange(n_haplotypes, device=device), at_once):
-                expected[:, queries] = passes.expected(queries)
+            for queries in groups[first::threads]:
+                expected[:, queries] = passes.expected(codes[:, queries], owners[queries])
+
+        with _one_thread(), ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(run, range(min(threads, len(groups)))):
+                pass
         return expected
 
     def _states(self) -> NDArray[np.int64]:
@@ -84,7 +109,7 @@ class _Passes:
     def __init__(self, model: LiStephensModel, states: Tensor, at_once: int, device: torch.device) -> None:
         is_marker = model.is_marker
         alleles = torch.as_tensor(model.alleles[is_marker], device=device)
-        self._states, self._alleles, self._n_sites = states, alleles, int(np.count_nonzero(~is_marker))
+        self._states, self._n_sites = states, int(np.count_nonzero(~is_marker))
         cm = model.map_cm[is_marker]
         distance = np.maximum(np.diff(cm), _SHORTEST_CM) / 100
         self._switch = (-np.expm1(-4 * model.effective_size * distance / len(states))).tolist()
@@ -93,19 +118,23 @@ class _Passes:
         self._forward = torch.empty(len(alleles), at_once, len(states), device=device)  # allocated once, to save time
         self._emitted = torch.empty_like(self._forward[0])
 
-    def expected(self, queries: Tensor) -> Tensor:
-        """P(a1) at imputed sites, float32 (n_sites, n_queries), of haplotypes that never copy their own sample."""
-        own = torch.nonzero(queries[:, None] // 2 == self._states[None, :] // 2, as_tuple=True)
-        n_others = len(self._states) - torch.bincount(own[0], minlength=len(queries)).float()[:, None]
-        last = len(self._alleles) - 1
-        codes = self._alleles[:, queries].long() % 3
-        forward = self._forward[:, : len(queries)]
+    def expected(self, codes: Tensor, owners: Tensor) -> Tensor:
+        """P(a1) at imputed sites, float32 (n_sites, n_queries), of haplotypes that never copy their own sample.
+
+        Args:
+            codes: Alleles at the markers, int64 (n_markers, n_queries); 0, 1, or 2 for missing.
+            owners: The own sample of each, int64 (n_queries,); -1 for none.
+        """
+        own = torch.nonzero(owners[:, None] == self._states[None, :] // 2, as_tuple=True)
+        n_others = len(self._states) - torch.bincount(own[0], minlength=len(owners)).float()[:, None]
+        last = len(codes) - 1
+        forward = self._forward[:, : len(owners)]
         forward[0] = self._emission(0, codes, own)
         for marker in range(1, last + 1):
             switch, before = self._switch[marker - 1], forward[marker - 1]
             torch.addcmul(switch / n_others, before, (1 - switch) / before.sum(1, True), out=forward[marker])
             forward[marker] *= self._emission(marker, codes, own)
-        result = torch.zeros(self._n_sites, len(queries), device=queries.device)
+        result = torch.zeros(self._n_sites, len(owners), device=owners.device)
         backward = torch.ones_like(forward[0])
         for marker in range(last, -1, -1):
             posterior = forward[marker].mul_(backward)

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from rnnimp.network.graph.fit import require_work
 from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES, GraphError
 from rnnimp.network.graph.ort_format import is_ort, read_ort
-from rnnimp.network.graph.reading import FoldedNetwork, ForeignGraphError, folded_network
+from rnnimp.network.graph.reading import FoldedNetwork, ForeignGraphError, folded_network, stored_states
 from rnnimp.network.graph.validation import check_parts, check_sizes, in_order
 
 
@@ -54,6 +56,10 @@ class CheckedGraph:
             check_sizes(self._model, self.n_markers, self.n_sites)
         require_work(network)
         return network
+
+    def state_odds(self) -> tuple[NDArray[np.int8], NDArray[np.int8]] | None:
+        """What the states of the haplotype HMM emit, if the graph has one; see `stored_states`."""
+        return stored_states(self._model, self.n_markers, self.n_sites)
 
     def for_runtime(self) -> bytes:
         """The graph for ONNX Runtime, once it is known to be within all bounds.

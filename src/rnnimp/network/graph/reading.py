@@ -104,6 +104,31 @@ def folded_network(model: onnx.ModelProto) -> FoldedNetwork:
     return network
 
 
+def stored_states(
+    model: onnx.ModelProto, n_markers: int, n_sites: int
+) -> tuple[NDArray[np.int8], NDArray[np.int8]] | None:
+    """The log odds that the states of a haplotype HMM emit, as stored in a graph that may be optimised otherwise.
+
+    Args:
+        model: A graph.
+        n_markers: Markers that it reads.
+        n_sites: Sites that it imputes.
+
+    Returns:
+        Whole numbers of `ODDS_STEP` at the markers, int8 (n_markers, n_states), and at the imputed sites, int8
+        (n_sites, n_states); None if the graph stores no such tensors.
+    """
+    names = {onnx_part.PREFIX + onnx_part.WEIGHT_NAMES[name]: name for name in ("emission", "site")}
+    found = {names[tensor.name]: tensor for tensor in model.graph.initializer if tensor.name in names}
+    if len(found) < len(names):
+        return None
+    emission, site = (numpy_helper.to_array(found[name]) for name in ("emission", "site"))
+    is_int8 = emission.dtype == site.dtype == np.int8 and emission.ndim == site.ndim == 2
+    if not is_int8 or (len(emission), len(site)) != (n_markers, n_sites) or emission.shape[1] != site.shape[1]:
+        return None
+    return emission, site
+
+
 def _require(condition: bool, what: str) -> None:
     if not condition:
         raise ForeignGraphError(f"expected {what}")

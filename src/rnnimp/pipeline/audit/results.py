@@ -62,9 +62,10 @@ class AuditedPeople:
         n_members: Members that were tested: all of these, or a random choice.
         n_outsiders: Outsiders that were tested.
         outsiders: Source of the outsiders: `held out for validation`, or the name of the file.
-        n_close: Outsiders who share so long a stretch with a member that they may be relatives or duplicates.
-        longest_shared: Share of the markers, from 0 to 1, that the closest pair of an outsider and a member has in
-            common in unbroken stretches, on average over the audited regions.
+        n_close: Outsiders for whom this share is 0.9 or more: they may be relatives of a member, or the same person.
+            One or two regions cannot tell that.
+        longest_shared: Largest share of the audited rows, from 0 to 1, in which a haplotype of an outsider equals one
+            of a training sample. Only regions in which they are wholly equal count.
     """
 
     n_training: int

@@ -1,0 +1,63 @@
+"""The tables of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rnnimp.formats.tables import number_text
+from rnnimp.pipeline.audit.people import People
+from rnnimp.pipeline.audit.results import AuditResults
+from rnnimp.pipeline.audit.summary import Scoring, distances
+from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
+
+ENDINGS = ("json", "tsv", "private.tsv")
+
+FIGURE_COLUMNS = (
+    *("attack", "subject", "region", "auc", "auc_low", "auc_high"),
+    *(f"tpr_{rate:g}{part}" for rate in FALSE_POSITIVE_RATES for part in ("", "_low", "_high")),
+    *("d_prime", "members", "outsiders"),
+)
+
+
+def figure_rows(results: AuditResults) -> Iterator[list[str]]:
+    """One row per attack, subject and region, and per attack and subject over all regions."""
+    for result in results.results:
+        found = result.figures
+        estimates = [found.auc, *(found.tpr[rate] for rate in FALSE_POSITIVE_RATES)]
+        region = "all" if result.region is None else str(result.region)
+        yield [
+            *(result.attack, result.subject, region),
+            *(text for estimate in estimates for text in _texts(estimate)),
+            *(number_text(found.d_prime), str(found.n_members), str(found.n_outsiders)),
+        ]
+
+
+def _texts(estimate: Estimate) -> list[str]:
+    values = (estimate.value, estimate.low, estimate.high)
+    return ["NA" if value is None else number_text(value) for value in values]
+
+
+def private_columns(scoring: Scoring) -> list[str]:
+    """Columns of the private table; one per attack at the end."""
+    return ["rank", "sample", "group", "distance", *scoring.total()]
+
+
+def private_rows(
+    scoring: Scoring, people: People, names: Sequence[str], outsider_names: Sequence[str]
+) -> Iterator[list[str]]:
+    """One row per person who was tested, the most exposed first.
+
+    Args:
+        scoring: Scores of everyone.
+        people: Who was tested.
+        names: Names of the people of the training files.
+        outsider_names: Names of the outsiders.
+    """
+    tested = [names[member] for member in people.members.tolist()] + list(outsider_names)
+    distance = distances(scoring)
+    for rank, person in enumerate(np.argsort(-distance, kind="stable").tolist(), start=1):
+        group = "member" if scoring.is_member[person] else "outsider"
+        scores = [number_text(float(scores[person]), 4) for scores in scoring.total().values()]
+        yield [str(rank), tested[person], group, number_text(float(distance[person]), 4), *scores]

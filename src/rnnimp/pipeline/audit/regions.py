@@ -1,0 +1,264 @@
+"""One region of an audit: read, imputed for everyone who is tested, and attacked.
+
+The steps for one region:
+
+1. Read the training files, and the outsiders at the same rows.
+2. Run the model, and the Li & Stephens model with and without the person, for everyone who is tested.
+3. Read the states of the model's haplotype HMM, if it has one.
+4. Run the attacks on the model and on both controls, and measure what can be rebuilt.
+
+Only sums per person are kept, so that memory does not grow with the number of regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnimp.errors import DataError
+from rnnimp.formats.bundle import BundleRegion
+from rnnimp.formats.genetic_map import CM_PER_BASE, GeneticMap
+from rnnimp.formats.hapslegend import open_panel
+from rnnimp.imputation.engines.choice import load_engine
+from rnnimp.imputation.engines.model_graph import read_graph
+from rnnimp.imputation.region_runs import RegionTask, run_regions
+from rnnimp.network.hmm.weights import ODDS_STEP
+from rnnimp.pipeline.audit.copying_model import CopyingModel, copied_samples
+from rnnimp.pipeline.audit.outsiders import Outsiders
+from rnnimp.pipeline.audit.people import Closeness, People
+from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
+from rnnimp.pipeline.audit.settings import AuditSettings
+from rnnimp.privacy import controls
+from rnnimp.privacy.attacks.protocol import Attack
+from rnnimp.privacy.attacks.states import state_alleles
+from rnnimp.privacy.copying import longest_matches
+from rnnimp.privacy.figures import Scores
+from rnnimp.privacy.rare_alleles import count_rare_alleles
+from rnnimp.privacy.reconstruction import best_guess_mismatches, best_state_mismatches
+from rnnimp.privacy.region import AuditedRegion, Floats
+from rnnimp.sites.panel import Panel, haplotype_columns
+
+STATES = "states"
+"""The source of haplotypes that are rebuilt from the HMM's states."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionFindings:
+    """What the attacks found in one region.
+
+    Attributes:
+        number: Number of the region.
+        n_sites: Imputed sites.
+        span: Base pairs that they span.
+        n_states: States of the haplotype HMM; 0 if there is none.
+        scores: For each subject and attack, float64 (n_people,).
+        mismatches: For each source, wrong alleles of each haplotype, int64 (n_haplotypes,).
+        stretch_rows: Longest stretch of each haplotype in a state, in rows, int64 (n_haplotypes,); None without HMM.
+        stretch_cm: The same in cM, float64 (n_haplotypes,).
+        rare_counts: For each subject, what `count_rare_alleles` gives.
+        n_rare_sites: Imputed sites with a rare allele.
+    """
+
+    number: int
+    n_sites: int
+    span: int
+    n_states: int
+    scores: dict[str, dict[str, Scores]]
+    mismatches: dict[str, NDArray[np.int64]]
+    stretch_rows: NDArray[np.int64] | None
+    stretch_cm: NDArray[np.float64] | None
+    rare_counts: dict[str, NDArray[np.float64]]
+    n_rare_sites: int
+
+
+def read_training_panel(prefix: str, region: BundleRegion) -> Panel:
+    """The training files of a region, which must have the model's sites.
+
+    Raises:
+        DataError: if they have others.
+    """
+    panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
+    is_same = panel.sites.keys() == region.sites.keys()
+    if not is_same or not np.array_equal(panel.sites.markers(), region.sites.markers()):
+        raise DataError(
+            f"expected the sites and markers of {region.legend_path}, found others; give the --data-list that the "
+            "model was trained with",
+            f"{prefix}.legend.gz",
+        )
+    return panel
+
+
+def attack_region(
+    region: BundleRegion,
+    panel: Panel,
+    people: People,
+    outsiders: Outsiders | None,
+    closeness: Closeness,
+    genetic_map: GeneticMap | None,
+    attacks: Sequence[Attack],
+    settings: AuditSettings,
+) -> RegionFindings:
+    """Run all attacks in one region.
+
+    Args:
+        region: Region of the model.
+        panel: Its training files.
+        people: Who is tested.
+        outsiders: Outsiders of a file of their own; None for those held out.
+        closeness: Gets what outsiders and members share.
+        genetic_map: Genetic map; None for 1 cM per million base pairs.
+        attacks: The attacks to run.
+        settings: Settings of the audit.
+    """
+    training = panel.alleles[:, haplotype_columns(people.training)]
+    alleles = _tested_alleles(region, panel, people, outsiders)
+    closeness.add(alleles[:, 2 * len(people.members) :], training)
+    positions = region.sites.positions
+    map_cm = (positions * CM_PER_BASE).astype(np.float64) if genetic_map is None else genetic_map.at(positions)
+    copying = _copying_model(training, region, map_cm, people, settings)
+    audited = _audited(region, alleles, map_cm, people, copying, settings.threads)
+    ceiling = controls.ceiling(audited, copying.with_own(alleles, audited.reference), copying.states())
+    subjects = {MODEL: audited, FLOOR: controls.floor(audited), CEILING: ceiling}
+    scores = {name: _scores(subject, attacks, settings.threads) for name, subject in subjects.items()}
+    return _findings(region, subjects, scores, training, people, settings)
+
+
+def _tested_alleles(
+    region: BundleRegion, panel: Panel, people: People, outsiders: Outsiders | None
+) -> NDArray[np.int8]:
+    """Alleles of members and outsiders, int8 (n_rows, n_haplotypes); rows that outsiders lack are missing in all."""
+    members = panel.alleles[:, haplotype_columns(people.members)]
+    if outsiders is None:
+        return np.hstack([members, panel.alleles[:, haplotype_columns(people.held_out)]])
+    others = outsiders.at(region.sites)
+    is_absent = (others < 0).all(axis=1)
+    members[is_absent] = -1
+    return np.hstack([members, others])
+
+
+def _copying_model(
+    training: NDArray[np.int8],
+    region: BundleRegion,
+    map_cm: NDArray[np.float64],
+    people: People,
+    settings: AuditSettings,
+) -> CopyingModel:
+    chosen, own = copied_samples(len(people.training), people.own, settings.seed)
+    copied = training[:, haplotype_columns(chosen)]
+    return CopyingModel(copied, region.sites.markers(), map_cm, own.repeat(2), settings.threads)
+
+
+def _audited(
+    region: BundleRegion,
+    alleles: NDArray[np.int8],
+    map_cm: NDArray[np.float64],
+    people: People,
+    copying: CopyingModel,
+    threads: int,
+) -> AuditedRegion:
+    sites = region.sites
+    return AuditedRegion(
+        alleles=alleles,
+        is_marker=sites.markers(),
+        map_cm=map_cm,
+        expected=imputed(region, alleles[sites.markers()], threads),
+        reference=copying.reference(alleles),
+        reference_likelihood=copying.reference_likelihood(alleles),
+        frequencies=None if sites.a1_freq is None else np.nan_to_num(sites.a1_freq, nan=0.5),
+        other_frequencies=_other_frequencies(alleles, np.repeat(people.is_member, 2)),
+        states=read_states(region),
+    )
+
+
+def imputed(region: BundleRegion, markers: NDArray[np.int8], threads: int) -> Floats:
+    """P(a1) that a model gives at its sites.
+
+    Args:
+        region: Region of the model.
+        markers: Alleles at its markers, int8 (n_markers, n_haplotypes).
+        threads: Threads to run on.
+
+    Returns:
+        float32 (n_sites, n_haplotypes).
+    """
+    known = region.sites.a1_freq
+    frequencies = np.full(len(markers), np.nan) if known is None else known[region.marker_rows]
+    is_wanted = np.ones(len(region.imputed_rows), np.bool_)
+    task = RegionTask(lambda: load_engine(region), lambda: markers, frequencies, is_wanted)
+    (result,) = run_regions([task], threads)
+    return result.rows(slice(None))
+
+
+def read_states(region: BundleRegion) -> Floats | None:
+    """The log odds that the states of a model's haplotype HMM emit.
+
+    Returns:
+        float32 (n_rows, n_states), in the order of the legend; None if the model has no HMM.
+    """
+    stored = read_graph(region).state_odds()
+    if stored is None:
+        return None
+    emission, site = stored
+    states = np.empty((len(region.sites), emission.shape[1]), np.float32)
+    states[region.marker_rows] = emission * np.float32(ODDS_STEP)
+    states[region.imputed_rows] = site * np.float32(ODDS_STEP)
+    return states
+
+
+def _other_frequencies(alleles: NDArray[np.int8], is_member: NDArray[np.bool_]) -> Floats:
+    """Frequencies among outsiders without the person, float32 (n_rows, n_haplotypes)."""
+    carried, known = (alleles == 1).astype(np.int32), (alleles >= 0).astype(np.int32)
+    counts = []
+    for values in (carried, known):
+        own = (values[:, 0::2] + values[:, 1::2]).repeat(2, axis=1)
+        counts.append(values[:, ~is_member].sum(axis=1)[:, None] - np.where(is_member, 0, own))
+    frequency: Floats = ((counts[0] + 0.5) / (counts[1] + 1)).astype(np.float32)
+    return frequency
+
+
+def _scores(region: AuditedRegion, attacks: Sequence[Attack], threads: int) -> dict[str, Scores]:
+    """Scores of people by attack; of those attacks that have what they need."""
+    return {
+        attack.name: attack.scores(region, threads).reshape(-1, 2).sum(axis=1)
+        for attack in attacks
+        if all(getattr(region, name) is not None for name in attack.needs)
+    }
+
+
+def _findings(
+    region: BundleRegion,
+    subjects: Mapping[str, AuditedRegion],
+    scores: dict[str, dict[str, Scores]],
+    training: NDArray[np.int8],
+    people: People,
+    settings: AuditSettings,
+) -> RegionFindings:
+    audited = subjects[MODEL]
+    alleles, is_site = audited.site_alleles, ~audited.is_marker
+    panel_counts = np.stack([np.count_nonzero(training[is_site] == allele, axis=1) for allele in (0, 1)], axis=1)
+    mismatches = {name: best_guess_mismatches(alleles, subject.expected) for name, subject in subjects.items()}
+    rows = cm = None
+    if audited.states is not None:
+        states = state_alleles(audited.states)
+        mismatches[STATES] = best_state_mismatches(alleles, states[is_site])
+        rows, cm = longest_matches(audited.alleles, states, audited.map_cm, settings.threads)
+    rare = {
+        name: count_rare_alleles(alleles, subject.expected, panel_counts, people.is_member, settings.rare_maf)
+        for name, subject in subjects.items()
+    }
+    positions = region.sites.positions[is_site]
+    return RegionFindings(
+        number=region.index,
+        n_sites=len(positions),
+        span=int(positions[-1] - positions[0]) + 1,
+        n_states=0 if audited.states is None else audited.states.shape[1],
+        scores=scores,
+        mismatches=mismatches,
+        stretch_rows=rows,
+        stretch_cm=cm,
+        rare_counts=rare,
+        n_rare_sites=int(np.count_nonzero(panel_counts.min(axis=1) <= settings.rare_maf * panel_counts.sum(axis=1))),
+    )

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from rnnimp.cli import main
+from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
+from rnnimp.pipeline.audit.run import AuditFiles, audit
+from rnnimp.pipeline.audit.settings import AuditSettings
+from rnnimp.sites.panel import Panel
+from rnnimp.training.data import held_out_samples
+from rnnimp.training.recipe import DEFAULT_SEED
+
+pytestmark = pytest.mark.slow
+
+FEW = AuditSettings(allow_few_outsiders=True, threads=2)
+
+
+def run(trained, tmp_path, model="with_hmm", settings=FEW, **files):
+    prefix = tmp_path / "out" / "chr22"
+    paths = {"sample": str(trained.sample), **{name: str(path) for name, path in files.items()}}
+    results = audit(AuditFiles(str(getattr(trained, model)), str(trained.data_list), str(prefix), **paths), settings)
+    return results, prefix
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))
+
+
+def test_states_that_are_whole_haplotypes_are_found(trained, tmp_path):
+    results, _ = run(trained, tmp_path)
+
+    found = results.over_all("longest_match")
+    assert found.auc.low > 0.8
+    assert results.model.n_states == 64 and results.people.n_members == 48 and results.people.n_outsiders == 12
+    assert results.stretches.members_rows.median == 80 > results.stretches.outsiders_rows.longest
+    assert results.over_all("longest_match", CEILING).auc.value == 1
+    assert results.over_all("longest_match", FLOOR) is None
+    states = next(part for part in results.rebuilt if part.source == "states")
+    assert states.members_mismatches < states.outsiders_mismatches
+    assert states.members.value > 0.3 and states.outsiders.value == 0
+    assert "12 outsiders are too few" in results.sentence
+    assert json.loads((tmp_path / "out" / "chr22.json").read_text()) == results.as_dict()
+    assert {row["region"] for row in rows_of(tmp_path / "out" / "chr22.tsv")} == {"all", "1", "2"}
+    private = rows_of(tmp_path / "out" / "chr22.private.tsv")
+    held_out = {f"NA{number:03d}" for number in held_out_samples(60, 12, DEFAULT_SEED)}
+    assert {row["sample"] for row in private if row["group"] == "outsider"} == held_out
+    assert len(private) == 60
+    distances = [float(row["distance"]) for row in private]
+    assert distances == sorted(distances, reverse=True)
+    public = (tmp_path / "out" / "chr22.json").read_text() + (tmp_path / "out" / "chr22.tsv").read_text()
+    assert not any(row["sample"] in public for row in private)
+
+
+def test_a_model_without_hmm_is_audited_by_its_networks(trained, tmp_path):
+    results, _ = run(trained, tmp_path, "without_hmm")
+
+    names = [attack.name for attack in results.attacks]
+    assert names == ["loss", "relative_loss", "frequencies", "combined"]
+    assert results.stretches is None
+    assert {part.source for part in results.rebuilt} == {MODEL, FLOOR, CEILING}
+    loss = results.over_all("loss")
+    assert loss.auc.low < 0.5 < loss.auc.high  # it has hardly learned
+    assert results.over_all("loss", CEILING).auc.value > 0.95
+
+
+def test_an_audit_is_the_same_again_whatever_the_threads(trained, tmp_path):
+    first, _ = run(trained, tmp_path / "1", settings=AuditSettings(allow_few_outsiders=True, members=20))
+    again, _ = run(trained, tmp_path / "2", settings=AuditSettings(allow_few_outsiders=True, members=20, threads=3))
+
+    contents = [results.as_dict() for results in (first, again)]
+    for content in contents:
+        del content["log_time"], content["seconds"]
+        for log in content["attack_results"].values():
+            del log["log_time"]
+    assert contents[0] == contents[1]
+    assert first.people.n_members == 20
+
+
+def write_outsiders(prefix, trained, alleles, keep=slice(None)):
+    """The regions' sites as one HAPS/LEGEND, with alleles of each region."""
+    with HapsLegendWriter(prefix) as writer:
+        for panel, part in zip(trained.panels, alleles, strict=True):
+            writer.write(panel.sites[keep], part[keep])
+    return prefix
+
+
+def test_outsiders_come_from_a_file_of_their_own(trained, tmp_path):
+    others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
+    prefix = write_outsiders(tmp_path / "others", trained, others)
+
+    results, _ = run(trained, tmp_path, outsiders=prefix)
+
+    assert results.people.outsiders == "others"
+    assert (results.people.n_members, results.people.n_outsiders) == (48, 15)
+
+
+def test_a_model_without_manifest_needs_outsiders(trained, tmp_path):
+    for path in trained.without_hmm.parent.glob("chr22_?.*"):
+        (tmp_path / path.name).symlink_to(path)
+    plain = AuditFiles(str(tmp_path / "chr22"), str(trained.data_list), str(tmp_path / "out"))
+    with pytest.raises(SettingsError, match=r"has no manifest.*--outsiders"):
+        audit(plain, FEW)
+
+    others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
+    prefix = write_outsiders(tmp_path / "others", trained, others)
+    files = AuditFiles(str(tmp_path / "chr22"), str(trained.data_list), str(tmp_path / "out"), str(prefix))
+    results = audit(files, FEW)
+
+    assert results.people.n_training == 60
+    assert results.model.recipe == {}
+
+
+def test_rows_that_outsiders_lack_count_for_nobody(trained, tmp_path):
+    others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
+    prefix = write_outsiders(tmp_path / "others", trained, others, keep=slice(0, 60))
+
+    results, _ = run(trained, tmp_path, outsiders=prefix)
+    assert results.stretches.members_rows.longest == 80  # missing alleles agree with everything
+
+    prefix = write_outsiders(tmp_path / "few", trained, others, keep=slice(0, 30))
+    with pytest.raises(DataError, match=r"few: expected the 80 sites of the model .* found 30 of them"):
+        run(trained, tmp_path, outsiders=prefix)
+
+
+def test_members_are_no_outsiders(trained, tmp_path):
+    copied = [panel.alleles[:, :30] for panel in trained.panels]
+    prefix = write_outsiders(tmp_path / "copied", trained, copied)
+    (tmp_path / "copied.sample").write_text(
+        "ID_1 ID_2 missing\n0 0 0\n" + "".join(f"NA{number:03d} NA{number:03d} 0\n" for number in range(15))
+    )
+
+    with pytest.raises(DataError, match="found 15 of its samples, such as NA000"):
+        run(trained, tmp_path, outsiders=prefix)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--regions", "3"], "--regions names region 3, which the model does not have"),
+        (["--attacks", "lost"], "--attacks expects names of loss, .* found 'lost'"),
+        (["--members", "1"], "--members must be from 2 to 4096, found 1"),
+        (["--rare-maf", "0.6"], "--rare-maf must be above 0 and at most 0.5"),
+        (["--threads", "0"], "--threads must be 1 or more"),
+        ([], "expected 100 outsiders or more, found 12.*--allow-few-outsiders"),
+        (["--output", "{list}"], "expected a new file to write"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(trained, tmp_path, capsys, options, message):
+    options = [option.replace("{list}", str(trained.data_list)[: -len(".list")]) for option in options]
+    given = [] if "--output" in options else ["--output", str(tmp_path / "out")]
+    if "--output" in options:
+        (trained.data_list.parent / "chr22.tsv").symlink_to(trained.data_list)
+
+    code = main(
+        ["audit", "--model-prefix", str(trained.with_hmm), "--data-list", str(trained.data_list), *given, *options]
+    )
+
+    assert code == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("rnnimp: error: ")]
+    assert re.search(message, error)
+
+
+def test_training_files_of_another_model_are_refused(trained, tmp_path):
+    panel = trained.panels[0]
+    other = Panel(panel.sites[:-1], panel.alleles[:-1], panel.sample_names)
+    with HapsLegendWriter(tmp_path / "chr22_1") as writer:
+        writer.write(other.sites, other.alleles)
+    listed = tmp_path / "chr22.list"
+    listed.write_text(f"{tmp_path}/chr22_1\n{tmp_path}/chr22_1\n")
+
+    with pytest.raises(DataError, match=r"expected the sites and markers of .* found others"):
+        audit(AuditFiles(str(trained.with_hmm), str(listed), str(tmp_path / "out")), FEW)
+
+
+def test_the_last_line_is_the_sentence(trained, tmp_path, capsys):
+    files = ["--model-prefix", str(trained.with_hmm), "--data-list", str(trained.data_list)]
+    options = ["--output", str(tmp_path / "out"), "--allow-few-outsiders", "--regions", "2", "--attacks", "loss"]
+
+    assert main(["audit", *files, *options]) == 0
+
+    sentence = capsys.readouterr().out.splitlines()[-1]
+    assert sentence.startswith("From the 1 audited region (")
+    assert sentence == json.loads((tmp_path / "out.json").read_text())["sentence"]
