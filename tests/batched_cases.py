@@ -28,8 +28,9 @@ SETTINGS = TrainingSettings(
 )
 
 
-def job(folder: Path, number: int, n_sites: int = 8, **changes: float) -> Job:
-    panel = random_panel(np.random.default_rng(number), n_sites=n_sites, n_samples=12, marker_share=0.4, **changes)
+def job(folder: Path, number: int, n_sites: int = 8, n_samples: int = 12, **changes: float) -> Job:
+    rng = np.random.default_rng(number)
+    panel = random_panel(rng, n_sites=n_sites, n_samples=n_samples, marker_share=0.4, **changes)
     (folder / str(number)).mkdir(parents=True, exist_ok=True)
     return Job(number, RegionData.of(panel, SETTINGS), folder / str(number), lambda name: NoProgress())
 

@@ -37,6 +37,8 @@ MAF_THRESHOLD = 0.005
 # training
 TRAINING_DEVICES = ("auto", "cpu", "cuda")
 ENGINES = ("auto", "reference", "fused")
+LEAST_COPIES = 10
+"""The fewest allele counts that one allele frequency in a model stands for."""
 
 # imputing
 IMPUTING_DEVICES = ("cpu", "cuda")

@@ -83,7 +83,9 @@ def test_training_as_published() -> None:
         "--python3-bin python3",
     )
     assert (args.recipe, args.gamma_lower, args.threads) == ("published", -0.75, 1)
+    assert args.exact_frequencies
     assert parsed(TRAIN, files + "--recipe accurate").recipe == "accurate"
     assert "(default: published)" in shown(TRAIN)
     assert "(default: accurate)" not in shown(TRAIN)
     assert build_parser().parse_args(["train", *shlex.split(files)]).recipe == "accurate"
+    assert not build_parser().parse_args(["train", *shlex.split(files), "--recipe", "published"]).exact_frequencies

@@ -287,6 +287,7 @@ def test_malformed_manifest(prefix: Path, regions: list[TinyRegion], change: dic
         ({"last_position": 2**31}, "as last_position, found 2147483648"),
         ({"first_position": 2**31 - 2}, "expected a first_position that is not behind the last_position"),
         ({"summary": None}, "expected a table of values as summary, found None"),
+        ({"summary": {"frequency_step": 2}}, "a number from 0 to 1 as frequency_step, found 2"),
         ({"colour": "red"}, "found 'colour' too"),
     ],
 )

@@ -61,12 +61,15 @@ def test_a_map_moves_the_crossovers() -> None:
     assert weights.sum() == pytest.approx(2.0, rel=1e-3)
 
 
-def test_missing_alleles_enter_as_their_frequency() -> None:
-    panel = random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.2)
-    data = RegionData.of(panel, TrainingSettings(validation_samples=5))
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_missing_alleles_enter_as_the_frequency_of_the_model(is_exact: bool) -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=60, missing_share=0.2)
+    data = RegionData.of(panel, TrainingSettings(validation_samples=5, exact_frequencies=is_exact))
+    off = np.abs(data.model_freq - panel.sites.a1_freq)
+    assert off.max() == 0 if is_exact else 0.05 < off.max() <= 0.1  # of about 96 alleles, in steps of 0.2
     inputs, truth = TensorFeeder(data, torch.device("cpu")).tensors(data.validation_rows())
     markers = data.validation_rows()[:, data.is_marker]
-    expected = np.where(markers < 0, panel.sites.a1_freq[data.is_marker], markers)
+    expected = np.where(markers < 0, data.model_freq[data.is_marker], markers)
     np.testing.assert_allclose(inputs[:, :, 1], expected, rtol=1e-6)
     np.testing.assert_allclose(inputs.sum(2), 1, rtol=1e-6)
     assert np.array_equal(truth, data.validation_rows()[:, ~data.is_marker].T)

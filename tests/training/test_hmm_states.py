@@ -96,7 +96,7 @@ def test_without_crossovers_states_are_whole_haplotypes() -> None:
 
 def test_states_emit_the_alleles_of_their_haplotypes_and_where_these_are_missing_the_frequency() -> None:
     rng = np.random.default_rng(2)
-    alleles = rng.integers(-1, 2, (40, 24)).astype(np.int8)
+    alleles = rng.integers(-1, 2, (40, 150)).astype(np.int8)
     alleles[7], alleles[12] = -1, np.minimum(alleles[12], 0)  # nothing is known, and only a0
     is_marker = np.arange(40) % 3 == 0
     network = first_states(alleles, is_marker, np.ones(39), 16, 1, seed=1)
@@ -104,9 +104,9 @@ def test_states_emit_the_alleles_of_their_haplotypes_and_where_these_are_missing
     odds[is_marker], odds[~is_marker] = network.emission, network.site
     size = np.where(is_marker, 4, 6)[:, None]
     n_alt, n_known = (alleles == 1).sum(1), (alleles >= 0).sum(1)
-    frequency = np.where(n_known > 0, n_alt / np.maximum(n_known, 1), 0.5)[:, None]
-    with np.errstate(divide="ignore"):
-        of_missing = np.clip(np.log(frequency / (1 - frequency)), -size, size)
+    n_steps = np.where(n_known < 100, 5, 10)  # of 0.2 or 0.1
+    frequency = np.where(n_known > 0, (n_alt * n_steps // np.maximum(n_known, 1) + 0.5) / n_steps, 0.5)[:, None]
+    of_missing = np.clip(np.log(frequency / (1 - frequency)), -size, size)
     expected = np.where(alleles < 0, of_missing, size * (2 * alleles - 1))
     assert all(np.isclose(odds[:, [state]], expected).all(axis=0).any() for state in range(16))
     assert network.switch_out.unique().tolist() == [-4]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from rnnimp.choices import ENGINES, TRAINING_DEVICES
+from rnnimp.choices import ENGINES, LEAST_COPIES, TRAINING_DEVICES
 from rnnimp.cli.memory import TRAINING_BYTES, require_address_space
 from rnnimp.cli.option_types import MOST_TASKS, MOST_THREADS, real, whole
 from rnnimp.cli.progress import choose_display
@@ -107,6 +107,12 @@ def add_parser(subparsers: Any) -> None:
         required=True,
         metavar="PREFIX",
         help="prefix of the files to write; with results/chr22 the model is results/models/chr22",
+    )
+    data.add_argument(
+        "--exact-frequencies",
+        action="store_true",
+        help="give the panel's allele frequencies in the model's legends exactly; otherwise each value stands for at "
+        f"least {LEAST_COPIES} allele counts, so that none shows a single person (default: %(default)s)",
     )
     data.add_argument("--chromosome", metavar="NAME", help="chromosome (default: detected from the site ids)")
     _add_recipe(parser.add_argument_group("recipe"))
@@ -230,8 +236,9 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
     from dataclasses import replace
 
     given = {field: getattr(args, field) for _, field, *_ in _RECIPE_OPTIONS}
+    recipe = replace(RECIPES[args.recipe], exact_frequencies=args.exact_frequencies)
     try:
-        return replace(RECIPES[args.recipe], **{field: value for field, value in given.items() if value is not None})
+        return replace(recipe, **{field: value for field, value in given.items() if value is not None})
     except SettingsError as error:
         name, _, rest = str(error).partition(" ")
         options = {field: option for option, field, *_ in _RECIPE_OPTIONS}
@@ -262,6 +269,8 @@ def _task_arguments(args: argparse.Namespace) -> list[str]:
         value = getattr(args, field)
         if value is not None:
             arguments.append(f"{option}={value}")
+    if args.exact_frequencies:
+        arguments.append("--exact-frequencies")
     arguments += ["--device", args.device, "--engine", args.engine, "--num-threads", str(args.threads)]
     if args.genetic_map is not None:
         arguments += ["--genetic-map", args.genetic_map]

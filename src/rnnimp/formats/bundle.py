@@ -59,6 +59,11 @@ _REGION_FIELDS = {
     "last_position": whole_number(1, LAST_POSITION),
     "summary": TABLE.optional(),
 }
+_SUMMARY_FIELDS = {
+    "frequency_step": Field(
+        "a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1
+    ).optional()
+}
 _MANIFEST_FIELDS = {
     "format": TEXT,
     "format_version": whole_number(1),
@@ -135,6 +140,7 @@ class BundleRegion:
         legend_path: The legend, which lists the sites.
         sites: Markers and imputed sites in the model's order, with `is_marker` and `a1_freq`.
         checksum: SHA-256 that the model file must have; None without a manifest.
+        frequency_step: `a1_freq` is at most half of this from the panel's frequency; 0 where it is exact.
     """
 
     index: int
@@ -142,6 +148,7 @@ class BundleRegion:
     legend_path: Path
     sites: Sites
     checksum: str | None = None
+    frequency_step: float = 0.0
 
     @property
     def marker_rows(self) -> NDArray[np.intp]:
@@ -281,7 +288,8 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
     sites = _read_model_legend(legend)
     if entry is not None:
         _require_as_listed(sites, entry, legend)
-    return BundleRegion(index, models[0], legend, sites, checksum)
+    step = 0.0 if entry is None else float(entry.summary.get("frequency_step", 0))
+    return BundleRegion(index, models[0], legend, sites, checksum, step)
 
 
 def _read_model_legend(path: Path) -> Sites:
@@ -404,6 +412,7 @@ def _regions_problem(content: dict[str, Any]) -> str | None:
     entries, n_regions = content["regions"], content.get("n_regions")
     for place, entry in enumerate(entries, start=1):
         problem = table_problem(entry, _REGION_FIELDS)
+        problem = problem or table_problem(entry.get("summary", {}), _SUMMARY_FIELDS, is_open=True)
         if problem is None and entry["first_position"] > entry["last_position"]:
             problem = "expected a first_position that is not behind the last_position"
         if problem is not None:

@@ -52,6 +52,11 @@ class JoinedModel:
     sites: Sites
     rows: tuple[NDArray[np.int64], ...]
 
+    @property
+    def frequency_step(self) -> float:
+        """The sites' `a1_freq` are at most half of this from the panel's frequencies; 0 where they are exact."""
+        return max((region.frequency_step for region in self.regions), default=0.0)
+
 
 def join_model(bundle: Bundle) -> JoinedModel:
     """Join the sites of a model's regions.

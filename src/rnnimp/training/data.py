@@ -19,6 +19,7 @@ from rnnimp.errors import DataError
 from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
+from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
 from rnnimp.training.augmentation import MASKED, crossover_weights
 from rnnimp.training.recipe import TrainingSettings
@@ -36,12 +37,14 @@ class RegionData:
         training: The samples to train on, int64.
         validation: The samples held out, int64.
         map_cm: Genetic positions, float64 (n_rows,); None if there is no map.
+        exact_frequencies: Whether the model gives allele frequencies exactly; see `TrainingSettings`.
     """
 
     panel: Panel
     training: NDArray[np.intp]
     validation: NDArray[np.intp]
     map_cm: NDArray[np.float64] | None = None
+    exact_frequencies: bool = False
 
     @classmethod
     def of(cls, panel: Panel, settings: TrainingSettings, genetic_map: GeneticMap | None = None) -> RegionData:
@@ -71,7 +74,7 @@ class RegionData:
         validation = held_out_samples(n_samples, n_held_out, settings.seed)
         training = np.setdiff1d(np.arange(n_samples), validation)
         map_cm = None if genetic_map is None else genetic_map.at(panel.sites.positions)
-        return cls(panel, training, validation, map_cm)
+        return cls(panel, training, validation, map_cm, settings.exact_frequencies)
 
     @cached_property
     def is_marker(self) -> NDArray[np.bool_]:
@@ -83,6 +86,16 @@ class RegionData:
         """float64 (n_rows,), the legend's frequencies, or the panel's if it has none."""
         known = self.panel.sites.a1_freq
         return alt_frequency(self.panel.alleles) if known is None else known
+
+    @cached_property
+    def model_freq(self) -> NDArray[np.float64]:
+        """float64 (n_rows,), the frequencies in the model's legend, which missing alleles count as.
+
+        They are rounded by `coarse_frequency` unless the model gives them exactly; NaN where unknown.
+        """
+        if self.exact_frequencies:
+            return self.a1_freq
+        return coarse_frequency(self.a1_freq, np.count_nonzero(self.panel.alleles >= 0, axis=1))
 
     @cached_property
     def gaps(self) -> NDArray[np.int64]:
@@ -163,7 +176,7 @@ class TensorFeeder:
     def __init__(self, data: RegionData, device: torch.device) -> None:
         self._markers = np.flatnonzero(data.is_marker)
         self._imputed = np.flatnonzero(~data.is_marker)
-        frequency = np.nan_to_num(data.a1_freq[data.is_marker], nan=0.5)
+        frequency = np.nan_to_num(data.model_freq[data.is_marker], nan=0.5)
         self._frequency = torch.as_tensor(frequency, dtype=torch.float32, device=device)
         self._device = device
 

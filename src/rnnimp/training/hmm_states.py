@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.region_coding import gaps_of_sites
+from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.sites.panel import alt_frequency
 from rnnimp.training.augmentation import cumulative_share
 
@@ -37,7 +38,8 @@ def first_states(
     """A haplotype HMM before training.
 
     Args:
-        alleles: Alleles, int8 (n_rows, n_haplotypes); -1 for missing, where a state has the row's frequency.
+        alleles: Alleles, int8 (n_rows, n_haplotypes); -1 for missing, where a state has the row's frequency, rounded
+            by `coarse_frequency`.
         is_marker: bool (n_rows,).
         crossovers: Relative probability that a piece ends between a row and the next, float64 (n_rows - 1,).
         n_states: K.
@@ -61,9 +63,9 @@ def first_states(
 
 def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[np.float64]) -> torch.Tensor:
     """Log odds of a1 in each state, float32 shaped as `drawn`; a row's are no larger than its `size`."""
-    frequency = np.nan_to_num(alt_frequency(alleles), nan=0.5)[:, None]
-    with np.errstate(divide="ignore"):
-        by_frequency = np.clip(np.log(frequency) - np.log1p(-frequency), -size, size)
+    rounded = coarse_frequency(alt_frequency(alleles), np.count_nonzero(alleles >= 0, axis=1))
+    frequency = np.nan_to_num(rounded, nan=0.5)[:, None]
+    by_frequency = np.clip(np.log(frequency) - np.log1p(-frequency), -size, size)
     return torch.from_numpy(np.where(drawn < 0, by_frequency, size * (2.0 * drawn - 1)).astype(np.float32))
 
 

@@ -64,6 +64,8 @@ class TrainingSettings:
         copying_rate: Highest learning rate of the HMM.
         gamma_copying: Exponent of the MAF in the HMM's site weights.
         copying_hidden: `hidden_markers` in the HMM's training.
+        exact_frequencies: Whether the model's legends give allele frequencies exactly. If not, each value stands for at
+            least 10 allele counts. A missing allele counts as this value, in training as in imputing.
         seed: Seed of all random numbers.
     """
 
@@ -106,6 +108,7 @@ class TrainingSettings:
     copying_rate: float = 0.1
     gamma_copying: float = -0.5
     copying_hidden: float = 0.7
+    exact_frequencies: bool = False
     seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:

@@ -26,6 +26,13 @@ def test_frequencies_beyond_chance_are_warned_of(difference: float, n_haplotypes
     assert bool(frequency_warnings(frequencies(0.1 + difference, 0.1, n_haplotypes))) is is_warned
 
 
+def test_the_rounding_of_the_model_is_allowed_for() -> None:
+    by_chance = 0.1 + 1 / np.sqrt(600)
+    assert frequency_warnings(frequencies(0.2 + by_chance + 0.01, 0.2, 600))
+    assert not frequency_warnings(frequencies(0.2 + by_chance + 0.01, 0.2, 600), model_step=0.05)
+    assert frequency_warnings(frequencies(0.2 + by_chance + 0.03, 0.2, 600), model_step=0.05)
+
+
 def test_few_sites_say_nothing() -> None:
     assert frequency_warnings(frequencies(0.9, 0.1, 600, n_sites=19)) == []
 

@@ -18,8 +18,11 @@ import torch
 
 from helpers import REPOSITORY, error_line, random_panel
 from rnnimp.cli import main
-from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.formats.bundle import open_bundle
+from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
+from rnnimp.imputation.matched_target import join_model
 from rnnimp.pipeline.train import region_runs as stage
+from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.training import checkpoint
 from rnnimp.training.data import RegionData
 from rnnimp.training.loop import HISTORY_COLUMNS, Measurement, NetworkRun
@@ -50,6 +53,54 @@ def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.Captur
         rows = (tmp_path / f"results/chr22_regions/1/{name}.history.tsv").read_text().splitlines()
         assert tuple(rows[0].split("\t")) == HISTORY_COLUMNS
         assert [row.split("\t")[0] for row in rows[1:]] == ["10", "20", "30"]
+
+
+@pytest.mark.slow
+def test_frequencies_in_the_model_are_rounded_unless_asked(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = read_legend(data_list.parent / "chr22_1.legend.gz")
+    assert known.a1_freq is not None
+    for name, options, step in (("rounded", [], 0.2), ("exact", ["--exact-frequencies"], 0.0)):
+        command = train_arguments(data_list, tmp_path / name / "chr22", "--regions", "1", *options)
+        assert main(command) == 0
+        assert ("exact allele frequencies" in capsys.readouterr().err) is (name == "exact")
+        bundle = open_bundle(tmp_path / name / "models/chr22")
+        (region,) = bundle.regions
+        expected = known.a1_freq if name == "exact" else coarse_frequency(known.a1_freq, 50)
+        assert region.sites.a1_freq is not None
+        assert region.sites.a1_freq.tolist() == expected.tolist()
+        assert region.frequency_step == join_model(bundle).frequency_step == step
+        assert region.sites.keys() == known.keys()
+
+
+@pytest.mark.slow
+def test_rounded_and_exact_frequencies_are_not_mixed(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")
+    assert main(command) == 0
+    assert main([*command, "--exact-frequencies"]) == 1
+    assert "(exact_frequencies was False, is True)" in capsys.readouterr().err
+    settings = tmp_path / "out/chr22_regions/1/settings.json"
+    content = json.loads(settings.read_text())
+    del content["settings"]["exact_frequencies"]  # as version 2.1.0 wrote it, with exact frequencies
+    settings.write_text(json.dumps(content))
+    assert main(command) == 1
+    assert "(exact_frequencies was True, is False)" in capsys.readouterr().err
+    assert main([*command, "--exact-frequencies"]) == 0
+    assert "region 1: finished before, kept" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_published_script_gives_frequencies_exactly(data_list: Path, tmp_path: Path) -> None:
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")[1:]
+    script = REPOSITORY / "scripts/train/train.py"
+    subprocess.run([sys.executable, script, *command], check=True, capture_output=True)
+    known, found = (read_legend(path / "chr22_1.legend.gz") for path in (data_list.parent, tmp_path / "out/models"))
+    assert known.a1_freq is not None
+    assert found.a1_freq is not None
+    assert found.a1_freq.tolist() == known.a1_freq.tolist()
 
 
 @pytest.mark.slow
@@ -354,11 +405,12 @@ def test_slurm_gets_an_array_of_commands_that_train(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     options = ["--slurm", "--job-name-prefix", "mine", "--memory-size", "2GB", "--python3-bin", sys.executable]
-    assert main(train_arguments(data_list, tmp_path / "cluster/chr22", *options, "--regions-per-task", "1")) == 0
+    own = ["--exact-frequencies"]
+    assert main(train_arguments(data_list, tmp_path / "cluster/chr22", *own, *options, "--regions-per-task", "1")) == 0
     scripts = (tmp_path / "scripts.sh").read_text()
     for line in ("--job-name=mine", "--array=1-2", "--mem=2GB", "--cpus-per-task=1", "--dependency=afterok:77"):
         assert f"#SBATCH {line}\n" in scripts
-    assert main(train_arguments(data_list, tmp_path / "here/chr22")) == 0
+    assert main(train_arguments(data_list, tmp_path / "here/chr22", *own)) == 0
     assert weights(tmp_path / "cluster/chr22") == weights(tmp_path / "here/chr22")
 
 

@@ -41,12 +41,12 @@ class TestBatches:
     @pytest.mark.slow
     def test_a_batch_is_made_of_stretches_of_training_haplotypes(self, tmp_path: Path) -> None:
         settings = replace(SETTINGS, batch_size=60)
-        one = job(tmp_path, 1, n_sites=N_DRAWN, missing_share=0.05)
+        one = job(tmp_path, 1, n_sites=N_DRAWN, n_samples=32, missing_share=0.05)
         group = group_of([one], settings)
         group.batches.draw(torch.zeros(2, dtype=torch.int32, device=DEVICE))
         rows, is_marker = one.data.panel.alleles[:, haplotype_columns(one.data.training)].T, one.data.is_marker
         alt, truth = group.network_batch.alt[0].cpu().numpy(), group.network_batch.truth[0].cpu().numpy()
-        frequency = one.data.a1_freq[is_marker].astype(np.float32)
+        frequency = one.data.model_freq[is_marker].astype(np.float32)
         mixed = 0
         for column in range(60):
             drawn = np.zeros(N_DRAWN)

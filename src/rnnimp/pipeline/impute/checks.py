@@ -104,7 +104,7 @@ def check_target(
         contradicted_strand=sites.ids[contradicted][:_MAX_LISTED_POSITIONS].tolist(),
     )
     report.warnings.extend(_warnings(report, coverage, flip))
-    report.warnings.extend(frequency_warnings(frequencies))
+    report.warnings.extend(frequency_warnings(frequencies, target.model.frequency_step))
     report.errors.extend(_errors(report, coverage))
     return CheckedTarget(target, report)
 

@@ -61,15 +61,20 @@ class TargetReport:
     errors: list[str] = field(default_factory=list)
 
 
-def frequency_warnings(frequencies: Frequencies) -> list[str]:
+def frequency_warnings(frequencies: Frequencies, model_step: float = 0.0) -> list[str]:
     """Warn of frequencies that fit neither the model nor chance; one warning, or none.
 
-    By chance, the frequencies of n alleles are off by at most 1 / sqrt(n) on average.
+    By chance, the frequencies of n alleles are off by at most 1 / sqrt(n) on average. Rounding moves those of the model
+    by at most half a step.
+
+    Args:
+        frequencies: Frequencies in target and model.
+        model_step: Step that the model's are rounded to; 0 if they are exact.
     """
     differences = np.abs(frequencies.differences)
     known = differences[~np.isnan(differences)]
     by_chance = 1 / math.sqrt(max(1.0, float(np.mean(frequencies.n_alleles)))) if known.size else 0.0
-    if known.size < _LEAST_COMPARED or known.mean() <= MOST_FREQUENCY_DIFFERENCE + by_chance:
+    if known.size < _LEAST_COMPARED or known.mean() <= MOST_FREQUENCY_DIFFERENCE + by_chance + model_step / 2:
         return []
     return [
         f"allele frequencies differ from the model's by {known.mean():.2f} on average: check that the genotypes belong "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rnnimp.formats.json_files import write_json
 from rnnimp.network.graph.export import as_ort, build_graph, check_graph
 from rnnimp.pipeline.train.files import RegionFiles
 from rnnimp.pipeline.train.manifest import library_versions
+from rnnimp.sites.frequencies import frequency_step
 from rnnimp.sites.panel import known_chromosome
 from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.region import TrainedRegion
@@ -40,7 +41,7 @@ def export_region(data: RegionData, region: TrainedRegion, files: RegionFiles) -
     else:
         with atomic_output(files.ending("ort")) as file:
             file.write(ort)
-    write_legend(files.ending("legend.gz"), data.panel.sites)
+    write_legend(files.ending("legend.gz"), replace(data.panel.sites, a1_freq=data.model_freq))
     summary = _summary(data, region, files)
     write_json(files.summary, summary)
     return summary
@@ -60,5 +61,6 @@ def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dic
         "networks": {name: asdict(evaluation) for name, evaluation in region.evaluations.items()},
         "training_samples": len(data.training),
         "validation_samples": len(data.validation),
+        "frequency_step": 0.0 if data.exact_frequencies else float(frequency_step(data.panel.alleles.shape[1])),
         "versions": library_versions(),
     }

@@ -236,4 +236,6 @@ def read_summary(files: RegionFiles) -> dict[str, Any]:
 
 def read_settings(files: RegionFiles) -> dict[str, Any]:
     """Read what a region was begun with; see `read_json`."""
-    return read_json(files.settings, SETTINGS)
+    content = read_json(files.settings, SETTINGS)
+    # up to version 2.1.0 all frequencies were exact
+    return {**content, "settings": {"exact_frequencies": True, **content["settings"]}}

@@ -90,6 +90,8 @@ def log_what_models_hold(settings: TrainingSettings) -> None:
             "--num-states 0 trains without them",
             held,
         )
+    if settings.exact_frequencies:
+        logger.info("the model's legends will contain the exact allele frequencies of the panel")
 
 
 def read_data_list(path: str | Path, patience: float = 0) -> list[str]:

@@ -74,7 +74,7 @@ class Batches:
             dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
             crossings[slot, 1:own] = cumulative_share(data.crossover_weights(settings))
             markers = np.count_nonzero(is_marker)
-            frequency[slot, :markers] = np.nan_to_num(data.a1_freq[is_marker], nan=0.5)
+            frequency[slot, :markers] = np.nan_to_num(data.model_freq[is_marker], nan=0.5)
             held_out = data.panel.alleles[:, validation[slot]]
             alt = np.where(held_out[is_marker] < 0, frequency[slot, :markers, None], held_out[is_marker])
             self.validation_alt[slot, :markers] = torch.as_tensor(alt)
