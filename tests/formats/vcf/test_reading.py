@@ -323,6 +323,24 @@ def test_genotype_fields(tmp_path: Path, fields: str, probabilities: list[list[f
     assert table.probabilities.dtype == table.dosages.dtype == np.float32
 
 
+@pytest.mark.parametrize("alt", ["C", "C,G"])
+@pytest.mark.parametrize("kind", ["vcf", "bcf"])
+@pytest.mark.parametrize("field", ["GP", "DS", "HDS", "AP1:AP2", "DS:GP:HDS", "GT"])
+def test_a_field_may_be_missing_in_all_samples(tmp_path: Path, alt: str, kind: str, field: str) -> None:
+    missing = ":".join("." for _ in field.split(":"))
+    beside = "22 101 . A C . GT:DS:GP 0|0:0.5:0.5,0.5,0 1|1:2:0,0,1"
+    records = [f"22 100 . A {alt} . GT:{field} .|.:{missing} .|.:{missing}", beside]
+    if field == "GT":
+        records[0] = f"22 100 . A {alt} . GT .|. .|."
+    path = write_vcf(tmp_path / "x.vcf", records)
+
+    table = read_genotypes(path if kind == "vcf" else to_bcf(path))
+
+    n_missing = alt.count(",") + 1
+    assert np.isnan(table.dosages[:n_missing]).all() and np.isnan(table.probabilities[:n_missing]).all()
+    assert table.dosages[n_missing:].tolist() == [[0.5, 2]]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

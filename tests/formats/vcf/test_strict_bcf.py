@@ -188,6 +188,14 @@ def test_text_in_place_of_numbers(tmp_path: Path) -> None:
         record.numbers("XX")
 
 
+def test_value_without_length_is_missing(path: Path) -> None:
+    header, records = parts_of(path)
+    samples = records[0][1]
+    samples[-9] = 0  # the type of DS, whose two numbers follow
+    records[0] = records[0][0], samples[:-8]
+    assert np.isnan(read_genotypes(write_parts(path, header, records)).dosages[0]).all()
+
+
 @pytest.mark.parametrize("size", [9, 20, 100])
 def test_pieces_in_which_a_file_is_read_change_nothing(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read_genotypes(path)

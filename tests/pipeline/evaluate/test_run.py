@@ -280,17 +280,19 @@ def test_every_format_gives_the_same_scores(tmp_path: Path) -> None:
 
 
 def imputed_block(rng: np.random.Generator, is_x: bool) -> ImputedBlock:
-    """Random probabilities of ten samples; on chrX four of them are haploid."""
+    """Random probabilities of ten samples; on chrX four of them are haploid. One typed site is missing in all."""
     sites = random_panel(rng, n_sites=40).sites
     probabilities = rng.random((40, 20)).astype(np.float32) ** 2
     is_typed = np.arange(40) % 4 == 0
     probabilities[is_typed] = np.rint(probabilities[is_typed])
+    is_missing = np.zeros((40, 20), dtype=bool)
+    is_missing[8], probabilities[8] = True, 0.5
     is_haploid = np.zeros((40, 10), dtype=bool)
     if is_x:
         is_haploid[:, :4] = True
         probabilities[:, 1:8:2] = probabilities[:, :8:2]
     plain = replace(sites, is_marker=None, a1_freq=None, swapped=None, chromosome=None)
-    return ImputedBlock(plain, probabilities, is_typed, is_haploid=is_haploid if is_x else None)
+    return ImputedBlock(plain, probabilities, is_typed, is_missing, is_haploid if is_x else None)
 
 
 @pytest.mark.parametrize("chromosome", ["22", "X"])

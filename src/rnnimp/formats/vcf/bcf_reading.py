@@ -267,7 +267,9 @@ class BcfRecord(VcfRecord):
         value = self._fields.get(field)
         if value is None:
             return None
-        if value.kind not in _DTYPES or not value.length:
+        if not value.length:
+            return np.full((len(self.header.sample_names), 1), np.nan, np.float32)
+        if value.kind not in _DTYPES:
             raise self.error(f"expected numbers in FORMAT field {field} at {self.place}, found another type")
         matrix = self._matrix(value)
         if value.kind == _FLOAT:

@@ -308,8 +308,13 @@ def _haplotype_values(
 def _values(
     record: VcfRecord, field: str, n_values: int, reader: RecordReader, n_haploid: int | None = None
 ) -> NDArray[np.float32]:
-    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples."""
+    """A numeric FORMAT field, float32 (n_samples, n_values); NaN for missing, and behind those of haploid samples.
+
+    A sample whose only value is `.` has no values. If all samples are so, the field is missing at this site.
+    """
     values = record.numbers(field)
+    if values is not None and values.shape[1] == 1 and np.isnan(values).all():
+        return np.full((len(values), n_values), np.nan, np.float32)
     if values is not None and n_haploid is not None and values.shape[1] == n_haploid:  # no sample has more
         values = np.pad(values, ((0, 0), (0, n_values - n_haploid)), constant_values=np.nan)
     if values is None or values.shape[1] != n_values:
