@@ -53,7 +53,12 @@ class LiStephensModel:
         return self.expected(self.alleles[self.is_marker], np.arange(self.alleles.shape[1]) // 2, device)
 
     def expected(
-        self, markers: NDArray[np.int8], own: NDArray[np.intp], device: torch.device, threads: int = 1
+        self,
+        markers: NDArray[np.int8],
+        own: NDArray[np.intp],
+        device: torch.device,
+        threads: int = 1,
+        bytes_at_once: int | None = None,
     ) -> Tensor:
         """P(a1) of any haplotypes at imputed sites.
 
@@ -62,13 +67,15 @@ class LiStephensModel:
             own: The sample of the model whose haplotypes each of them does not copy, int64 (n_queries,); -1 for none.
             device: Device to compute on.
             threads: Groups of haplotypes computed at once; no bit of the result depends on it.
+            bytes_at_once: Size of a group: bytes of its posteriors at one marker. A thread needs it for every marker.
 
         Returns:
             float32 (n_sites, n_queries).
         """
         n_queries = markers.shape[1]
         states = torch.as_tensor(self._states(), device=device)
-        at_once = min(n_queries, max(1, _BYTES_AT_ONCE[device.type] // (4 * len(states))))
+        n_bytes = bytes_at_once or _BYTES_AT_ONCE[device.type]
+        at_once = min(n_queries, max(1, n_bytes // (4 * len(states))))
         expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_queries, device=device)
         codes = torch.as_tensor(markers, device=device).long() % 3
         owners = torch.as_tensor(own, device=device)

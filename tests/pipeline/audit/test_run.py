@@ -16,6 +16,7 @@ from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.sites.panel import Panel
 from rnnimp.training.data import held_out_samples
 from rnnimp.training.recipe import DEFAULT_SEED
+from tiny_model import tiny_region, write_tiny_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -189,3 +190,44 @@ def test_the_last_line_is_the_sentence(trained, tmp_path, capsys):
     sentence = capsys.readouterr().out.splitlines()[-1]
     assert sentence.startswith("From the 1 audited region (")
     assert sentence == json.loads((tmp_path / "out.json").read_text())["sentence"]
+
+
+def test_outsiders_may_be_a_vcf_with_reference_alleles_the_other_way_round(trained, tmp_path):
+    others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
+    lines = [
+        vcf_line(panel, part, row) for panel, part in zip(trained.panels, others, strict=True) for row in range(80)
+    ]
+    samples = "\t".join(f"X{number}" for number in range(15))
+    header = f"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{samples}\n"
+    (tmp_path / "others.vcf").write_text(header + "".join(lines))
+    prefix = write_outsiders(tmp_path / "others", trained, others)
+
+    by_vcf, _ = run(trained, tmp_path / "1", outsiders=tmp_path / "others.vcf")
+    by_haps, _ = run(trained, tmp_path / "2", outsiders=prefix)
+
+    assert by_vcf.people.outsiders == "others.vcf"
+    assert by_vcf.results == by_haps.results
+
+
+def vcf_line(panel, alleles, row):
+    """A record whose REF is a1 at every SNP of an even row."""
+    sites, calls = panel.sites, alleles[row]
+    ref, alt = sites.a0[row], sites.a1[row]
+    if row % 2 == 0 and len(ref) == len(alt):
+        ref, alt, calls = alt, ref, 1 - calls
+    genotypes = "\t".join(f"{first}|{second}" for first, second in calls.reshape(-1, 2))
+    return f"22\t{sites.positions[row]}\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t{genotypes}\n"
+
+
+def test_a_model_of_the_published_programs_kind_is_audited(trained, tmp_path):
+    rng = np.random.default_rng(1)
+    write_tiny_bundle(tmp_path / "tiny", [tiny_region(rng, panel.sites) for panel in trained.panels])
+    others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
+    prefix = write_outsiders(tmp_path / "others", trained, others)
+    files = AuditFiles(str(tmp_path / "tiny"), str(trained.data_list), str(tmp_path / "out"), str(prefix))
+
+    results = audit(files, FEW)
+
+    assert results.model.rnnimp_version is None and results.model.n_states == 0
+    assert results.people.n_members == results.people.n_training == 60
+    assert results.over_all("loss").n_outsiders == 15

@@ -18,6 +18,7 @@ from rnnimp.training.soft_targets import MOST_STATES, LiStephensModel
 
 _STATE_ODDS = 6.0
 _CPU = torch.device("cpu")
+_BYTES_AT_ONCE, _MOST_THREADS = 1 << 20, 8  # 300 MB per thread for 300 markers
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,8 @@ class CopyingModel:
 
     def _expected(self, alleles: NDArray[np.int8], own: NDArray[np.intp]) -> Floats:
         model = LiStephensModel(self.panel, self.is_marker, self.map_cm, EFFECTIVE_SIZE, ERROR, seed=0)
-        result: Floats = model.expected(alleles[self.is_marker], own, _CPU, self.threads).numpy()
+        threads = min(self.threads, _MOST_THREADS)
+        result: Floats = model.expected(alleles[self.is_marker], own, _CPU, threads, _BYTES_AT_ONCE).numpy()
         return result
 
     def reference_likelihood(self, alleles: NDArray[np.int8]) -> NDArray[np.float64]:

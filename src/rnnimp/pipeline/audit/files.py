@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,6 +21,15 @@ FIGURE_COLUMNS = (
     *(f"tpr_{rate:g}{part}" for rate in FALSE_POSITIVE_RATES for part in ("", "_low", "_high")),
     *("d_prime", "members", "outsiders"),
 )
+
+
+_INNERMOST_LIST = re.compile(r"\[\s+([^][{}\"]*?)\s+\]")
+
+
+def json_text(results: AuditResults) -> str:
+    """The content of the JSON file: indented, with each list of numbers on one line."""
+    text = json.dumps(results.as_dict(), indent=2, allow_nan=False)
+    return _INNERMOST_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def figure_rows(results: AuditResults) -> Iterator[list[str]]:

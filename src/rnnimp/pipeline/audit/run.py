@@ -29,7 +29,7 @@ from rnnimp.formats.files import AtomicGroup, sha256_of
 from rnnimp.formats.genetic_map import GeneticMap, read_genetic_map
 from rnnimp.formats.tables import write_table
 from rnnimp.pipeline.audit import summary
-from rnnimp.pipeline.audit.files import ENDINGS, FIGURE_COLUMNS, figure_rows, private_columns, private_rows
+from rnnimp.pipeline.audit.files import ENDINGS, FIGURE_COLUMNS, figure_rows, json_text, private_columns, private_rows
 from rnnimp.pipeline.audit.outsiders import Outsiders, outsider_files, read_names, read_outsiders, refuse_members
 from rnnimp.pipeline.audit.people import Closeness, People, choose_people
 from rnnimp.pipeline.audit.regions import RegionFindings, attack_region, read_training_panel
@@ -275,7 +275,6 @@ def _write(
     """Write all files, which take their names together."""
     content, table, private = files.outputs()
     with AtomicGroup() as group:
-        text = json.dumps(results.as_dict(), indent=2, allow_nan=False)
-        group.open(content).write(f"{text}\n".encode())
+        group.open(content).write(json_text(results).encode())
         write_table(group.open(table), FIGURE_COLUMNS, figure_rows(results))
         write_table(group.open(private), private_columns(scoring), private_rows(scoring, people, names, outsider_names))

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audit_results import audit_results
+from rnnimp.pipeline.audit.sentence import sentence
+from rnnimp.privacy.figures import Estimate
+
+
+def sentence_of(results, **model):
+    audited = replace(results.model, **model)
+    return sentence(audited, results.best_attack, results.best(), results.stretches, results.extrapolations)
+
+
+def test_numbers_are_those_of_the_results():
+    results = audit_results()
+    best = results.best()
+
+    text = sentence_of(results)
+
+    assert text == (
+        f"From the 2 audited regions (0.95% of chromosome 22), {100 * best.tpr[0.01].value:.0f} of 100 members are "
+        f"recognised when 1 of 100 outsiders is recognised by mistake (AUC {best.auc.value:.2f}, best attack: "
+        "combined); of a member's haplotype a stretch of 310 rows can be read in the model, of an outsider's 150 "
+        "(medians); over the whole chromosome expect 100 of 100 members to be recognised, if regions are independent."
+    )
+
+
+def test_without_hmm_nothing_is_read():
+    assert "can be read" not in sentence_of(audit_results(has_hmm=False))
+
+
+def test_a_chromosome_of_unknown_length_is_left_to_the_model():
+    results = audit_results()
+    results = replace(results, extrapolations=results.extrapolations[:2])
+
+    text = sentence_of(results, chromosome_share=None, chromosome="X")
+
+    assert text.startswith("From the 2 audited regions of 6, ")
+    assert "over the whole model expect" in text
+
+
+def test_few_outsiders_are_said():
+    results = audit_results(n_outsiders=40)
+
+    text = sentence_of(results)
+
+    assert "of 100 pairs (AUC" in text and "40 outsiders are too few for rare false alarms" in text
+    assert results.best().tpr[0.01] == Estimate(None, note=results.best().tpr[0.01].note)
