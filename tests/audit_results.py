@@ -54,7 +54,9 @@ def audit_results(has_hmm: bool = True, n_outsiders: int = 150) -> AuditResults:
             recipe={"n_states": 2048 if has_hmm else 0, "max_iterations": 7000},
         ),
         people=AuditedPeople(2304, 200, n_outsiders, "held out for validation", 1, 0.61),
-        attacks=tuple(AttackDescription(name, f"made-up {name}", name == "longest_match") for name in names),
+        attacks=tuple(
+            AttackDescription(name, f"made-up {name}", f"Tries {name}.", name == "longest_match") for name in names
+        ),
         results=tuple(results),
         best_attack="combined",
         scores=ScoreDistribution((-2.0, 0.0, 2.0, 4.0), (0.1, 0.5, 0.4), (0.5, 0.48, 0.02)),

@@ -13,6 +13,10 @@ from rnnimp.privacy.figures import Scores
 
 NAME = "combined"
 TITLE = "all attacks together, by cross-validated logistic regression"
+EXPLANATION = (
+    "Weighs the scores of all attacks together. The weights for each person come from other people, so they cannot "
+    "claim more than they find."
+)
 
 _FOLDS = 10
 _PENALTY = 1.0

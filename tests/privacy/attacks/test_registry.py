@@ -60,6 +60,7 @@ class _CarriedAlleles:
 
     name = "carried"
     title = "carried alleles"
+    explanation = "Counts them."
     needs: tuple[str, ...] = ()
 
     def scores(self, region, threads=1):

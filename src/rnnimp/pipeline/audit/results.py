@@ -83,11 +83,13 @@ class AttackDescription:
     Attributes:
         name: Name of the attack, as in the option `--attacks`.
         title: What it does, a few words.
+        explanation: What it does, one or two sentences.
         needs_hmm: Whether it needs a haplotype HMM; if so, it is left out for models without one.
     """
 
     name: str
     title: str
+    explanation: str
     needs_hmm: bool
 
 

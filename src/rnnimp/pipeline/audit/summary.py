@@ -20,7 +20,7 @@ from rnnimp.pipeline.audit.results import (
 )
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.privacy.attacks.protocol import Attack
-from rnnimp.privacy.combined import NAME, TITLE, combined_scores
+from rnnimp.privacy.combined import EXPLANATION, NAME, TITLE, combined_scores
 from rnnimp.privacy.figures import Extrapolation, Scores, auc, extrapolated, figures, in_outsider_sds, roc_curve
 from rnnimp.privacy.rare_alleles import RareAlleles, rare_alleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt, readable_stretches, rebuilt
@@ -74,11 +74,11 @@ def score(findings: Sequence[RegionFindings], people: People, settings: AuditSet
 def descriptions(attacks: Sequence[Attack], scoring: Scoring) -> tuple[AttackDescription, ...]:
     """The attacks that were tried on the model."""
     tried = [
-        AttackDescription(attack.name, attack.title, "states" in attack.needs)
+        AttackDescription(attack.name, attack.title, attack.explanation, "states" in attack.needs)
         for attack in attacks
         if attack.name in scoring.total()
     ]
-    return (*tried, AttackDescription(NAME, TITLE, False))
+    return (*tried, AttackDescription(NAME, TITLE, EXPLANATION, False))
 
 
 def attack_results(scoring: Scoring, seed: int) -> tuple[AttackResult, ...]:

@@ -18,6 +18,10 @@ class FrequencyAttack:
 
     name = "frequencies"
     title = "the legend's allele frequencies against those of other people"
+    explanation = (
+        "Compares the person's alleles with the allele frequencies in the model's files and with those of other "
+        "people. The frequencies of a panel lean a little towards its members."
+    )
     needs: tuple[str, ...] = ("frequencies",)
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:

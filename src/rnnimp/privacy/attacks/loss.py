@@ -13,6 +13,10 @@ class LossAttack:
 
     name = "loss"
     title = "the model's loss at the person's imputed sites"
+    explanation = (
+        "The model imputes the person's sites from the person's markers. A model that has learned a person imputes "
+        "this person's alleles better than those of others."
+    )
     needs: tuple[str, ...] = ()
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:
@@ -28,6 +32,10 @@ class RelativeLossAttack:
 
     name = "relative_loss"
     title = "the model's loss, less the loss of a reference that has not seen the person"
+    explanation = (
+        "The loss, compared with that of an imputation from other people only. Some people are easy to impute for "
+        "every program; the comparison removes this."
+    )
     needs: tuple[str, ...] = ()
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:

@@ -24,6 +24,10 @@ class Attack(Protocol):
         """What the attack does, in a few words."""
 
     @property
+    def explanation(self) -> str:
+        """What the attack does, in one or two sentences for readers who are no specialists."""
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Attributes of `AuditedRegion` that may be None, and without which the attack is left out."""
 

@@ -20,6 +20,10 @@ class LongestMatchAttack:
 
     name = "longest_match"
     title = "the longest exact match with a state of the HMM"
+    explanation = (
+        "Each hidden state of the haplotype HMM is a row of alleles that anyone can read in the model's files. The "
+        "attack looks for the longest stretch in which a state has exactly the person's alleles."
+    )
     needs: tuple[str, ...] = ("states",)
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:
@@ -34,6 +38,10 @@ class StateLikelihoodAttack:
 
     name = "state_likelihood"
     title = "the likelihood of the person's haplotypes as mosaics of the HMM's states"
+    explanation = (
+        "Measures how well the person's haplotypes can be put together from stretches of the HMM's states. A few "
+        "different alleles are tolerated."
+    )
     needs: tuple[str, ...] = ("states",)
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:
@@ -48,6 +56,10 @@ class RelativeStateLikelihoodAttack(StateLikelihoodAttack):
 
     name = "relative_states"
     title = "the same likelihood, less that of a mosaic of other people's haplotypes"
+    explanation = (
+        "The likelihood from the HMM's states, compared with that from the haplotypes of other people. What all "
+        "people have in common is removed."
+    )
 
     def scores(self, region: AuditedRegion, threads: int = 1) -> Scores:
         """Log likelihood ratio of each haplotype; see `Attack`."""
