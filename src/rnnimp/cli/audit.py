@@ -126,7 +126,8 @@ def run(args: argparse.Namespace) -> None:
     )
     require_address_space(TRAINING_BYTES, "auditing")
     try:
-        from rnnimp.pipeline.audit.run import AuditFiles, audit
+        from rnnimp.pipeline.audit.run import audit
+        from rnnimp.pipeline.audit.work import AuditFiles
     except ModuleNotFoundError as error:
         raise SettingsError(f"auditing needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     files = AuditFiles(

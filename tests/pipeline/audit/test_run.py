@@ -11,8 +11,9 @@ from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
-from rnnimp.pipeline.audit.run import AuditFiles, audit
+from rnnimp.pipeline.audit.run import audit
 from rnnimp.pipeline.audit.settings import AuditSettings
+from rnnimp.pipeline.audit.work import AuditFiles
 from rnnimp.sites.panel import Panel
 from rnnimp.training.data import held_out_samples
 from rnnimp.training.recipe import DEFAULT_SEED

@@ -1,4 +1,4 @@
-"""The tables of an audit."""
+"""The files of an audit: all results as JSON, the figures as a table, and a private table with names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rnnimp.formats.tables import number_text
-from rnnimp.pipeline.audit.people import People
+from rnnimp.formats.files import AtomicGroup
+from rnnimp.formats.tables import number_text, write_table
 from rnnimp.pipeline.audit.results import AuditResults
 from rnnimp.pipeline.audit.summary import Scoring, distances
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
@@ -55,20 +55,31 @@ def private_columns(scoring: Scoring) -> list[str]:
     return ["rank", "sample", "group", "distance", *scoring.total()]
 
 
-def private_rows(
-    scoring: Scoring, people: People, names: Sequence[str], outsider_names: Sequence[str]
-) -> Iterator[list[str]]:
+def private_rows(scoring: Scoring, names: Sequence[str]) -> Iterator[list[str]]:
     """One row per person who was tested, the most exposed first.
 
     Args:
         scoring: Scores of everyone.
-        people: Who was tested.
-        names: Names of the people of the training files.
-        outsider_names: Names of the outsiders.
+        names: Names of everyone, in the same order.
     """
-    tested = [names[member] for member in people.members.tolist()] + list(outsider_names)
     distance = distances(scoring)
     for rank, person in enumerate(np.argsort(-distance, kind="stable").tolist(), start=1):
         group = "member" if scoring.is_member[person] else "outsider"
         scores = [number_text(float(scores[person]), 4) for scores in scoring.total().values()]
-        yield [str(rank), tested[person], group, number_text(float(distance[person]), 4), *scores]
+        yield [str(rank), names[person], group, number_text(float(distance[person]), 4), *scores]
+
+
+def write_files(paths: Sequence[str], results: AuditResults, scoring: Scoring, names: Sequence[str]) -> None:
+    """Write all files, which take their names together.
+
+    Args:
+        paths: Names of the files, one for each of `ENDINGS`.
+        results: The results.
+        scoring: Scores of everyone.
+        names: Names of everyone who was tested.
+    """
+    content, table, private = paths
+    with AtomicGroup() as group:
+        group.open(content).write(json_text(results).encode())
+        write_table(group.open(table), FIGURE_COLUMNS, figure_rows(results))
+        write_table(group.open(private), private_columns(scoring), private_rows(scoring, names))

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.errors import DataError
 from rnnimp.formats.bundle import BundleRegion
 from rnnimp.formats.genetic_map import CM_PER_BASE, GeneticMap
-from rnnimp.formats.hapslegend import open_panel
 from rnnimp.imputation.engines.choice import load_engine
 from rnnimp.imputation.engines.model_graph import read_graph
 from rnnimp.imputation.region_runs import RegionTask, run_regions
@@ -72,23 +70,6 @@ class RegionFindings:
     stretch_cm: NDArray[np.float64] | None
     rare_counts: dict[str, NDArray[np.float64]]
     n_rare_sites: int
-
-
-def read_training_panel(prefix: str, region: BundleRegion) -> Panel:
-    """The training files of a region, which must have the model's sites.
-
-    Raises:
-        DataError: if they have others.
-    """
-    panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
-    is_same = panel.sites.keys() == region.sites.keys()
-    if not is_same or not np.array_equal(panel.sites.markers(), region.sites.markers()):
-        raise DataError(
-            f"expected the sites and markers of {region.legend_path}, found others; give the --data-list that the "
-            "model was trained with",
-            f"{prefix}.legend.gz",
-        )
-    return panel
 
 
 def attack_region(
