@@ -64,7 +64,7 @@ def by_kernels(
     for number in numbers:
         (folder / str(number)).mkdir()
         jobs.append(Job(number, data, folder / str(number), lambda name: NoProgress()))
-    features = data.features(settings.feature_size)
+    features = data.features(settings, device)
     networks = [draw_network(data, features, settings, number, _NAME) for number in numbers]
     SameDraws(jobs, networks, settings, device).run()
     histories = []
@@ -79,7 +79,7 @@ def by_reference(
     data: RegionData, settings: TrainingSettings, number: int, device: torch.device, folder: Path
 ) -> list[Evaluation]:
     """The history of one network."""
-    network = draw_network(data, data.features(settings.feature_size), settings, number, _NAME).to(device)
+    network = draw_network(data, data.features(settings, device), settings, number, _NAME).to(device)
     feeder, source = TensorFeeder(data, device), BatchSources(data, settings, number, device).source(_NAME)
     objective = Objective(
         forward=network,

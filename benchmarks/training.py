@@ -116,7 +116,7 @@ def one_network(
 ) -> tuple[float, float]:
     """An iteration, and a forward pass, of one network by the trainer that `rnnimp train` uses."""
     feeder = TensorFeeder(data, device)
-    network = draw_network(data, data.features(settings.feature_size), settings, 1, "higher").to(device)
+    network = draw_network(data, data.features(settings, device), settings, 1, "higher").to(device)
     forward = run_by.forward(network)
     source = BatchSources(data, settings, 1, device).source("higher")
     validation = feeder.tensors(data.validation_rows())
@@ -146,7 +146,7 @@ def many_networks(
     from rnnimp.training.batched.networks import NetworkGroup
 
     with tempfile.TemporaryDirectory() as folder:
-        features = data.features(settings.feature_size)
+        features = data.features(settings, device)
         jobs = [Job(1 + slot // 2, data, Path(folder), lambda name: NoProgress()) for slot in range(n_networks)]
         names = [("higher", "lower")[slot % 2] for slot in range(n_networks)]
         networks = [draw_network(data, features, settings, 1, name) for name in names]

@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from helpers import random_panel
-from rnnimp.errors import DataError
+from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.genetic_map import GeneticMap
+from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
+from rnnimp.training.augmentation import allele_seed
 from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.recombined_pool import recombined_pool
 from rnnimp.training.soft_targets import LiStephensModel
 
 
@@ -83,3 +86,34 @@ def test_too_little_data_is_refused(n_samples: int, share: float, message: str) 
     panel = random_panel(np.random.default_rng(0), n_samples=n_samples, marker_share=share)
     with pytest.raises(DataError, match=message):
         RegionData.of(panel, TrainingSettings(validation_samples=5))
+
+
+def test_a_recombined_pool_takes_the_place_of_the_panel() -> None:
+    settings = TrainingSettings(
+        validation_samples=5, soft_target_share=1.0, n_recombined=30, teacher_share=0.5, feature_size=4
+    )
+    data = RegionData.of(random_panel(np.random.default_rng(0), n_samples=20, missing_share=0.1), settings)
+    device = torch.device("cpu")
+    coded = data.training_bytes(settings, device)
+    assert coded.shape == (len(data.panel.sites), data.n_trained_on(settings)) == (len(data.panel.sites), 30)
+    pool = recombined_pool(
+        data.copying_model(settings), data.crossover_weights(settings), 30, settings.recombined_crossovers, 0.5,
+        (settings.seed, *allele_seed(data.training_alleles)), device,
+    )  # fmt: skip
+    assert np.array_equal(coded[~data.is_marker], np.rint(CERTAIN * pool.expected))
+    markers = pool.alleles[data.is_marker]
+    assert np.array_equal(coded[data.is_marker], np.where(markers < 0, 2, markers))
+    assert np.array_equal(data.features(settings, device), marker_features(markers, 4))
+    own = replace(settings, n_recombined=0)
+    assert data.n_trained_on(own) == 2 * len(data.training)
+    assert np.array_equal(data.features(own, device), marker_features(data.training_alleles[data.is_marker], 4))
+
+
+def test_a_pool_needs_people_to_recombine_beside_the_teachers() -> None:
+    with pytest.raises(SettingsError, match="teacher_share must be below 1"):
+        TrainingSettings(n_recombined=10, teacher_share=1.0)
+    with pytest.raises(SettingsError, match="teacher_share must be above 0"):
+        TrainingSettings(teacher_share=0.0)
+    with pytest.raises(DataError, match="expected 2 or more samples to train on"):
+        settings = TrainingSettings(n_recombined=10, teacher_share=0.5, validation_samples=5)
+        RegionData.of(random_panel(np.random.default_rng(0), n_samples=6), settings)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from rnnimp.training.hmm_states import diverse_haplotypes, first_states, recombined
+from rnnimp.training.hmm_states import anonymous_states, diverse_haplotypes, first_states, recombined
+from rnnimp.training.soft_targets import LiStephensModel
 
 
 def test_haplotypes_unlike_the_others_are_chosen_first() -> None:
@@ -133,3 +135,21 @@ def test_a_joint_beyond_the_markers_changes_no_gate() -> None:
         crossovers = np.where(np.arange(5) == place, 1.0, 0.0)
         network = first_states(np.eye(6, 16, dtype=np.int8), is_marker, crossovers, 16, 2, seed=1)
         assert network.switch_out.unique().tolist() == [-4]
+
+
+def test_anonymous_states_emit_shared_markers_and_expected_sites() -> None:
+    """Markers as drawn, at full strength; sites the log odds of what the Li & Stephens model expects of them."""
+    rng = np.random.default_rng(1)
+    alleles = (rng.random((40, 24)) < rng.random((40, 1))).astype(np.int8)
+    is_marker = np.arange(40) % 2 == 0
+    model = LiStephensModel(alleles, is_marker, np.linspace(0, 0.4, 40), 3e5, 1e-3, seed=1)
+    device = torch.device("cpu")
+    network, same = (anonymous_states(model, 32, 3, 1.0, 7, device) for _ in range(2))
+    assert torch.equal(network.emission, same.emission)
+    assert set(np.unique(network.emission.numpy())) == {-4.0, 4.0}
+    markers = (network.emission.numpy() > 0).astype(np.int8)
+    expected = model.expected(markers, np.full(32, -1), device)
+    np.testing.assert_allclose(torch.sigmoid(network.site), expected.clamp(0.00247, 0.99753), atol=1e-4)
+    some = anonymous_states(model, 32, 3, 0.5, 7, device)
+    assert torch.equal(some.emission, network.emission)
+    assert not torch.allclose(some.site, network.site, atol=0.1)

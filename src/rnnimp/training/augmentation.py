@@ -12,6 +12,7 @@ stored to resume.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,16 @@ def cumulative_share(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The share of the crossover probability before each site except the first; 0 if there is none."""
     total = weights.sum()
     return np.cumsum(weights) / total if total > 0 else np.zeros(len(weights))
+
+
+def allele_seed(alleles: NDArray[np.int8]) -> tuple[int, ...]:
+    """A part of a seed: with it, a model and its settings are not enough to draw again what was drawn for the model.
+
+    Args:
+        alleles: What the draws are made from, int8 of any shape.
+    """
+    digest = hashlib.sha256(alleles.tobytes()).digest()
+    return tuple(np.frombuffer(digest, dtype=np.uint32).tolist())
 
 
 @dataclass(frozen=True, eq=False)

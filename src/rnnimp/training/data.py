@@ -21,8 +21,9 @@ from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
 from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
-from rnnimp.training.augmentation import MASKED, crossover_weights
+from rnnimp.training.augmentation import MASKED, allele_seed, crossover_weights
 from rnnimp.training.recipe import TrainingSettings
+from rnnimp.training.recombined_pool import RecombinedPool, recombined_pool
 from rnnimp.training.soft_targets import LiStephensModel
 
 LEAST_CM = 1e-6  # a crossover can fall between any two sites, also where the map is flat
@@ -59,7 +60,9 @@ class RegionData:
             DataError: if there are too few samples, markers or sites to train on.
         """
         n_samples, n_held_out = len(panel.sample_names), settings.validation_samples
-        least = 2 if settings.soft_target_share else 1  # a haplotype's soft targets come from other samples
+        least = (
+            2 if settings.soft_target_share or settings.n_recombined else 1
+        )  # a haplotype's soft targets come from other samples
         if n_samples < least + n_held_out:
             raise DataError(
                 f"expected {least} or more samples to train on beside the {n_held_out} held out for validation, found "
@@ -102,10 +105,22 @@ class RegionData:
         """int64 (n_imputed,); see `gaps_of_sites`."""
         return gaps_of_sites(self.is_marker)
 
-    def features(self, n_components: int) -> NDArray[np.float32]:
-        """Marker features over the training samples; see `marker_features`."""
-        columns = haplotype_columns(self.training)
-        return marker_features(self.panel.alleles[self.is_marker][:, columns], n_components)
+    def features(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.float32]:
+        """Marker features over what is trained on; see `marker_features`.
+
+        Args:
+            settings: The recipe.
+            device: Device on which a recombined pool is made.
+        """
+        markers = self.training_alleles[self.is_marker]
+        if settings.n_recombined:
+            coded = self.training_bytes(settings, device)[self.is_marker]
+            markers = np.where(coded == MASKED, -1, coded.astype(np.int8)).astype(np.int8)
+        return marker_features(markers, settings.feature_size)
+
+    def n_trained_on(self, settings: TrainingSettings) -> int:
+        """Haplotypes that are trained on."""
+        return settings.n_recombined or 2 * len(self.training)
 
     def crossover_weights(self, settings: TrainingSettings) -> NDArray[np.float64]:
         """float64 (n_rows - 1,), how likely a crossover falls between each row and the next.
@@ -125,7 +140,10 @@ class RegionData:
             settings: The recipe.
             device: Device on which the Li & Stephens model runs, if the recipe has soft targets.
         """
-        recipe = settings.soft_target_share, settings.copying_size, settings.copying_error, settings.seed
+        recipe = (
+            settings.soft_target_share, settings.copying_size, settings.copying_error, settings.seed,
+            settings.n_recombined, settings.recombined_crossovers, settings.teacher_share,
+        )  # fmt: skip
         if recipe not in self._coded:
             self._coded[recipe] = self._code(settings, device)
         return self._coded[recipe]
@@ -135,17 +153,38 @@ class RegionData:
         return {}
 
     def _code(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
-        alleles = self.panel.alleles[:, haplotype_columns(self.training)]
+        share = settings.soft_target_share
+        if settings.n_recombined:
+            pool = self._pool(settings, device)
+            alleles, expected = pool.alleles, pool.expected
+        else:
+            alleles = self.training_alleles
+            expected = self.copying_model(settings).leave_one_out(device).cpu().numpy() if share else None
         coded = np.where(alleles < 0, MASKED, alleles).astype(np.uint8)
         targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]
-        share = settings.soft_target_share
-        if share:
-            model = LiStephensModel(
-                alleles, self.is_marker, self._cm(), settings.copying_size, settings.copying_error, settings.seed
-            )
-            targets = (1 - share) * targets + share * model.leave_one_out(device).cpu().numpy()
+        if expected is not None:
+            targets = (1 - share) * targets + share * expected
         coded[~self.is_marker] = np.rint(CERTAIN * targets)
         return coded
+
+    def _pool(self, settings: TrainingSettings, device: torch.device) -> RecombinedPool:
+        key = settings.seed, *allele_seed(self.training_alleles)
+        return recombined_pool(
+            self.copying_model(settings), self.crossover_weights(settings), settings.n_recombined,
+            settings.recombined_crossovers, settings.teacher_share, key, device,
+        )  # fmt: skip
+
+    @cached_property
+    def training_alleles(self) -> NDArray[np.int8]:
+        """The panel's haplotypes to train on, int8 (n_rows, n_haplotypes); -1 for missing."""
+        return self.panel.alleles[:, haplotype_columns(self.training)]
+
+    def copying_model(self, settings: TrainingSettings) -> LiStephensModel:
+        """The Li & Stephens model of the training samples."""
+        return LiStephensModel(
+            self.training_alleles, self.is_marker, self._cm(), settings.copying_size, settings.copying_error,
+            settings.seed,
+        )  # fmt: skip
 
     def _cm(self) -> NDArray[np.float64]:
         """Genetic positions; without a map 1 cM per million base pairs, the human genome's mean."""

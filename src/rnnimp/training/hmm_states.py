@@ -1,13 +1,17 @@
-"""The hidden states that a haplotype HMM begins with: recombined haplotypes of the training samples.
+"""The hidden states that a haplotype HMM begins with: anonymous haplotypes, or recombined ones of training samples.
 
-First the haplotypes that differ most are chosen, so that common ones do not fill the states with copies of themselves.
-Then these are recombined: each state is a mosaic of a few of them, and at every place each of them is in one state.
+`anonymous_states` draws markers of which many people carry every stretch. At imputed sites a state emits what the
+Li & Stephens model expects for these markers.
+
+`first_states` takes the panel's haplotypes. First those that differ most are chosen, so that common ones do not fill
+the states with copies of themselves. Then these are recombined: each state is a mosaic of a few of them, and at every
+place each of them is in one state.
+
 The random numbers depend on the alleles too, so that a model and its seed are not enough to draw them again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 
 import numpy as np
@@ -18,7 +22,10 @@ from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.sites.panel import alt_frequency
-from rnnimp.training.augmentation import cumulative_share
+from rnnimp.training.anonymous_haplotypes import anonymous_haplotypes
+from rnnimp.training.augmentation import allele_seed, cumulative_share
+from rnnimp.training.recombined_pool import expected_by_parts
+from rnnimp.training.soft_targets import LiStephensModel
 
 _MARKER_ODDS, _SITE_ODDS = 4.0, 6.0
 _SWITCH_OUT_AT_A_JOINT = 0.0  # switching and staying are equally likely
@@ -46,8 +53,7 @@ def first_states(
         n_pieces: Most haplotypes that a state is a mosaic of; 1 for whole haplotypes.
         seed: Seed of the random numbers, together with the alleles.
     """
-    digest = hashlib.sha256(alleles.tobytes()).digest()
-    rng = np.random.default_rng((seed, *np.frombuffer(digest, dtype=np.uint32).tolist()))
+    rng = np.random.default_rng((seed, *allele_seed(alleles)))
     chosen = diverse_haplotypes(alleles[is_marker], n_states, rng)
     source = recombined(chosen, crossovers, n_pieces, rng)
     size = np.where(is_marker, _MARKER_ODDS, _SITE_ODDS)[:, None]
@@ -59,6 +65,30 @@ def first_states(
     with torch.no_grad():
         network.switch_out[gap[is_between], state[is_between]] = _SWITCH_OUT_AT_A_JOINT
     return network
+
+
+def anonymous_states(
+    model: LiStephensModel, n_states: int, least_people: int, teacher_share: float, seed: int, device: torch.device
+) -> HaplotypeHmm:
+    """A haplotype HMM before training whose states nobody carried.
+
+    Args:
+        model: The Li & Stephens model of the training samples.
+        n_states: K.
+        least_people: Least number of people who carry every stretch of a state's markers.
+        teacher_share: Share of the samples that the expectations of each part of the states come from.
+        seed: Seed of the random numbers, together with the alleles.
+        device: Device on which the Li & Stephens model runs.
+    """
+    is_marker = model.is_marker
+    rng = np.random.default_rng((seed, *allele_seed(model.alleles)))
+    markers = anonymous_haplotypes(model.alleles[is_marker], n_states, least_people, rng)
+    expected = expected_by_parts(model, markers, teacher_share, rng, device)
+    least = 1 / (1 + np.exp(_SITE_ODDS))
+    expected = expected.clip(least, 1 - least)
+    odds = np.log(expected) - np.log1p(-expected)
+    emission = torch.from_numpy((_MARKER_ODDS * (2.0 * markers - 1)).astype(np.float32))
+    return HaplotypeHmm(emission, torch.from_numpy(odds.astype(np.float32)), gaps_of_sites(is_marker))
 
 
 def _log_odds(alleles: NDArray[np.int8], drawn: NDArray[np.int8], size: NDArray[np.float64]) -> torch.Tensor:

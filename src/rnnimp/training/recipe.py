@@ -60,6 +60,13 @@ class TrainingSettings:
         n_states: Hidden states of the haplotype HMM, a power of two from 16 on; fewer if there are fewer training
             haplotypes; 0 for no HMM.
         state_pieces: Most training haplotypes that a hidden state is a mosaic of; 1 for whole haplotypes.
+        state_carriers: Least number of people who carry every stretch of a hidden state's markers; the state then emits
+            at imputed sites what the Li & Stephens model expects. 0 for states of the panel's haplotypes, see
+            `state_pieces`.
+        n_recombined: Haplotypes of the recombined pool that is trained on in place of the panel; 0 for no pool.
+        recombined_crossovers: Mean number of crossovers of a haplotype of the pool.
+        teacher_share: Share of the training samples that the Li & Stephens model of each part of the pool, and of the
+            anonymous hidden states, copies from.
         copying_iterations: Most iterations of the HMM's training; `max_iterations` is a limit too.
         copying_rate: Highest learning rate of the HMM.
         gamma_copying: Exponent of the MAF in the HMM's site weights.
@@ -104,6 +111,10 @@ class TrainingSettings:
     copying_error: float = 1e-3
     n_states: int = 0
     state_pieces: int = 2
+    state_carriers: int = 0
+    n_recombined: int = 0
+    recombined_crossovers: float = 6.0
+    teacher_share: float = 1.0
     copying_iterations: int = 300
     copying_rate: float = 0.1
     gamma_copying: float = -0.5
@@ -127,9 +138,17 @@ class TrainingSettings:
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        if not 0 < self.teacher_share <= 1:
+            raise SettingsError(f"teacher_share must be above 0 and at most 1, found {self.teacher_share}")
+        if self.n_recombined and self.teacher_share == 1:
+            raise SettingsError(
+                "teacher_share must be below 1 for a recombined pool: others than the teachers recombine"
+            )
         if not 0 < self.copying_error < 1:
             raise SettingsError(f"copying_error must be above 0 and below 1, found {self.copying_error}")
-        for name in ("warm_up", "weight_decay", "longest_gradient"):
+        for name in (
+            "warm_up", "weight_decay", "longest_gradient", "state_carriers", "n_recombined", "recombined_crossovers",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
         if self.schedule not in SCHEDULES:
@@ -184,5 +203,17 @@ ACCURATE = TrainingSettings(
 )
 """The recipe that the experiments of docs/experiments.md led to."""
 
-RECIPES = {"accurate": ACCURATE, "published": TrainingSettings()}
+PROTECTED = replace(
+    ACCURATE,
+    max_iterations=2_500,
+    crossing_probability=0.0,  # the pool is recombined already
+    soft_target_share=1.0,
+    state_carriers=50,
+    n_recombined=20_000,
+    recombined_crossovers=6.0,
+    teacher_share=0.3,
+)
+"""The recipe for panels that are not public: no haplotype of a person is trained on, or in a state of the HMM."""
+
+RECIPES = {"accurate": ACCURATE, "protected": PROTECTED, "published": TrainingSettings()}
 """The recipes by name; the first is the default of `rnnimp train`."""

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
-from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.data import RegionData, TensorFeeder
-from rnnimp.training.hmm_states import MOST_CANDIDATES, first_states
+from rnnimp.training.hmm_states import MOST_CANDIDATES, anonymous_states, first_states
 from rnnimp.training.loop import Evaluation, Progress
 from rnnimp.training.loss import site_weights
 from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER, NETWORKS, TITLES
@@ -98,7 +97,7 @@ def train_region(
         TrainingError: if the loss of a network is not finite again and again.
     """
     training = _RegionTraining(data, settings, number, folder, device, progress, run_by)
-    higher, run_higher = training.recurrent(HIGHER, data.features(settings.feature_size), settings.gamma_higher)
+    higher, run_higher = training.recurrent(HIGHER, data.features(settings, device), settings.gamma_higher)
     # a checkpoint of another machine may have other features than this machine computes
     features = higher.features.cpu().numpy()
     lower, run_lower = training.recurrent(LOWER, features, settings.gamma_lower)
@@ -159,7 +158,7 @@ class _RegionTraining:
         settings = self._settings
         if not settings.n_states:
             return None
-        hmm = draw_hmm(self._data, settings, self._number).to(self._device)
+        hmm = draw_hmm(self._data, settings, self._number, self._device).to(self._device)
         self._fit(HMM, hmm, self._run_by.hmm(hmm), settings.gamma_copying, settings.hmm_settings())
         round_weights(hmm)
         return hmm
@@ -224,18 +223,28 @@ def draw_network(
         return ImputationNetwork(settings.network(n_layers), features, data.gaps, data.a1_freq[~data.is_marker])
 
 
-def draw_hmm(data: RegionData, settings: TrainingSettings, number: int) -> HaplotypeHmm:
-    """A region's haplotype HMM before training, on the CPU."""
-    alleles = data.panel.alleles[:, haplotype_columns(data.training)]
+def draw_hmm(data: RegionData, settings: TrainingSettings, number: int, device: torch.device) -> HaplotypeHmm:
+    """A region's haplotype HMM before training, on the CPU.
+
+    Args:
+        data: The region.
+        settings: The recipe.
+        number: The region's number, which its seed derives from.
+        device: Device on which the Li & Stephens model runs, if the states are anonymous.
+    """
     seed = network_seed(settings.seed, number, HMM)
+    n_states = hmm_state_count(data, settings)
+    if settings.state_carriers:
+        model = data.copying_model(settings)
+        return anonymous_states(model, n_states, settings.state_carriers, settings.teacher_share, seed, device)
     crossovers = data.crossover_weights(settings)
-    return first_states(
-        alleles, data.is_marker, crossovers, hmm_state_count(data, settings), settings.state_pieces, seed
-    )
+    return first_states(data.training_alleles, data.is_marker, crossovers, n_states, settings.state_pieces, seed)
 
 
 def hmm_state_count(data: RegionData, settings: TrainingSettings) -> int:
     """The number of states of a region's haplotype HMM: no more than there are haplotypes to choose from."""
+    if settings.state_carriers:
+        return settings.n_states
     candidates = min(2 * len(data.training), MOST_CANDIDATES)
     return min(settings.n_states, max(LEAST_STATES, 1 << (candidates.bit_length() - 1)))
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from rnnimp.sites.panel import haplotype_columns
 
 MOST_STATES = 8192
 _SHORTEST_CM = 1e-7
@@ -90,6 +92,10 @@ class LiStephensModel:
             for _ in pool.map(run, range(min(threads, len(groups)))):
                 pass
         return expected
+
+    def of_samples(self, samples: NDArray[np.intp]) -> LiStephensModel:
+        """The model that copies these samples only."""
+        return replace(self, alleles=self.alleles[:, haplotype_columns(samples)])
 
     def _states(self) -> NDArray[np.int64]:
         """The haplotypes to copy from: all, or a random choice of `MOST_STATES`."""

@@ -19,6 +19,7 @@ from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import PLAIN, Runner, draw_hmm, hmm_state_count, train_region, trained_networks
 
+CPU = torch.device("cpu")
 COPYING = replace(SETTINGS, n_states=16, copying_iterations=4, max_iterations=4, trains_hybrid=False)
 
 
@@ -109,7 +110,7 @@ def test_no_more_states_than_haplotypes(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
     n_haplotypes = 2 * len(data.training)
     assert hmm_state_count(data, replace(COPYING, n_states=1024)) == 1 << (n_haplotypes.bit_length() - 1)
-    assert draw_hmm(data, replace(COPYING, n_states=1024), 1).switch_in.shape[1] == 16
+    assert draw_hmm(data, replace(COPYING, n_states=1024), 1, CPU).switch_in.shape[1] == 16
     assert hmm_state_count(data, replace(COPYING, n_states=0)) == 0
 
 
@@ -118,8 +119,8 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
     """Should the states be drawn otherwise by another version, those of the checkpoint count."""
     monkeypatch.setattr(CheckpointFile, "is_due", lambda self: True)
     interrupt_group(tmp_path, {1: 8}, monkeypatch)
-    expected = draw_hmm(job(tmp_path, 1, n_sites=8).data, COPYING, 1)
-    drawn_otherwise = lambda data, settings, number: draw_hmm(data, settings, number + 1)  # noqa: E731
+    expected = draw_hmm(job(tmp_path, 1, n_sites=8).data, COPYING, 1, CPU)
+    drawn_otherwise = lambda data, settings, number, device: draw_hmm(data, settings, number + 1, device)  # noqa: E731
     monkeypatch.setattr(batched_networks, "draw_hmm", drawn_otherwise)
     run_group(tmp_path, {1: 8})
     (found,) = final_states(tmp_path).values()
@@ -128,7 +129,7 @@ def test_gates_go_on_with_the_states_of_their_checkpoint(tmp_path: Path, monkeyp
 
 def test_kernels_read_states_after_a_checkpoint_has_been_loaded(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
-    network, other = (draw_hmm(data, replace(COPYING, seed=seed), 1) for seed in (1, 2))
+    network, other = (draw_hmm(data, replace(COPYING, seed=seed), 1, CPU) for seed in (1, 2))
     engine = CpuHmmEngine(network)
     network.load_state_dict(other.state_dict())
     inputs = torch.full((3, len(network.emission), 2), 0.0)
@@ -139,6 +140,6 @@ def test_kernels_read_states_after_a_checkpoint_has_been_loaded(tmp_path: Path) 
 
 def test_first_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
     data = job(tmp_path, 1).data
-    one, same, other = (draw_hmm(data, replace(COPYING, seed=seed), 1) for seed in (1, 1, 2))
+    one, same, other = (draw_hmm(data, replace(COPYING, seed=seed), 1, CPU) for seed in (1, 1, 2))
     assert torch.equal(one.site, same.site)
     assert not torch.equal(one.site, other.site)

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.usefixtures("few_chunks")
 def group_of(jobs: list[Job], settings: TrainingSettings = SETTINGS) -> NetworkGroup:
     slots, names = [each for each in jobs for _ in range(2)], list(NETWORKS[:2]) * len(jobs)
     networks = [
-        batched_networks.draw_network(each.data, each.data.features(3), settings, each.number, name)
+        batched_networks.draw_network(
+            each.data, each.data.features(replace(settings, feature_size=3), DEVICE), settings, each.number, name
+        )
         for each, name in zip(slots, names, strict=True)
     ]
     return NetworkGroup(slots, networks, names, settings, DEVICE)

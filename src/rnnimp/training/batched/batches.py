@@ -56,11 +56,10 @@ class Batches:
     ) -> None:
         self._settings, self._network_batch = settings, network_batch
         device = network_batch.alt.device
-        training = [haplotype_columns(job.data.training) for job in jobs]
+        n_trained_on = [job.data.n_trained_on(settings) for job in jobs]
         validation = [haplotype_columns(job.data.validation) for job in jobs]
         n, n_rows = len(jobs), max(len(job.data.panel.sites) for job in jobs)
-        n_columns = max(len(columns) for columns in training)
-        panel = np.zeros((n, n_rows, n_columns), dtype=np.uint8)
+        panel = np.zeros((n, n_rows, max(n_trained_on)), dtype=np.uint8)
         dest = np.zeros((n, n_rows), dtype=np.int32)
         crossings = np.zeros((n, n_rows), dtype=np.float32)
         frequency = np.full((n, network_batch.n_markers), 0.5, dtype=np.float32)
@@ -70,7 +69,7 @@ class Batches:
         for slot, job in enumerate(jobs):
             data = job.data
             own, is_marker = len(data.panel.sites), data.is_marker
-            panel[slot, :own, : len(training[slot])] = data.training_bytes(settings, device)
+            panel[slot, :own, : n_trained_on[slot]] = data.training_bytes(settings, device)
             dest[slot, :own] = np.where(is_marker, np.cumsum(is_marker) - 1, np.negative(np.cumsum(~is_marker)))
             crossings[slot, 1:own] = cumulative_share(data.crossover_weights(settings))
             markers = np.count_nonzero(is_marker)
@@ -88,7 +87,7 @@ class Batches:
         seeds = [network_seed(settings.seed, job.number, name) for job, name in zip(jobs, names, strict=True)]
         self._seeds = as_device(np.array(seeds, dtype=np.int64))
         self._n_rows = as_device(np.array([len(job.data.panel.sites) for job in jobs], dtype=np.int32))
-        self._n_columns = as_device(np.array([len(columns) for columns in training], dtype=np.int32))
+        self._n_columns = as_device(np.array(n_trained_on, dtype=np.int32))
 
     def draw(self, iterations: Tensor) -> None:
         """Draw the batches of these iterations, int32 (n_networks,)."""

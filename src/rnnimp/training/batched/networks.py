@@ -165,7 +165,7 @@ class HmmGroup(TrainingGroup):
     """Haplotype HMMs side by side."""
 
     def __init__(self, jobs: Sequence[Job], settings: TrainingSettings, device: torch.device) -> None:
-        self.networks = [draw_hmm(job.data, settings, job.number) for job in jobs]
+        self.networks = [draw_hmm(job.data, settings, job.number, device) for job in jobs]
         self.network_batch = HmmBatch(
             self.networks[0].switch_in.shape[1],
             len(jobs),
@@ -226,7 +226,7 @@ def regions_at_once(data: RegionData, settings: TrainingSettings, device: torch.
     states = (1 + CELLS[settings.cell].n_states) * n_layers + 5
     recurrent = 2 * n_markers * n_haplotypes * stored_units(settings.n_units) * 2 * states
     recurrent += 2 * (n_markers + 1) * n_haplotypes * settings.n_mixed * 2
-    sites = n_rows * (len(data.panel.sample_names) * 2 + n_haplotypes * 40)
+    sites = n_rows * (data.n_trained_on(settings) + n_haplotypes * 40)
     n_states = hmm_state_count(data, settings)
     hmm = 5 * (n_markers + 1) * n_haplotypes * n_states * 2 + 12 * n_rows * n_states * 4
     free, _ = torch.cuda.mem_get_info(device)
@@ -253,7 +253,7 @@ def _train_recurrent(jobs: Sequence[Job], settings: TrainingSettings, device: to
     """Train the recurrent networks and hybrids; their memory is free afterwards."""
     slots, networks, names = [], [], []
     for job in jobs:
-        features = job.data.features(settings.feature_size)
+        features = job.data.features(settings, device)
         for name in (HIGHER, LOWER):
             slots.append(job)
             names.append(name)

@@ -1,0 +1,84 @@
+"""Haplotypes that nobody carried, against a search through the whole panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnnimp.training.anonymous_haplotypes import anonymous_haplotypes
+
+
+def panel(rng: np.random.Generator, n_markers: int, n_people: int) -> NDArray[np.int8]:
+    """Mosaics of a few founders, so that haplotypes share long stretches."""
+    founders = (rng.random((n_markers, 8)) < 0.4).astype(np.int8)
+    source = np.empty((n_markers, 2 * n_people), dtype=np.intp)
+    source[0] = rng.integers(8, size=2 * n_people)
+    for marker in range(1, n_markers):
+        switches = rng.random(2 * n_people) < 0.1
+        source[marker] = np.where(switches, rng.integers(8, size=2 * n_people), source[marker - 1])
+    mutated = rng.random(source.shape) < 0.02
+    return (np.take_along_axis(founders, source, axis=1) ^ mutated).astype(np.int8)
+
+
+def carried_by(markers: NDArray[np.int8], stretch: NDArray[np.int8], end: int) -> int:
+    """How many people carry a stretch that ends before a marker."""
+    agrees = (markers[end - len(stretch) : end] == stretch[:, None]).all(axis=0)
+    return int((agrees[::2] | agrees[1::2]).sum())
+
+
+def longest_stretches(markers: NDArray[np.int8], drawn: NDArray[np.int8], least: int) -> list[int]:
+    """At each marker, the longest stretch of a drawn haplotype up to there that `least` people carry."""
+    lengths = []
+    for end in range(1, len(drawn) + 1):
+        length = 0
+        while length < end and carried_by(markers, drawn[end - length - 1 : end], end) >= least:
+            length += 1
+        lengths.append(length)
+    return lengths
+
+
+@pytest.mark.parametrize("least", [1, 2, 5])
+def test_each_draw_follows_the_carriers_of_the_longest_stretch_that_enough_people_share(least: int) -> None:
+    """Every allele is one that a carrier of the longest shared stretch before it has."""
+    rng = np.random.default_rng(least)
+    markers = panel(rng, 30, 20)
+    drawn = anonymous_haplotypes(markers, 25, least, rng)
+    for haplotype in drawn.T:
+        lengths = longest_stretches(markers, haplotype, least)
+        for marker in range(1, len(markers)):
+            length = lengths[marker - 1]
+            before = haplotype[marker - length : marker]
+            agrees = (markers[marker - length : marker] == before[:, None]).all(axis=0)
+            assert haplotype[marker] in markers[marker, agrees]
+        if least == 1:
+            assert lengths[-1] == len(markers), "one carrier is followed to the end"
+            assert (markers == haplotype[:, None]).all(axis=0).any()
+
+
+def test_alleles_keep_their_frequencies_and_neighbours() -> None:
+    """Frequencies and the correlation of neighbouring markers are near those of the panel."""
+    rng = np.random.default_rng(3)
+    markers = panel(rng, 40, 300)
+    drawn = anonymous_haplotypes(markers, 4000, 5, rng)
+    assert np.abs(drawn.mean(axis=1) - markers.mean(axis=1)).max() < 0.06
+    both = [np.mean(x[1:] * x[:-1], axis=1) for x in (drawn.astype(float), markers.astype(float))]
+    assert np.abs(both[0] - both[1]).max() < 0.06
+
+
+def test_the_same_generator_draws_the_same_and_missing_alleles_are_the_common_ones() -> None:
+    """Draws repeat; a panel that is missing everywhere gives one of the alleles."""
+    markers = panel(np.random.default_rng(4), 20, 10)
+    one, same = (anonymous_haplotypes(markers, 6, 3, np.random.default_rng(1)) for _ in range(2))
+    assert (one == same).all()
+    markers[7] = -1
+    markers[7, :3] = 1
+    assert (anonymous_haplotypes(markers, 50, 3, np.random.default_rng(1))[7] == 1).all()
+
+
+def test_more_people_than_the_panel_has() -> None:
+    """All people are then enough: no stretch is longer than what all share, and the draw ends."""
+    markers = panel(np.random.default_rng(5), 15, 3)
+    drawn = anonymous_haplotypes(markers, 10, 50, np.random.default_rng(1))
+    assert drawn.shape == (15, 10)
+    assert set(np.unique(drawn)) <= {0, 1}
