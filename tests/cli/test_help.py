@@ -106,7 +106,7 @@ def test_choices_are_shown(command: str) -> None:
 def test_a_default_that_depends_on_the_recipe_is_shown_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert f"(default: accurate {RECIPES['accurate'].n_units}, published {RECIPES['published'].n_units})" in text
+    assert f"(default: {RECIPES['accurate'].n_units}, published {RECIPES['published'].n_units})" in text
     assert f"--batch-size N haplotypes per iteration (default: {RECIPES['accurate'].batch_size})" in text
 
 

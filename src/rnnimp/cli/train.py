@@ -193,15 +193,15 @@ def _type_of(field: str, kind: type) -> Callable[[str], Any]:
 
 
 def _recipe_default(field: str) -> str:
-    """The default of a setting: one if the recipes agree, else one per recipe.
+    """The default of a setting: that of the default recipe, then those of the recipes that differ from it.
 
     >>> _recipe_default("n_layers_higher"), _recipe_default("n_units")
-    ('default: 4', 'default: accurate 48, published 40')
+    ('default: 4', 'default: 48, published 40')
     """
     values = {name: str(getattr(recipe, field)) for name, recipe in RECIPES.items()}
-    if len(set(values.values())) == 1:
-        return f"default: {next(iter(values.values()))}"
-    return "default: " + ", ".join(f"{name} {value}" for name, value in values.items())
+    first, *others = values
+    differing = [f"{name} {values[name]}" for name in others if values[name] != values[first]]
+    return "default: " + ", ".join([values[first], *differing])
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:

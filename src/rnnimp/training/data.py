@@ -154,12 +154,12 @@ class RegionData:
 
     def _code(self, settings: TrainingSettings, device: torch.device) -> NDArray[np.uint8]:
         share = settings.soft_target_share
+        alleles, expected = self.training_alleles, None
         if settings.n_recombined:
             pool = self._pool(settings, device)
             alleles, expected = pool.alleles, pool.expected
-        else:
-            alleles = self.training_alleles
-            expected = self.copying_model(settings).leave_one_out(device).cpu().numpy() if share else None
+        elif share:
+            expected = self.copying_model(settings).leave_one_out(device).cpu().numpy()
         coded = np.where(alleles < 0, MASKED, alleles).astype(np.uint8)
         targets = np.where(alleles < 0, 0.5, alleles)[~self.is_marker]
         if expected is not None:
