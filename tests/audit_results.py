@@ -59,10 +59,11 @@ def audit_results(has_hmm: bool = True, n_outsiders: int = 150) -> AuditResults:
         ),
         results=tuple(results),
         best_attack="combined",
+        chance=Estimate(0.54, 0.51, 0.59),
         scores=ScoreDistribution((-2.0, 0.0, 2.0, 4.0), (0.1, 0.5, 0.4), (0.5, 0.48, 0.02)),
         exposed=(ExposedPerson(1, 6.2, 0), ExposedPerson(2, 5.9, 0), ExposedPerson(3, 4.4, 1)),
         extrapolations=tuple(
-            extrapolated(scope, best.d_prime, 2, n_regions)
+            extrapolated(scope, best.d_prime, 2, n_regions, best.d_prime_interval)
             for scope, n_regions in (("regions", 2), ("model", 6), ("chromosome", 211), ("genome", 16270))
         ),
         stretches=_stretches() if has_hmm else None,

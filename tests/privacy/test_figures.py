@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,21 @@ def test_extrapolation_agrees_with_sums_of_independent_regions():
     assert part.auc == pytest.approx(found.auc.value, abs=0.01)
     assert part.tpr[0.01] == pytest.approx(found.tpr[0.01].value, abs=0.02)
     assert part.d_prime == pytest.approx(found.d_prime, abs=0.05)
+
+
+def test_extrapolation_has_an_interval_and_does_not_go_below_chance():
+    part = extrapolated("model", 0.2, 4, 16, (-0.1, 0.5))
+
+    assert part.auc_interval == pytest.approx((0.5, 0.7602), abs=1e-4)
+    assert part.tpr_intervals[0.01] == pytest.approx((0.01, 0.0924), abs=1e-4)
+    assert extrapolated("model", -1.0, 4, 16).auc == 0.5
+
+
+def test_distances_belong_to_the_auc_and_its_interval():
+    found = figures(*scores(2, 1.0), np.random.default_rng(1))
+
+    normal = NormalDist()
+    for distance, area in zip(
+        (found.d_prime, *found.d_prime_interval), (found.auc.value, found.auc.low, found.auc.high), strict=True
+    ):
+        assert normal.cdf(distance / np.sqrt(2)) == pytest.approx(area)

@@ -49,6 +49,7 @@ class Figures:
         auc: Probability that a member's score is greater than an outsider's; ties count half.
         tpr: Share of members found, for each of `FALSE_POSITIVE_RATES`.
         d_prime: Distance of the two groups in standard deviations, `sqrt(2) z(AUC)`, as if scores were normal.
+        d_prime_interval: The same of both ends of the AUC's interval.
         n_members: Members tested.
         n_outsiders: Outsiders tested.
     """
@@ -56,6 +57,7 @@ class Figures:
     auc: Estimate
     tpr: dict[float, Estimate]
     d_prime: float
+    d_prime_interval: tuple[float, float]
     n_members: int
     n_outsiders: int
 
@@ -68,11 +70,15 @@ def figures(members: Scores, outsiders: Scores, rng: np.random.Generator) -> Fig
         outsiders: float64 (n_outsiders,), at least one.
         rng: Draws the samples of the intervals.
     """
-    area = auc(members, outsiders)
-    limit = 1 / (2 * len(members) * len(outsiders))
-    d_prime = math.sqrt(2) * _NORMAL.inv_cdf(min(max(area, limit), 1 - limit))
+    area = auc_estimate(members, outsiders)
+    limit = 1 / (2 * len(members) * len(outsiders))  # where the groups do not overlap
+
+    def distance(value: float | None) -> float:
+        return math.sqrt(2) * _NORMAL.inv_cdf(min(max(value or 0, limit), 1 - limit))
+
     tpr = {rate: true_positive_rate(members, outsiders, rate, rng) for rate in FALSE_POSITIVE_RATES}
-    return Figures(auc_estimate(members, outsiders), tpr, d_prime, len(members), len(outsiders))
+    interval = distance(area.low), distance(area.high)
+    return Figures(area, tpr, distance(area.value), interval, len(members), len(outsiders))
 
 
 def auc(members: Scores, outsiders: Scores) -> float:
@@ -201,6 +207,8 @@ class Extrapolation:
         d_prime: Distance of members and outsiders in standard deviations.
         auc: AUC of two normal distributions at this distance.
         tpr: Share of members found, for each of `FALSE_POSITIVE_RATES`.
+        auc_interval: AUC at both ends of the interval of the audited regions' distance.
+        tpr_intervals: The same of the share of members found.
     """
 
     scope: str
@@ -208,24 +216,45 @@ class Extrapolation:
     d_prime: float
     auc: float
     tpr: dict[float, float]
+    auc_interval: tuple[float, float]
+    tpr_intervals: dict[float, tuple[float, float]]
 
 
-def extrapolated(scope: str, d_prime: float, n_audited: int, n_regions: float) -> Extrapolation:
+def extrapolated(
+    scope: str, d_prime: float, n_audited: int, n_regions: float, interval: tuple[float, float] | None = None
+) -> Extrapolation:
     """Extrapolate to more regions, as if they were independent and told as much as the audited ones on average.
 
     Then the distance of the sums grows with the square root of the number of regions. Both groups' scores are taken as
-    normal, with the same variance.
+    normal, with the same variance. A distance below 0 counts as 0.
 
     Args:
         scope: Name of the part.
         d_prime: Distance over the audited regions together.
         n_audited: Audited regions.
         n_regions: Regions of the part.
+        interval: Interval of the distance; None for none.
 
     >>> whole = extrapolated("chromosome", 1.0, 4, 36)
     >>> round(whole.d_prime, 6), round(whole.auc, 4), round(whole.tpr[0.01], 4)
     (3.0, 0.9831, 0.7497)
     """
-    distance = d_prime * math.sqrt(n_regions / n_audited)
-    tpr = {rate: _NORMAL.cdf(distance + _NORMAL.inv_cdf(rate)) for rate in FALSE_POSITIVE_RATES}
-    return Extrapolation(scope, n_regions, distance, _NORMAL.cdf(distance / math.sqrt(2)), tpr)
+    growth = math.sqrt(n_regions / n_audited)
+    distance, low, high = (max(0.0, value) * growth for value in (d_prime, *(interval or (d_prime, d_prime))))
+    return Extrapolation(
+        scope,
+        n_regions,
+        distance,
+        _normal_auc(distance),
+        {rate: _normal_tpr(distance, rate) for rate in FALSE_POSITIVE_RATES},
+        (_normal_auc(low), _normal_auc(high)),
+        {rate: (_normal_tpr(low, rate), _normal_tpr(high, rate)) for rate in FALSE_POSITIVE_RATES},
+    )
+
+
+def _normal_auc(distance: float) -> float:
+    return _NORMAL.cdf(distance / math.sqrt(2))
+
+
+def _normal_tpr(distance: float, rate: float) -> float:
+    return _NORMAL.cdf(distance + _NORMAL.inv_cdf(rate))

@@ -83,8 +83,8 @@ def test_people_who_are_the_same_in_several_regions_are_refused(trained):
         closeness.add(others, training)
 
     assert (closeness.longest(), closeness.n_close()) == (1, 1)
-    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member in all 3 regions: A;"):
-        closeness.check(["A", "B"])
+    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member in 3 regions: A;"):
+        closeness.refuse_same(["A", "B"])
 
 
 def test_one_shared_haplotype_is_a_warning(caplog):
@@ -94,6 +94,7 @@ def test_one_shared_haplotype_is_a_warning(caplog):
         training = rng.integers(0, 2, (20, 8)).astype(np.int8)
         closeness.add(np.hstack([training[:, [5]], 1 - training[:, [5]]]), training)
 
-    closeness.check(["A"])
+    closeness.refuse_same(["A"])
+    closeness.warn_of_relatives()
 
     assert "warning: 1 outsider may be relatives of members" in caplog.text

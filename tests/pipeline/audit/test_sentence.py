@@ -4,12 +4,14 @@ from dataclasses import replace
 
 from audit_results import audit_results
 from rnnimp.pipeline.audit.sentence import sentence
-from rnnimp.privacy.figures import Estimate
+from rnnimp.privacy.figures import Estimate, extrapolated
 
 
 def sentence_of(results, **model):
     audited = replace(results.model, **model)
-    return sentence(audited, results.best_attack, results.best(), results.stretches, results.extrapolations)
+    return sentence(
+        audited, results.best_attack, results.best(), results.chance, results.stretches, results.extrapolations
+    )
 
 
 def test_numbers_are_those_of_the_results():
@@ -47,3 +49,22 @@ def test_few_outsiders_are_said():
 
     assert "of 100 pairs (AUC" in text and "40 outsiders are too few for rare false alarms" in text
     assert results.best().tpr[0.01] == Estimate(None, note=results.best().tpr[0.01].note)
+
+
+def test_what_chance_gives_as_well_is_said():
+    results = replace(audit_results(), chance=Estimate(0.95, 0.9, 1.0))
+
+    text = sentence_of(results)
+
+    assert not results.is_beyond_chance()
+    assert "best attack: combined; chance gives an AUC of up to 1.00)" in text
+    assert "what the whole chromosome tells cannot be said from so little" in text
+
+
+def test_the_interval_of_an_extrapolation_is_said():
+    results = audit_results()
+    wide = extrapolated("chromosome", 0.1, 2, 200, (0.01, 0.3))
+
+    text = sentence_of(replace(results, extrapolations=(*results.extrapolations[:2], wide)))
+
+    assert "expect 9 (1 to 75) of 100 members" in text

@@ -45,10 +45,10 @@ def assembled_results(
     results, best_attack = summary.attack_results(scoring, settings.seed), scoring.best_attack()
     best = next(result.figures for result in results if result.attack == best_attack)
     place = model.span, len(work.regions), model.n_regions, model.chromosome
-    extrapolations = summary.extrapolations(best.d_prime, *place)
+    extrapolations = summary.extrapolations(best, *place)
     stretches = summary.stretches(findings, people.is_member)
     described = summary.descriptions(attacks, scoring)
-    options = _options(work, described)
+    by_chance, options = summary.chance(scoring, settings.seed), _options(work, described)
     return AuditResults(
         log_id=_log_id(model, people, options),
         log_time=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -59,6 +59,7 @@ def assembled_results(
         attacks=described,
         results=results,
         best_attack=best_attack,
+        chance=by_chance,
         scores=summary.score_distribution(scoring),
         exposed=summary.exposed_people(scoring),
         extrapolations=extrapolations,
@@ -66,7 +67,7 @@ def assembled_results(
         rebuilt=summary.rebuilt_haplotypes(findings, people.is_member, summary.chromosome_share(*place)[0]),
         rare_alleles=summary.inferred_rare_alleles(findings, people.is_member, settings),
         seconds=round(seconds, 1),
-        sentence=sentence(model, best_attack, best, stretches, extrapolations),
+        sentence=sentence(model, best_attack, best, by_chance, stretches, extrapolations),
     )
 
 

@@ -146,8 +146,8 @@ class Closeness:
         by_haplotype = self._shared.max(axis=1) >= CLOSE_SHARE * self._n_rows
         return int(by_haplotype.reshape(-1, 2).any(axis=1).sum())
 
-    def check(self, names: Sequence[str]) -> None:
-        """Refuse outsiders who are members, and warn of relatives.
+    def refuse_same(self, names: Sequence[str]) -> None:
+        """Refuse outsiders who are members. It looks once, when there are enough regions.
 
         Args:
             names: Names of the outsiders.
@@ -155,7 +155,7 @@ class Closeness:
         Raises:
             DataError: for an outsider both of whose haplotypes are those of one member in all of several regions.
         """
-        if self._n_regions < REGIONS_THAT_IDENTIFY:
+        if self._n_regions != REGIONS_THAT_IDENTIFY:
             return
         is_same = (self._shared == self._n_rows).reshape(self._people.n_outsiders, 2, -1, 2)
         straight = is_same[:, 0, :, 0] & is_same[:, 1, :, 1]
@@ -165,9 +165,12 @@ class Closeness:
             found = first_few([names[number] for number in equal])
             raise DataError(
                 f"expected outsiders who are not in the panel, found {counted(len(equal), 'outsider')} with both "
-                f"haplotypes of a member in all {self._n_regions} regions: {found}; remove them"
+                f"haplotypes of a member in {self._n_regions} regions: {found}; remove them"
             )
-        if self.n_close():
+
+    def warn_of_relatives(self) -> None:
+        """Warn of outsiders who share so much with a member that they may be relatives."""
+        if self._n_regions >= REGIONS_THAT_IDENTIFY and self.n_close():
             logger.warning(
                 "warning: %s may be relatives of members: they share %g%% of the audited rows or more with one; "
                 "relatives make a model look safer than it is",

@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rnnimp.privacy.figures import Extrapolation, Figures
+from rnnimp.privacy.figures import Estimate, Extrapolation, Figures
 from rnnimp.privacy.rare_alleles import RareAlleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt
 
@@ -156,7 +156,8 @@ class AuditResults:
         attacks: The attacks that were tried, in order; the last one, `combined`, joins the others.
         results: Figures of each attack on the model and the controls, over all regions and in each.
         best_attack: Name of the attack with the greatest AUC on the model over all regions.
-        scores: Distribution of its scores.
+        chance: AUC that the best of the attacks has by chance, where membership has nothing to do with the scores.
+        scores: Distribution of the best attack's scores.
         exposed: The most exposed members, in order.
         extrapolations: What to expect of the audited regions, the model, the chromosome and a genome.
         stretches: What can be read in the HMM's states; None for a model without HMM.
@@ -175,6 +176,7 @@ class AuditResults:
     attacks: tuple[AttackDescription, ...]
     results: tuple[AttackResult, ...]
     best_attack: str
+    chance: Estimate
     scores: ScoreDistribution
     exposed: tuple[ExposedPerson, ...]
     extrapolations: tuple[Extrapolation, ...]
@@ -200,6 +202,10 @@ class AuditResults:
         best = self.over_all(self.best_attack)
         assert best is not None
         return best
+
+    def is_beyond_chance(self) -> bool:
+        """Whether the strongest attack is better than the best of as many attacks is by chance (97.5%)."""
+        return is_beyond_chance(self.best(), self.chance)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of the JSON file: plain values; numbers that are not finite are None."""
@@ -232,6 +238,11 @@ class AuditResults:
             "metadata": metadata,
             "attack_experiment_logger": {"attack_instance_logger": {"instance_0": metrics}},
         }
+
+
+def is_beyond_chance(best: Figures, chance: Estimate) -> bool:
+    """Whether the strongest attack's AUC is above the interval of what the best attack has by chance."""
+    return (best.auc.value or 0) > (chance.high or 0)
 
 
 def _plain(value: Any) -> Any:

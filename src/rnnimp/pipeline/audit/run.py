@@ -50,7 +50,7 @@ def audit(files: AuditFiles, settings: AuditSettings, attacks: Sequence[Attack] 
     )
     closeness = Closeness(people)
     findings = [_attack(work, number, closeness, chosen) for number in range(len(work.regions))]
-    closeness.check(work.outsider_names)
+    closeness.warn_of_relatives()
     scoring = summary.score(findings, people, settings)
     results = assembled_results(work, closeness, findings, scoring, chosen, time.monotonic() - started)
     write_files(files.outputs(), results, scoring, work.tested_names)
@@ -63,5 +63,6 @@ def _attack(work: AuditWork, place: int, closeness: Closeness, attacks: Sequence
     found = attack_region(
         region, panel, work.people, work.outsiders, closeness, work.genetic_map, attacks, work.settings
     )
+    closeness.refuse_same(work.outsider_names)
     logger.info("region %d: attacked in %.1f s", region.index, time.monotonic() - started)
     return found

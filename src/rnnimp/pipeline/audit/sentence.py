@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnimp.pipeline.audit.results import AuditedModel
-from rnnimp.privacy.figures import Extrapolation, Figures
+from rnnimp.pipeline.audit.results import AuditedModel, is_beyond_chance
+from rnnimp.privacy.figures import Estimate, Extrapolation, Figures
 from rnnimp.privacy.reconstruction import ReadableStretches
 from rnnimp.wording import counted
 
@@ -14,6 +14,7 @@ def sentence(
     model: AuditedModel,
     best_attack: str,
     best: Figures,
+    chance: Estimate,
     stretches: ReadableStretches | None,
     extrapolations: tuple[Extrapolation, ...],
 ) -> str:
@@ -23,10 +24,13 @@ def sentence(
         model: The model.
         best_attack: Name of the strongest attack.
         best: Its figures over all audited regions.
+        chance: AUC of the best attack by chance.
         stretches: What can be read in the states; None without HMM.
         extrapolations: What to expect of more regions; the last one is named.
     """
-    parts = [f"from the {counted(len(model.regions), 'audited region')}{_share(model)}, {_found(best_attack, best)}"]
+    parts = [
+        f"from the {counted(len(model.regions), 'audited region')}{_share(model)}, {_found(best_attack, best, chance)}"
+    ]
     if stretches is not None:
         members, outsiders = stretches.members_rows, stretches.outsiders_rows
         parts.append(
@@ -35,11 +39,7 @@ def sentence(
         )
     wider = [part for part in extrapolations if part.scope == "chromosome"] or list(extrapolations[1:2])
     if wider and wider[0].n_regions > len(model.regions):
-        place = "chromosome" if wider[0].scope == "chromosome" else "model"
-        parts.append(
-            f"over the whole {place} expect {100 * wider[0].tpr[_RATE]:.0f} of 100 members to be recognised, if "
-            "regions are independent"
-        )
+        parts.append(_expected(wider[0], is_beyond_chance(best, chance)))
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -59,9 +59,24 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g}%"
 
 
-def _found(attack: str, best: Figures) -> str:
+def _expected(part: Extrapolation, is_beyond: bool) -> str:
+    """What to expect of the chromosome or the model."""
+    place = "chromosome" if part.scope == "chromosome" else "model"
+    if not is_beyond:
+        return f"what the whole {place} tells cannot be said from so little"
+    low, high = (f"{100 * value:.0f}" for value in part.tpr_intervals[_RATE])
+    interval = "" if low == high else f" ({low} to {high})"
+    return (
+        f"over the whole {place} expect {100 * part.tpr[_RATE]:.0f}{interval} of 100 members to be recognised, if "
+        "regions are independent"
+    )
+
+
+def _found(attack: str, best: Figures, chance: Estimate) -> str:
     tpr = best.tpr[_RATE].value
     area = f"AUC {best.auc.value:.2f}, best attack: {attack}"
+    if not is_beyond_chance(best, chance):
+        area += f"; chance gives an AUC of up to {chance.high:.2f}"
     if tpr is None:
         return (
             f"a member looks more like a member than an outsider does in {100 * (best.auc.value or 0):.0f} of 100 "

@@ -20,8 +20,19 @@ from rnnimp.pipeline.audit.results import (
 )
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.privacy.attacks.protocol import Attack
+from rnnimp.privacy.chance import best_auc_by_chance
 from rnnimp.privacy.combined import EXPLANATION, NAME, TITLE, combined_scores
-from rnnimp.privacy.figures import Extrapolation, Scores, auc, extrapolated, figures, in_outsider_sds, roc_curve
+from rnnimp.privacy.figures import (
+    Estimate,
+    Extrapolation,
+    Figures,
+    Scores,
+    auc,
+    extrapolated,
+    figures,
+    in_outsider_sds,
+    roc_curve,
+)
 from rnnimp.privacy.rare_alleles import RareAlleles, rare_alleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt, readable_stretches, rebuilt
 from rnnimp.sites.genome_lengths import AUTOSOMES_BASES, sequenced_bases
@@ -69,6 +80,12 @@ def score(findings: Sequence[RegionFindings], people: People, settings: AuditSet
             scores[NAME] = combined_scores(np.stack(list(scores.values())), is_member, rng)
         by_region[subject] = parts
     return Scoring(by_region, is_member)
+
+
+def chance(scoring: Scoring, seed: int) -> Estimate:
+    """The AUC that the best attack on the model would have by chance, over all regions."""
+    scores = np.stack([values for name, values in scoring.total().items() if name != NAME])
+    return best_auc_by_chance(scores, scoring.is_member, np.random.default_rng(seed))
 
 
 def descriptions(attacks: Sequence[Attack], scoring: Scoring) -> tuple[AttackDescription, ...]:
@@ -131,7 +148,7 @@ def chromosome_share(span: int, n_audited: int, n_regions: int, chromosome: str 
 
 
 def extrapolations(
-    d_prime: float, span: int, n_audited: int, n_regions: int, chromosome: str | None
+    best: Figures, span: int, n_audited: int, n_regions: int, chromosome: str | None
 ) -> tuple[Extrapolation, ...]:
     """What to expect of all regions of the model, and of the chromosome and the genome if it is a human autosome.
 
@@ -144,7 +161,7 @@ def extrapolations(
             (name, n_audited * max(1.0, length / span))
             for name, length in (("chromosome", bases), ("genome", AUTOSOMES_BASES))
         ]
-    return tuple(extrapolated(name, d_prime, n_audited, number) for name, number in scopes)
+    return tuple(extrapolated(name, best.d_prime, n_audited, number, best.d_prime_interval) for name, number in scopes)
 
 
 def stretches(findings: Sequence[RegionFindings], is_member: NDArray[np.bool_]) -> ReadableStretches | None:
