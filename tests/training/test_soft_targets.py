@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,22 @@ def test_threads_change_no_bit() -> None:
     finally:
         torch.set_num_threads(n_threads)
     assert torch.equal(*found)
+
+
+def test_people_outside_the_panel_copy_everybody() -> None:
+    model = make_model()
+    smaller = replace(model, alleles=model.alleles[:, :8])
+    queries = model.alleles[model.is_marker][:, 8:]
+
+    found = smaller.expected(queries, np.full(4, -1), torch.device("cpu"))
+
+    for number in range(4):
+        by_hand = expected_by_hand(model, 8 + number, list(range(8)))
+        np.testing.assert_allclose(found[:, number], by_hand, atol=1e-5)
+
+
+def test_groups_on_threads_change_no_bit() -> None:
+    model = make_model(n_samples=20)
+    markers, own = model.alleles[model.is_marker], np.arange(40) // 2
+    one, three = (model.expected(markers, own, torch.device("cpu"), threads, 4 * 40 * 5) for threads in (1, 3))
+    assert torch.equal(one, three)
