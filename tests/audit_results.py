@@ -55,7 +55,8 @@ def audit_results(has_hmm: bool = True, n_outsiders: int = 150) -> AuditResults:
         ),
         people=AuditedPeople(2304, 200, n_outsiders, "held out for validation", 1, 0.61),
         attacks=tuple(
-            AttackDescription(name, f"made-up {name}", f"Tries {name}.", name == "longest_match") for name in names
+            AttackDescription(name, f"made-up {name}", f"Tries {name}.", name == "longest_match", name == "loss")
+            for name in names
         ),
         results=tuple(results),
         best_attack="combined",

@@ -56,7 +56,10 @@ def test_states_that_are_whole_haplotypes_are_found(trained, tmp_path):
     assert len(private) == 60
     distances = [float(row["distance"]) for row in private]
     assert distances == sorted(distances, reverse=True)
-    public = (tmp_path / "out" / "chr22.json").read_text() + (tmp_path / "out" / "chr22.tsv").read_text()
+    public = "".join(
+        (tmp_path / "out" / f"chr22.{ending}").read_text() for ending in ("json", "tsv", "html", "card.md")
+    )
+    assert public.count("12 outsiders are too few") == 3
     assert not any(row["sample"] in public for row in private)
 
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import number_text, write_table
+from rnnimp.pipeline.audit.card import card_section
+from rnnimp.pipeline.audit.page import page
 from rnnimp.pipeline.audit.results import AuditResults
 from rnnimp.pipeline.audit.summary import Scoring, distances
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
 
-ENDINGS = ("json", "tsv", "private.tsv")
+ENDINGS = ("json", "tsv", "html", "card.md", "private.tsv")
 
 FIGURE_COLUMNS = (
     *("attack", "subject", "region", "auc", "auc_low", "auc_high"),
@@ -78,8 +80,10 @@ def write_files(paths: Sequence[str], results: AuditResults, scoring: Scoring, n
         scoring: Scores of everyone.
         names: Names of everyone who was tested.
     """
-    content, table, private = paths
+    content, table, readable, card, private = paths
     with AtomicGroup() as group:
         group.open(content).write(json_text(results).encode())
         write_table(group.open(table), FIGURE_COLUMNS, figure_rows(results))
+        group.open(readable).write(page(results).encode())
+        group.open(card).write(card_section(results).encode())
         write_table(group.open(private), private_columns(scoring), private_rows(scoring, names))

@@ -27,7 +27,7 @@ from rnnimp.network.hmm.weights import ODDS_STEP
 from rnnimp.pipeline.audit.copying_model import CopyingModel, copied_samples
 from rnnimp.pipeline.audit.outsiders import Outsiders
 from rnnimp.pipeline.audit.people import Closeness, People
-from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
+from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, STATES
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.privacy import controls
 from rnnimp.privacy.attacks.protocol import Attack
@@ -38,9 +38,6 @@ from rnnimp.privacy.rare_alleles import count_rare_alleles
 from rnnimp.privacy.reconstruction import best_guess_mismatches, best_state_mismatches
 from rnnimp.privacy.region import AuditedRegion, Floats
 from rnnimp.sites.panel import Panel, haplotype_columns
-
-STATES = "states"
-"""The source of haplotypes that are rebuilt from the HMM's states."""
 
 
 @dataclass(frozen=True, eq=False)

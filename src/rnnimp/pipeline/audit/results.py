@@ -21,6 +21,9 @@ MODEL, FLOOR, CEILING = "model", "floor", "ceiling"
 
 SUBJECTS = (MODEL, FLOOR, CEILING)
 
+STATES = "states"
+"""Source of rebuilt haplotypes: the states of the haplotype HMM."""
+
 
 @dataclass(frozen=True)
 class AuditedModel:
@@ -85,12 +88,14 @@ class AttackDescription:
         title: What it does, a few words.
         explanation: What it does, one or two sentences.
         needs_hmm: Whether it needs a haplotype HMM; if so, it is left out for models without one.
+        only_queries: Whether it only lets the model impute. Others read its files, or do both.
     """
 
     name: str
     title: str
     explanation: str
     needs_hmm: bool
+    only_queries: bool
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.pipeline.audit.people import People
-from rnnimp.pipeline.audit.regions import STATES, RegionFindings
+from rnnimp.pipeline.audit.regions import RegionFindings
 from rnnimp.pipeline.audit.results import (
     MODEL,
+    STATES,
     SUBJECTS,
     AttackDescription,
     AttackResult,
@@ -91,11 +92,11 @@ def chance(scoring: Scoring, seed: int) -> Estimate:
 def descriptions(attacks: Sequence[Attack], scoring: Scoring) -> tuple[AttackDescription, ...]:
     """The attacks that were tried on the model."""
     tried = [
-        AttackDescription(attack.name, attack.title, attack.explanation, "states" in attack.needs)
+        AttackDescription(attack.name, attack.title, attack.explanation, "states" in attack.needs, not attack.needs)
         for attack in attacks
         if attack.name in scoring.total()
     ]
-    return (*tried, AttackDescription(NAME, TITLE, EXPLANATION, False))
+    return (*tried, AttackDescription(NAME, TITLE, EXPLANATION, False, False))
 
 
 def attack_results(scoring: Scoring, seed: int) -> tuple[AttackResult, ...]:
