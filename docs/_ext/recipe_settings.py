@@ -1,4 +1,7 @@
-"""The directive `recipe-settings`: every setting of a training with its value in each recipe, read from the code."""
+"""The recipes of a training as tables, read from the code.
+
+The directive `recipe-list` shows what each recipe is, and `recipe-settings` every setting with its values.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,18 @@ def setting_options() -> dict[str, str]:
     return {action.dest: action.option_strings[0] for action in actions if action.dest in names}
 
 
+def list_lines() -> list[str]:
+    """The table of recipes as reStructuredText: name, what it is, what its models tell."""
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
+    lines += _row("recipe", "what it is", "what its models tell about the people in the panel")
+    for name, known in recipe.RECIPES.items():
+        lines += _row(f"``{name}``", escape(known.summary), escape(known.disclosure))
+    return lines
+
+
 def table_lines() -> list[str]:
-    """The table as reStructuredText: setting and option, value in each recipe, meaning."""
-    recipes = dict(sorted(recipe.RECIPES.items()))
+    """The table of settings as reStructuredText: setting and option, value in each recipe, meaning."""
+    recipes = {name: known.settings for name, known in recipe.RECIPES.items()}
     descriptions = setting_descriptions(recipe.TrainingSettings.__doc__ or "")
     options = setting_options()
     lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
@@ -63,6 +75,14 @@ def _row(*cells: str) -> list[str]:
     return [*f"   * - {first}".split("\n"), *(f"     - {cell}" for cell in others)]
 
 
+class RecipeList(SphinxDirective):
+    """`.. recipe-list::`, the table of recipes."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table's nodes."""
+        return nested_parse_to_nodes(self.state, StringList(list_lines(), source="rnnimp.training.recipe"))
+
+
 class RecipeSettings(SphinxDirective):
     """`.. recipe-settings::`, the table of all settings."""
 
@@ -73,5 +93,6 @@ class RecipeSettings(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
+    app.add_directive("recipe-list", RecipeList)
     app.add_directive("recipe-settings", RecipeSettings)
     return {"version": "1", "parallel_read_safe": True}

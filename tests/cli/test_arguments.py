@@ -54,7 +54,7 @@ def test_an_unknown_command_is_one_line(arguments: list[str], line: str, capsys:
             [*IMPUTE, "--typed-only", "kep"],
             "argument --typed-only: 'kep' is not one of keep, drop; did you mean 'keep'?",
         ),
-        (["train", "--recipe", "x"], "argument --recipe: 'x' is not one of accurate, published"),
+        (["train", "--recipe", "x"], "argument --recipe: 'x' is not one of accurate, protected, open, published"),
         ([*IMPUTE, "--threads", "two"], "argument --threads: expected a whole number of at most 1024, found 'two'"),
     ],
 )

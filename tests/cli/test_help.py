@@ -106,8 +106,16 @@ def test_choices_are_shown(command: str) -> None:
 def test_a_default_that_depends_on_the_recipe_is_shown_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert f"(default: {RECIPES['accurate'].n_units}, published {RECIPES['published'].n_units})" in text
-    assert f"--batch-size N haplotypes per iteration (default: {RECIPES['accurate'].batch_size})" in text
+    accurate, published = RECIPES["accurate"].settings, RECIPES["published"].settings
+    assert f"(default: {accurate.n_units}, published {published.n_units})" in text
+    assert f"--batch-size N haplotypes per iteration (default: {accurate.batch_size})" in text
+
+
+def test_every_recipe_is_listed_with_what_its_models_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, recipe in RECIPES.items():
+        assert f"{name}: {recipe.summary}; {recipe.disclosure}" in text
 
 
 def test_the_parsers_have_the_defaults_of_the_stages() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rnnimp.errors import SettingsError
-from rnnimp.training.recipe import TrainingSettings
+from rnnimp.network.hmm.weights import MIXTURE_WEIGHT
+from rnnimp.training.recipe import ACCURATE, RECIPES, TrainingSettings
 
 
 def test_published_defaults() -> None:
@@ -20,3 +21,24 @@ def test_values_are_checked() -> None:
     for error in (0.0, 1.0):
         with pytest.raises(SettingsError, match="copying_error must be above 0 and below 1"):
             TrainingSettings(copying_error=error)
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(SettingsError, match="hmm_weight must be between 0 and 1"):
+            TrainingSettings(hmm_weight=weight)
+
+
+def test_the_hmm_has_its_former_weight_by_default() -> None:
+    assert {TrainingSettings().hmm_weight, ACCURATE.hmm_weight} == {MIXTURE_WEIGHT.complete}
+
+
+def test_the_open_recipe_is_the_accurate_one_with_whole_haplotypes() -> None:
+    accurate, found = ACCURATE.as_dict(), RECIPES["open"].settings.as_dict()
+    changed = {name: value for name, value in found.items() if value != accurate[name]}
+    assert changed == {"n_states": 4096, "state_pieces": 1, "hmm_weight": 0.5}
+
+
+def test_every_recipe_says_in_one_line_what_its_models_tell() -> None:
+    assert next(iter(RECIPES)) == "accurate"
+    for recipe in RECIPES.values():
+        for text in (recipe.summary, recipe.disclosure):
+            assert text and text.isprintable() and not text.endswith(".")
+    assert "public panels only" in RECIPES["open"].disclosure

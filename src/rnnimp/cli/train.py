@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.numbers import LARGEST
 from rnnimp.training.recipe import ACCURATE, LEAST_STATES, RECIPES
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -73,6 +76,12 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
         float,
         "share of other people's alleles, as a copying model expects them, in a training target",
     ),
+    (
+        "--hmm-weight",
+        "hmm_weight",
+        float,
+        "weight of the haplotype HMM in the final log odds, from 0 to 1, where no marker is missing",
+    ),
     ("--gamma1", "gamma_higher", float, "exponent of the MAF in the higher-MAF network's loss weights"),
     ("--gamma2", "gamma_lower", float, "exponent of the MAF in the lower-MAF network's loss weights"),
     ("--batch-size", "batch_size", int, "haplotypes per iteration"),
@@ -87,15 +96,15 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
         "--learning-rate",
         "learning_rate",
         float,
-        "Adam's highest learning rate: at the start (published), or after a warm-up (accurate); the haplotype HMM has "
-        "its own",
+        "Adam's highest learning rate: at the start (published), or after a warm-up (other recipes); the haplotype HMM "
+        "has its own",
     ),
     (
         "--patience",
         "patience",
         int,
-        "iterations without improvement after which the learning rate is halved, and the patience too; the recipe "
-        "accurate does not use it",
+        "iterations without improvement after which the learning rate is halved, and the patience too; only the "
+        "recipe published uses it",
     ),
     ("--seed", "seed", int, "seed of all random numbers"),
 )
@@ -114,11 +123,15 @@ _MOST = {
     "soft_target_share": 1,
     "state_carriers": 1 << 30,
     "n_recombined": 10_000_000,
+    "hmm_weight": 1,
     "gamma_higher": 100,
     "gamma_lower": 100,
     "learning_rate": 100,
     "seed": (1 << 63) - 1,
 }
+
+_TELL_NOTHING = ("seed", "validation_samples")
+"""Settings that do not change what a model tells."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -172,7 +185,7 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
         "--recipe",
         choices=tuple(RECIPES),
         default=next(iter(RECIPES)),
-        help="source of the defaults of the other options in this group (default: %(default)s)",
+        help=f"source of the defaults of the other options in this group. {_recipe_list()}. (default: %(default)s)",
     )
     for option, field, kind, text in _RECIPE_OPTIONS:
         metavar = {int: "N", float: "X", str: "NAME"}[kind]
@@ -198,10 +211,15 @@ def _recipe_default(field: str) -> str:
     >>> _recipe_default("n_layers_higher"), _recipe_default("n_units")
     ('default: 4', 'default: 48, published 40')
     """
-    values = {name: str(getattr(recipe, field)) for name, recipe in RECIPES.items()}
+    values = {name: str(getattr(recipe.settings, field)) for name, recipe in RECIPES.items()}
     first, *others = values
     differing = [f"{name} {values[name]}" for name in others if values[name] != values[first]]
     return "default: " + ", ".join([values[first], *differing])
+
+
+def _recipe_list() -> str:
+    """Each recipe, what it is, and what its models tell."""
+    return ". ".join(f"{name}: {recipe.summary}; {recipe.disclosure}" for name, recipe in RECIPES.items())
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
@@ -266,17 +284,19 @@ def run(args: argparse.Namespace) -> None:
         options = TrainOptions(
             regions, args.device, args.engine, args.resume, args.threads, args.chromosome, args.genetic_map, task
         )
+        settings = _settings(args)
+        _log_recipe(args.recipe, settings)
         if display is None:
-            _submit(args, options)
+            _submit(args, settings, options)
         else:
-            train(args.data_list, args.output_prefix, _settings(args), options, display)
+            train(args.data_list, args.output_prefix, settings, options, display)
 
 
 def _settings(args: argparse.Namespace) -> TrainingSettings:
     from dataclasses import replace
 
     given = {field: getattr(args, field) for _, field, *_ in _RECIPE_OPTIONS}
-    recipe = replace(RECIPES[args.recipe], exact_frequencies=args.exact_frequencies)
+    recipe = replace(RECIPES[args.recipe].settings, exact_frequencies=args.exact_frequencies)
     try:
         return replace(recipe, **{field: value for field, value in given.items() if value is not None})
     except SettingsError as error:
@@ -285,7 +305,20 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
         raise SettingsError(f"{options.get(name, name)} {rest}") from None
 
 
-def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
+def _log_recipe(name: str, settings: TrainingSettings) -> None:
+    """Report what models of a recipe tell about the people in the panel, and what this training changes."""
+    recipe = RECIPES[name]
+    logger.info("recipe %s: %s", name, recipe.disclosure)
+    changed = [
+        option
+        for option, field, *_ in _RECIPE_OPTIONS
+        if field not in _TELL_NOTHING and getattr(settings, field) != getattr(recipe.settings, field)
+    ]
+    if changed:
+        logger.info("this training differs from the recipe in %s; its models may tell more or less", ", ".join(changed))
+
+
+def _submit(args: argparse.Namespace, settings: TrainingSettings, options: TrainOptions) -> None:
     from rnnimp.pipeline.train.slurm import submit_training
 
     if args.regions_per_task is not None and args.regions_per_task < 1:
@@ -293,7 +326,7 @@ def _submit(args: argparse.Namespace, options: TrainOptions) -> None:
     submit_training(
         args.data_list,
         args.output_prefix,
-        _settings(args),
+        settings,
         options,
         slurm_settings(args, args.threads),
         lambda regions: [*_task_arguments(args), "--regions", regions],

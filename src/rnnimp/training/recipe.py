@@ -71,6 +71,8 @@ class TrainingSettings:
         copying_rate: Highest learning rate of the HMM.
         gamma_copying: Exponent of the MAF in the HMM's site weights.
         copying_hidden: `hidden_markers` in the HMM's training.
+        hmm_weight: Weight of the HMM in the final log odds of a haplotype without missing markers. The share of missing
+            markers is added to it; the sum is at most 1.
         exact_frequencies: Whether the model's legends give allele frequencies exactly. If not, each value stands for at
             least 10 allele counts. A missing allele counts as this value, in training as in imputing.
         seed: Seed of all random numbers.
@@ -119,6 +121,7 @@ class TrainingSettings:
     copying_rate: float = 0.1
     gamma_copying: float = -0.5
     copying_hidden: float = 0.7
+    hmm_weight: float = 0.4
     exact_frequencies: bool = False
     seed: int = DEFAULT_SEED
 
@@ -134,8 +137,8 @@ class TrainingSettings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}")
-        shares = ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment", "copying_hidden")
-        for name in shares:
+        shares = ("crossing_probability", "hidden_markers", "soft_target_share", "second_moment")
+        for name in (*shares, "copying_hidden", "hmm_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
         if not 0 < self.teacher_share <= 1:
@@ -215,5 +218,48 @@ PROTECTED = replace(
 )
 """The recipe for panels that are not public: no haplotype of a person is trained on, or in a state of the HMM."""
 
-RECIPES = {"accurate": ACCURATE, "protected": PROTECTED, "published": TrainingSettings()}
+OPEN = replace(ACCURATE, n_states=4096, state_pieces=1, hmm_weight=0.5)
+"""The recipe for panels that everyone may read."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as a user chooses it.
+
+    Attributes:
+        settings: The values of all settings.
+        summary: What the recipe is, for lists of recipes.
+        disclosure: What its models tell about the people in the panel. `rnnimp train` reports it first.
+    """
+
+    settings: TrainingSettings
+    summary: str
+    disclosure: str
+
+
+RECIPES = {
+    "accurate": Recipe(
+        ACCURATE,
+        "recurrent networks and a haplotype HMM of recombined training haplotypes",
+        "its models contain stretches of the panel's haplotypes, which everyone who has a model can read; expect that "
+        "members of the panel can be told from outsiders",
+    ),
+    "protected": Recipe(
+        PROTECTED,
+        "as accurate, trained on recombined haplotypes, with states that nobody carried",
+        "its models are trained on no haplotype of a person, and many people carry every stretch of a hidden state; "
+        "this does not make them anonymous",
+    ),
+    "open": Recipe(
+        OPEN,
+        "as accurate, with more states, each a whole haplotype of a region",
+        "its models contain readable haplotypes of the panel: for public panels only",
+    ),
+    "published": Recipe(
+        TrainingSettings(),
+        "the recurrent networks of the published program",
+        "its models contain no haplotypes, but the networks have learned the people in the panel; expect that members "
+        "can be told from outsiders",
+    ),
+}
 """The recipes by name; the first is the default of `rnnimp train`."""

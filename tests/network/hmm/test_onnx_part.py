@@ -20,6 +20,7 @@ from rnnimp.network.graph.loading import load_graph
 from rnnimp.network.graph.reading import ForeignGraphError, read_folded_network
 from rnnimp.network.hmm.cpu_inference import hmm_odds, pack_hmm
 from rnnimp.network.hmm.reference import HaplotypeHmm, round_weights
+from rnnimp.network.hmm.weights import MixtureWeight
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.network.recurrent.settings import NetworkSettings
 from rnnimp.network.region_coding import gaps_of_sites
@@ -105,6 +106,18 @@ def test_a_region_of_the_usual_size_agrees_too() -> None:
     assert len(model.SerializeToString()) < 2_000_000
 
 
+@pytest.mark.slow
+def test_a_region_with_4096_states_is_within_the_bounds() -> None:
+    flags = "".join("m" + "...." * (index % 2) + ".." for index in range(300))
+    model = exported(flags, 4096)
+    graph = load_graph(model.SerializeToString(), 300, 1200)
+    network = graph.own_network()
+    assert network is not None
+    assert graph.for_runtime()
+    inputs = inputs_with_missing(3, 300)
+    np.testing.assert_allclose(KernelEngine(network)(inputs), by_onnx_runtime(model, inputs), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("n_states", [16, 101])
 def test_any_group_gives_the_same_bits(n_states: int) -> None:
     flags = "..m.mm..m." * 5
@@ -132,6 +145,21 @@ def test_weights_come_back_from_the_graph(flags: str) -> None:
     for name in ("emission", "switch_in", "switch_out", "site", "gaps"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert model.SerializeToString(deterministic=True) == exported(flags).SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("complete", [0.0, 0.5, 1.0])
+def test_the_weight_in_the_final_log_odds_goes_through_the_graph(complete: float) -> None:
+    flags = "..m.mm..m."
+    *recurrent, hmm = deepcopy(networks(flags))
+    hmm.mixture_weight = MixtureWeight(complete, 1.0)
+    inputs = inputs_with_missing(11, flags.count("m"))
+    model = export.build_graph(*recurrent, hmm)
+    assert export.check_graph(model, *recurrent, torch.from_numpy(inputs), hmm) <= 1e-5
+    network = read_folded_network(model.SerializeToString())
+    assert network.hmm is not None
+    assert network.hmm.mixture_weight == (complete, 1.0)
+    for found in (KernelEngine(network)(inputs), TorchEngine(network, "cpu")(inputs)):
+        np.testing.assert_allclose(found, by_onnx_runtime(model, inputs), rtol=0, atol=1e-5)
 
 
 def test_weights_that_are_not_rounded_are_refused() -> None:

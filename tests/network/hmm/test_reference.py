@@ -8,6 +8,7 @@ import torch
 
 from rnnimp.network.hmm.cpu_training import CpuHmmEngine
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
+from rnnimp.network.hmm.weights import MixtureWeight
 from rnnimp.network.region_coding import gaps_of_sites
 from rnnimp.training.loss import expected_alleles, weighted_cross_entropy
 
@@ -145,6 +146,8 @@ def test_the_copying_network_counts_for_more_where_markers_are_missing() -> None
     logits, copied = torch.zeros(2, 3, 2), torch.ones(2, 3, 2)
     found = combined(logits, copied, inputs)
     assert found[0, :, 0].tolist() == pytest.approx([0.4, 0.45, 1.0])
+    found = combined(logits, copied, inputs, MixtureWeight(0.97, 1.0))
+    assert found[0, :, 0].tolist() == pytest.approx([0.97, 1.0, 1.0])
 
 
 @pytest.mark.slow
@@ -169,6 +172,23 @@ def test_many_at_once_equal_the_reference_one_by_one(n_haplotypes: int) -> None:
             assert not part[len(expected) :].any()
         found = odds[slot, : case.n_sites].cpu().double()
         assert float((found - expected_odds).norm() / expected_odds.norm()) < TOLERANCE
+
+
+@pytest.mark.slow
+def test_a_program_of_one_haplotype_with_many_states() -> None:
+    """From 4,096 states on, the passes' tile is one haplotype."""
+    gpu_batch = pytest.importorskip("rnnimp.network.hmm.gpu_batch", reason="needs triton")
+    case = Case("m.m", 4, 3, n_states=4096)
+    case.network.site += 1  # means over random states have log odds near 0
+    batch = gpu_batch.HmmBatch(4096, 1, case.n_markers, case.n_sites, 3, DEVICE)
+    batch.place(0, case.network, case.weights)
+    batch.alt[0], batch.truth[0] = case.alt.T, torch.where(case.truth < 0, 100, 200 * case.truth).to(torch.uint8)
+    losses, odds = batch.train(), batch.log_odds(batch.alt)
+    loss, gradients, expected_odds = case.expected()
+    assert losses[0].item() == pytest.approx(loss, rel=TOLERANCE)
+    for expected, found in zip(gradients.values(), batch.transitions(batch.gradients)[:, 0], strict=True):
+        assert float((found.cpu().double() - expected).norm()) <= TOLERANCE * float(expected.norm()) + 1e-9
+    assert float((odds[0].cpu().double() - expected_odds).norm()) <= TOLERANCE * float(expected_odds.norm())
 
 
 def test_a_checkpoint_with_the_former_names_is_read() -> None:

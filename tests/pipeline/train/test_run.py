@@ -21,11 +21,13 @@ from rnnimp.cli import main
 from rnnimp.formats.bundle import open_bundle
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.imputation.matched_target import join_model
+from rnnimp.network.graph.reading import read_folded_network
 from rnnimp.pipeline.train import region_runs as stage
 from rnnimp.sites.frequencies import coarse_frequency
 from rnnimp.training import checkpoint
 from rnnimp.training.data import RegionData
 from rnnimp.training.loop import HISTORY_COLUMNS, Measurement, NetworkRun
+from rnnimp.training.recipe import RECIPES
 from training_cases import train_arguments, trained_files
 
 
@@ -90,6 +92,63 @@ def test_rounded_and_exact_frequencies_are_not_mixed(
     assert "(exact_frequencies was True, is False)" in capsys.readouterr().err
     assert main([*command, "--exact-frequencies"]) == 0
     assert "region 1: finished before, kept" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_weight_of_the_hmm_is_a_setting_that_older_trainings_lack(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hmm = ["--num-states", "16", "--regions", "1"]
+    models = {}
+    for name, options in (("before", []), ("after", ["--hmm-weight", "0.75"])):
+        assert main(train_arguments(data_list, tmp_path / name / "chr22", *hmm, *options)) == 0
+        found = read_folded_network((tmp_path / name / "models/chr22_1.onnx").read_bytes()).hmm
+        assert found is not None
+        models[name] = found
+    assert models["before"].mixture_weight == pytest.approx((0.4, 1.0))
+    assert models["after"].mixture_weight == (0.75, 1.0)
+    np.testing.assert_array_equal(models["before"].switch_in, models["after"].switch_in)
+    settings = tmp_path / "before/chr22_regions/1/settings.json"
+    content = json.loads(settings.read_text())
+    for name in ("hmm_weight", "state_carriers", "n_recombined", "recombined_crossovers", "teacher_share"):
+        del content["settings"][name]  # as version 2.1.0 wrote it
+    settings.write_text(json.dumps(content))
+    command = train_arguments(data_list, tmp_path / "before/chr22", *hmm)
+    assert main([*command, "--hmm-weight", "0.5"]) == 1
+    assert "(hmm_weight was 0.4, is 0.5)" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "region 1: finished before, kept" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_first_line_says_what_models_of_the_recipe_tell(
+    name: str, data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--max-iteration-count", "2", "--regions", "1", "--seed", "5"]
+    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--recipe", name, *few)) == 0
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == f"recipe {name}: {RECIPES[name].disclosure}"
+    changed = ["--num-units", "--num-layers-higher", "--num-layers-lower", "--feature-size", "--batch-size"]
+    assert second.startswith("this training differs from the recipe in ")
+    assert all(option in second for option in changed)
+    assert "--seed" not in second
+
+
+@pytest.mark.slow
+def test_whole_haplotypes_and_fewer_of_them_than_states(
+    data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = train_arguments(data_list, tmp_path / "out/chr22", "--recipe", "open", "--regions", "1")
+    assert main(command) == 0
+    assert "contain haplotypes, whole within a region," in capsys.readouterr().err
+    hmm = read_folded_network((tmp_path / "out/models/chr22_1.onnx").read_bytes()).hmm
+    assert hmm is not None
+    assert hmm.mixture_weight == (0.5, 1.0)
+    panel = random_panel(np.random.default_rng(0), n_sites=40, n_samples=25)  # as in the first region
+    haplotypes = {column.tobytes() for column in panel.alleles[~panel.sites.is_marker].T}
+    assert hmm.site.shape[1] == 32  # of 38 training haplotypes
+    assert {(column > 0).astype(np.int8).tobytes() for column in hmm.site.T} <= haplotypes
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def hmm_weights(network: HaplotypeHmm) -> HmmWeights:
         levels[name] = np.clip(np.nan_to_num(value), -127, 127).round().astype(np.int8)
         if not np.array_equal(levels[name], value):
             raise ValueError(f"the haplotype HMM's weights '{name}' must be rounded before they are exported")
-    return HmmWeights(**levels, gaps=network.gap.numpy())
+    return HmmWeights(**levels, gaps=network.gap.numpy(), mixture_weight=network.mixture_weight)
 
 
 def _constant(graph: GraphWriter, name: str, value: Tensor) -> str:
@@ -233,7 +233,7 @@ def check_graph(
         if hmm is not None:
             # in float64, because 1 - P(a1) loses digits that the graph does not lose
             hmm_logits = deepcopy(hmm).double()(inputs.double())
-            logits = combined(logits.double(), hmm_logits, inputs.double())
+            logits = combined(logits.double(), hmm_logits, inputs.double(), hmm.mixture_weight)
         expected = torch.softmax(logits, dim=2).numpy()
     largest = float(np.abs(_run(model, inputs.numpy()) - expected).max())
     if not largest <= LARGEST_ERROR:

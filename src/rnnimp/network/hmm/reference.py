@@ -46,6 +46,7 @@ class HaplotypeHmm(nn.Module):
         site: The same at the imputed sites, float32 (n_sites, n_states); not trained.
         switch_in: Log of q at each gap, float32 (n_markers + 1, n_states); the last row is not read.
         switch_out: Log of l at each gap, float32 (n_markers + 1, n_states); the first row is not read.
+        mixture_weight: Weight of this HMM in the final log odds; not a part of checkpoints.
 
     Args:
         emission: As above.
@@ -53,6 +54,7 @@ class HaplotypeHmm(nn.Module):
         gaps: Markers before each site, int64 (n_sites,), from `gaps_of_sites`.
     """
 
+    mixture_weight: MixtureWeight = MIXTURE_WEIGHT
     emission: Tensor
     site: Tensor
     gap: Tensor
@@ -147,7 +149,7 @@ def round_weights(network: HaplotypeHmm) -> None:
         weight.copy_((weight / step).round().clamp(-127, 127) * step)
 
 
-def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor) -> Tensor:
+def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor, mixture: MixtureWeight = MIXTURE_WEIGHT) -> Tensor:
     """Final logits: a weighted mean of the recurrent networks' logits and the HMM's.
 
     The HMM's weight grows with the share of missing markers, because the HMM can skip them and a recurrent network
@@ -157,12 +159,13 @@ def combined(logits: Tensor, hmm_logits: Tensor, inputs: Tensor) -> Tensor:
         logits: Logits of the recurrent networks, float32 (n_sites, n_haplotypes, 2).
         hmm_logits: Logits of the HMM, float32 (n_sites, n_haplotypes, 2).
         inputs: [P(a0), P(a1)], float32 (n_haplotypes, n_markers, 2); values other than 0 and 1 are missing alleles.
+        mixture: Numbers that the HMM's weight follows from.
 
     Returns:
         float32 (n_sites, n_haplotypes, 2).
     """
     alt = inputs[:, :, 1]
-    weight = mixture_weight(1 - is_certain(alt).to(alt.dtype).mean(1))[:, None]
+    weight = mixture_weight(1 - is_certain(alt).to(alt.dtype).mean(1), mixture)[:, None]
     return (1 - weight) * logits + weight * hmm_logits
 
 

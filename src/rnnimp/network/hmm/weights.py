@@ -39,7 +39,7 @@ class MixtureWeight(NamedTuple):
 
 
 MIXTURE_WEIGHT = MixtureWeight(complete=0.4, per_missing=1.0)
-"""The weight that new models are exported with."""
+"""The weight of models unless their training has another one; that of all models up to version 2.1.0."""
 
 
 @dataclass(frozen=True, eq=False)

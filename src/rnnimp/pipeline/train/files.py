@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SETTINGS_SINCE_2_1 = {
+    "exact_frequencies": True,
+    "hmm_weight": 0.4,
+    "state_carriers": 0,
+    "n_recombined": 0,
+    "recombined_crossovers": 6.0,
+    "teacher_share": 1.0,
+}
+"""Settings that a training of version 2.1.0 or before does not name, with the values that it had."""
+
 
 MODEL_ENDINGS = ("onnx", "ort", "legend.gz")
 
@@ -237,5 +247,4 @@ def read_summary(files: RegionFiles) -> dict[str, Any]:
 def read_settings(files: RegionFiles) -> dict[str, Any]:
     """Read what a region was begun with; see `read_json`."""
     content = read_json(files.settings, SETTINGS)
-    # up to version 2.1.0 all frequencies were exact
-    return {**content, "settings": {"exact_frequencies": True, **content["settings"]}}
+    return {**content, "settings": {**_SETTINGS_SINCE_2_1, **content["settings"]}}

@@ -82,7 +82,10 @@ def train(
 
 def log_what_models_hold(settings: TrainingSettings) -> None:
     """Report it if models will contain more of the panel than weights."""
-    if settings.n_states:
+    if settings.n_states and settings.state_carriers:
+        people = counted(settings.state_carriers, "person", "people")
+        logger.info("the models will contain haplotypes that were drawn so that at least %s carry each stretch", people)
+    elif settings.n_states:
         are_whole = settings.state_pieces == 1
         held = "haplotypes, whole within a region," if are_whole else "recombined stretches of haplotypes"
         logger.info(
