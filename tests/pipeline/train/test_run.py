@@ -127,12 +127,14 @@ def test_the_first_line_says_what_models_of_the_recipe_tell(
 ) -> None:
     few = ["--max-iteration-count", "2", "--regions", "1", "--seed", "5"]
     assert main(train_arguments(data_list, tmp_path / "out/chr22", "--recipe", name, *few)) == 0
-    first, second, *_ = capsys.readouterr().err.splitlines()
+    first, second, *others = capsys.readouterr().err.splitlines()
     assert first == f"recipe {name}: {RECIPES[name].disclosure}"
     changed = ["--num-units", "--num-layers-higher", "--num-layers-lower", "--feature-size", "--batch-size"]
     assert second.startswith("this training differs from the recipe in ")
     assert all(option in second for option in changed)
     assert "--seed" not in second
+    drawn = "the models will contain haplotypes that were drawn so that at least 50 people carry each stretch"
+    assert (drawn in others) is (name == "protected")
 
 
 @pytest.mark.slow
@@ -358,7 +360,7 @@ def test_features_are_kept_with_the_weights(data_list: Path, tmp_path: Path, mon
         patch.setattr(NetworkRun, "write", interrupted)
         assert main(train_arguments(data_list, parts, "--regions", "1")) == 130
     features = RegionData.features
-    monkeypatch.setattr(RegionData, "features", lambda self, n_components: -features(self, n_components))
+    monkeypatch.setattr(RegionData, "features", lambda self, *of: -features(self, *of))
     assert main(train_arguments(data_list, parts, "--regions", "1")) == 0
     assert weights(whole) == weights(parts)
 
