@@ -133,7 +133,7 @@ def _extraction(results: AuditResults) -> str:
 
 
 def _queries(results: AuditResults) -> str:
-    rare = [part for part in results.rare_alleles if part.subject == MODEL]
+    rare = [part for part in results.rare_alleles if part.subject == MODEL and part.difference.value is not None]
     rebuilt = [part for part in results.rebuilt if part.source == MODEL]
     texts = [*_best_of(results, only_queries=True)]
     texts += [

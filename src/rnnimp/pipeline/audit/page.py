@@ -246,7 +246,7 @@ def _expected(part: Extrapolation) -> list[Cell | str]:
     """What to expect of a part of the genome."""
     shares = [Cell(*share_texts(Estimate(part.tpr[rate], *part.tpr_intervals[rate]))) for rate in FALSE_POSITIVE_RATES]
     area = Cell(*auc_texts(Estimate(part.auc, *part.auc_interval)))
-    return [large(part.n_regions), f"{part.d_prime:.2f}", area, *shares]
+    return [large(part.n_regions), f"{part.d_prime:.1f}", area, *shares]
 
 
 def _reading(results: AuditResults) -> list[str]:

@@ -84,14 +84,16 @@ def auc_picture(results: AuditResults) -> str:
 
     parts = []
     for value in ticks(low, 1, 7):
-        parts += [_line(x(value), _TOP, x(value), bottom, "chance" if value == CHANCE else "grid")]
-        parts += [_text(x(value), bottom + 18, f"{value:g}")]
+        parts += [_line(x(value), _TOP, x(value), bottom, "grid"), _text(x(value), bottom + 18, f"{value:g}")]
+    parts.append(_line(x(CHANCE), _TOP, x(CHANCE), bottom, "chance"))
     for number, name in enumerate(names):
         y = _TOP + _ROW * (number + 0.6)
         parts.append(_text(_NAMES - 12, y + 4, name, "end"))
         for subject in (FLOOR, CEILING, MODEL):
             parts += _mark(subject, found[name, subject], x, y + (-5 if subject == MODEL else 5))
-    parts.append(_text((_NAMES + _WIDTH - _RIGHT) / 2, bottom + 40, "AUC: 0.5 is a coin toss, 1 is certainty"))
+    parts.append(
+        _text((_NAMES + _WIDTH - _RIGHT) / 2, bottom + 40, "AUC: 0.5 (dashed line) is a coin toss, 1 is certainty")
+    )
     for place, (subject, label) in zip((_NAMES, _NAMES + 90, _NAMES + 285), SUBJECT_NAMES.items(), strict=True):
         parts += [_shape(subject, place, 14), _text(place + 12, 18, label, "start")]
     return _svg("aucs", "AUC of each attack", " ".join(_sentences(results, names)), bottom + 52, parts)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rnnimp.choices import LEAST_OUTSIDERS
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, AuditResults
 from rnnimp.privacy.attacks.registry import ATTACKS
+from rnnimp.privacy.combined import NAME as COMBINED
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
 from rnnimp.wording import counted
 
@@ -101,7 +102,7 @@ def doubt_of_model(results: AuditResults) -> str:
 def chance_text(results: AuditResults) -> str:
     """What the best of the attacks reaches by chance."""
     mean, interval = auc_texts(results.chance)
-    return f"without any leak, the best of these attacks has an AUC of {mean} on average, {interval}."
+    return f"without any leak, the best of these attacks has an AUC of {mean} on average, mostly {interval} (95%)."
 
 
 def warnings(results: AuditResults) -> list[str]:
@@ -124,10 +125,12 @@ def warnings(results: AuditResults) -> list[str]:
 
 def _doubts_of_controls(results: AuditResults) -> list[str]:
     found = []
-    floor, ceiling = results.over_all(results.best_attack, FLOOR), results.over_all(results.best_attack, CEILING)
+    has_floor = results.over_all(results.best_attack, FLOOR) is not None
+    of_floor = results.best_attack if has_floor else COMBINED
+    floor, ceiling = results.over_all(of_floor, FLOOR), results.over_all(results.best_attack, CEILING)
     if floor is not None and floor.auc.low is not None and floor.auc.low > CHANCE:
         found.append(
-            f"The floor is above chance: AUC {' ('.join(auc_texts(floor.auc))}) by {results.best_attack}. Either "
+            f"The floor is above chance: AUC {' ('.join(auc_texts(floor.auc))}) by {of_floor}. Either "
             "members and outsiders differ in other ways than membership, such as their populations, or the allele "
             "frequencies themselves reveal membership."
         )
