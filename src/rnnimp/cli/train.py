@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.numbers import LARGEST
 from rnnimp.training.recipe import ACCURATE, LEAST_STATES, RECIPES
-
-logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -281,11 +278,18 @@ def run(args: argparse.Namespace) -> None:
             from rnnimp.pipeline.train.work import TrainOptions
         except ModuleNotFoundError as error:
             raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
-        options = TrainOptions(
-            regions, args.device, args.engine, args.resume, args.threads, args.chromosome, args.genetic_map, task
-        )
         settings = _settings(args)
-        _log_recipe(args.recipe, settings)
+        options = TrainOptions(
+            regions,
+            args.device,
+            args.engine,
+            args.resume,
+            args.threads,
+            args.chromosome,
+            args.genetic_map,
+            task,
+            _disclosure(args.recipe, settings),
+        )
         if display is None:
             _submit(args, settings, options)
         else:
@@ -305,17 +309,18 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
         raise SettingsError(f"{options.get(name, name)} {rest}") from None
 
 
-def _log_recipe(name: str, settings: TrainingSettings) -> None:
-    """Report what models of a recipe tell about the people in the panel, and what this training changes."""
+def _disclosure(name: str, settings: TrainingSettings) -> tuple[str, ...]:
+    """Lines that say what models of a recipe tell about the panel's people, and which options differ from it."""
     recipe = RECIPES[name]
-    logger.info("recipe %s: %s", name, recipe.disclosure)
+    first = f"recipe {name}: {recipe.disclosure}"
     changed = [
         option
         for option, field, *_ in _RECIPE_OPTIONS
         if field not in _TELL_NOTHING and getattr(settings, field) != getattr(recipe.settings, field)
     ]
-    if changed:
-        logger.info("this training differs from the recipe in %s; its models may tell more or less", ", ".join(changed))
+    if not changed:
+        return (first,)
+    return first, f"this training differs from the recipe in {', '.join(changed)}; its models may tell more or less"
 
 
 def _submit(args: argparse.Namespace, settings: TrainingSettings, options: TrainOptions) -> None:

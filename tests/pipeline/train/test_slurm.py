@@ -56,7 +56,8 @@ def submit(command: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str,
     """The ids of the array job and the one after it."""
     capsys.readouterr()
     assert main(command) == 0
-    line = capsys.readouterr().err.splitlines()[-1]
+    first, *_, line = capsys.readouterr().err.splitlines()
+    assert first.startswith("recipe published: ")
     match = re.match(r"submitted job (\d+): .* then job (\d+), which", line)
     assert match, line
     return match[1], match[2]

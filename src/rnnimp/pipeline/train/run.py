@@ -54,6 +54,8 @@ def train(
     check_genetic_map(prefixes, options.chromosome, options.genetic_map)
     numbers = chosen_regions(options, len(prefixes))
     check_region_outputs(prefixes, data_list, options.genetic_map, output_prefix)
+    for line in options.disclosure:
+        logger.info("%s", line)
     display.start(len(numbers))
     devices = resolve_devices(options.device)
     engine = resolve_engine(options.engine, devices[0], settings)

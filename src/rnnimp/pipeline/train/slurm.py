@@ -85,9 +85,11 @@ def submit_training(
         count = counted(len(numbers), "region")
         logger.info("finished: all %s; 'rnnimp bundle %s' checks them", count, output_prefix)
         return []
-    log_what_models_hold(settings)
     n_tasks = tasks_for(len(left), per_task, jobs.most_running, slurm.most_tasks())
     array, after = _submit_jobs(output_prefix, logs, n_tasks, task_arguments(format_regions(left)), jobs)
+    for line in options.disclosure:
+        logger.info("%s", line)
+    log_what_models_hold(settings)
     most = -(-len(left) // n_tasks)
     logger.info(
         "submitted job %s: %s for %d of %s, at most %d per task, about %s per task (an estimate); then job %s, which "

@@ -37,6 +37,7 @@ class TrainOptions:
         chromosome: Name of the chromosome, for the manifest; inferred from the site ids if None.
         genetic_map: File of the chromosome's genetic map.
         task: The share of the regions that this task of an array job takes; None for all.
+        disclosure: Lines that say what the models will tell about the people in the panel. They are reported first.
     """
 
     regions: tuple[int, ...] | None = None
@@ -47,6 +48,7 @@ class TrainOptions:
     chromosome: str | None = None
     genetic_map: str | None = None
     task: TaskSlice | None = None
+    disclosure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
