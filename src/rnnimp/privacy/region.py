@@ -29,8 +29,8 @@ class AuditedRegion:
         reference: The same from people of the same populations without the person, by the Li & Stephens model.
         reference_likelihood: Log likelihood of all rows of each haplotype under that model, float64 (n_haplotypes,).
         frequencies: Frequency of a1 that the model's legend gives, float64 (n_rows,); None if it gives none.
-        other_frequencies: Frequency of a1 among people who are no members, without the person, float32
-            (n_rows, n_haplotypes).
+        other_frequencies: Frequency of a1 among people who are no members and of whom the person is none, float32
+            (n_rows, n_haplotypes); the same choices of people for members and outsiders.
         states: Log odds of a1 that each state of the model's haplotype HMM emits, float32 (n_rows, n_states); None for
             a model without HMM.
     """

@@ -187,13 +187,24 @@ def read_states(region: BundleRegion) -> Floats | None:
 
 
 def _other_frequencies(alleles: NDArray[np.int8], is_member: NDArray[np.bool_]) -> Floats:
-    """Frequencies among outsiders without the person, float32 (n_rows, n_haplotypes)."""
-    carried, known = (alleles == 1).astype(np.int32), (alleles >= 0).astype(np.int32)
-    counts = []
-    for values in (carried, known):
-        own = (values[:, 0::2] + values[:, 1::2]).repeat(2, axis=1)
-        counts.append(values[:, ~is_member].sum(axis=1)[:, None] - np.where(is_member, 0, own))
-    frequency: Floats = ((counts[0] + 0.5) / (counts[1] + 1)).astype(np.float32)
+    """Frequencies among the other half of the outsiders, float32 (n_rows, n_haplotypes).
+
+    The halves are every second outsider. Every second member is compared with each half too. So within a half, members
+    and outsiders have the same reference, which has seen neither. A reference that leaves out only the person would
+    make outsiders with common alleles look rarer than members.
+
+    Args:
+        alleles: int8 (n_rows, n_haplotypes); -1 for missing.
+        is_member: Of each haplotype's person, bool (n_haplotypes,).
+    """
+    half = np.empty(len(is_member), dtype=np.intp)
+    for group in (is_member, ~is_member):
+        half[group] = np.arange(np.count_nonzero(group)) // 2 % 2
+    frequency = np.empty(alleles.shape, dtype=np.float32)
+    for number in (0, 1):
+        others = alleles[:, ~is_member & (half != number)]
+        carried, known = np.count_nonzero(others == 1, axis=1), np.count_nonzero(others >= 0, axis=1)
+        frequency[:, half == number] = ((carried + 0.5) / (known + 1))[:, None]
     return frequency
 
 
