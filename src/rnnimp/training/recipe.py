@@ -203,22 +203,26 @@ ACCURATE = TrainingSettings(
     longest_gradient=1.0,
     trains_hybrid=False,
     soft_target_share=0.5,
+    state_carriers=50,
+    teacher_share=0.3,
+    hmm_weight=0.2,
 )
-"""The recipe that the experiments of docs/experiments.md led to."""
+"""The recipe that the experiments of docs/experiments.md led to, with hidden states that nobody carried."""
 
 PROTECTED = replace(
     ACCURATE,
     max_iterations=2_500,
     crossing_probability=0.0,  # the pool is recombined already
     soft_target_share=1.0,
-    state_carriers=50,
     n_recombined=20_000,
-    recombined_crossovers=6.0,
-    teacher_share=0.3,
+    recombined_crossovers=10.0,
+    hmm_weight=0.3,
 )
 """The recipe for panels that are not public: no haplotype of a person is trained on, or in a state of the HMM."""
 
-OPEN = replace(ACCURATE, n_states=4096, state_pieces=1, hmm_weight=0.5)
+OPEN = replace(
+    ACCURATE, n_states=4096, state_carriers=0, state_pieces=1, teacher_share=1.0, copying_iterations=100, hmm_weight=0.5
+)
 """The recipe for panels that everyone may read."""
 
 
@@ -240,13 +244,13 @@ class Recipe:
 RECIPES = {
     "accurate": Recipe(
         ACCURATE,
-        "recurrent networks and a haplotype HMM of recombined training haplotypes",
-        "its models contain stretches of the panel's haplotypes, which everyone who has a model can read; expect that "
-        "members of the panel can be told from outsiders",
+        "recurrent networks, and a haplotype HMM with states that nobody carried",
+        "its models contain no haplotype of a person, but the networks have learned the people in the panel; expect "
+        "that members can be told from outsiders",
     ),
     "protected": Recipe(
         PROTECTED,
-        "as accurate, trained on recombined haplotypes, with states that nobody carried",
+        "as accurate, but trained on recombined haplotypes and the alleles that other people lead to expect",
         "its models are trained on no haplotype of a person, and many people carry every stretch of a hidden state; "
         "this does not make them anonymous",
     ),

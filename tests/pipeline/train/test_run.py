@@ -134,7 +134,7 @@ def test_the_first_line_says_what_models_of_the_recipe_tell(
     assert all(option in second for option in changed)
     assert "--seed" not in second
     drawn = "the models will contain haplotypes that were drawn so that at least 50 people carry each stretch"
-    assert (drawn in others) is (name == "protected")
+    assert (drawn in others) is (name in ("accurate", "protected"))
 
 
 @pytest.mark.slow
