@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from panel_imputers import phased_vcf, write_plink_map
 
+from accuracy.panel_imputers import phased_vcf, write_plink_map
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.bundle import manifest_path, read_manifest
 from rnnimp.formats.hapslegend import open_panel, read_legend

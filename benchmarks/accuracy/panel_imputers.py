@@ -37,12 +37,14 @@ class Study:
         genetic_map: PLINK's four columns.
         threads: Threads to run on.
         memory: Memory of Java, as `6g`.
+        by_haplotype: Whether to write each haplotype's allele probabilities instead of the genotypes'.
     """
 
     reference: Path
     genetic_map: Path
     threads: int
     memory: str
+    by_haplotype: bool = False
 
     @property
     def compressed_reference(self) -> Path:
@@ -111,10 +113,14 @@ def write_plink_map(source: Path, path: Path, chromosome: str) -> None:
 
 
 def run_beagle(study: Study, target: Path, output: Path) -> None:
-    """Impute with Beagle, with its defaults, the map and genotype probabilities; writes `output`, a `.vcf.gz`."""
+    """Impute with Beagle, with its defaults and the map; writes `output`, a `.vcf.gz`.
+
+    It has genotype probabilities, or with `by_haplotype` the alleles' probabilities on each haplotype.
+    """
     prefix = str(output).removesuffix(".vcf.gz")
-    options = [f"gt={target}", f"ref={study.reference}", f"map={study.genetic_map}", f"out={prefix}", "gp=true"]
-    run(["java", f"-Xmx{study.memory}", "-jar", str(BEAGLE_JAR), *options, f"nthreads={study.threads}"])
+    options = [f"gt={target}", f"ref={study.reference}", f"map={study.genetic_map}", f"out={prefix}"]
+    options += ["ap=true" if study.by_haplotype else "gp=true", f"nthreads={study.threads}"]
+    run(["java", f"-Xmx{study.memory}", "-jar", str(BEAGLE_JAR), *options])
 
 
 def run_minimac4(study: Study, target: Path, output: Path) -> None:
@@ -123,7 +129,8 @@ def run_minimac4(study: Study, target: Path, output: Path) -> None:
         packed = run(["minimac4", "--compress-reference", str(study.reference)])
         study.compressed_reference.write_bytes(packed)
     files = ["-m", str(study.genetic_map), "-o", str(output), str(study.compressed_reference), str(target)]
-    run(["minimac4", "-f", "GT,HDS,DS,GP", "-O", "vcf.gz", "-t", str(study.threads), *files])
+    fields = "HDS" if study.by_haplotype else "GT,HDS,DS,GP"
+    run(["minimac4", "-f", fields, "-O", "vcf.gz", "-t", str(study.threads), *files])
 
 
 PANEL_IMPUTERS = {"Beagle": run_beagle, "Minimac4": run_minimac4}

@@ -29,13 +29,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import panel_imputers
-from bootstrap import corrected_interval, gains
-from inputs import Target, prepare, train, write_inputs
 from numpy.typing import NDArray
-from panel_imputers import Study
-from scores import OWN, Scores, Scoring, impute, score
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from accuracy import panel_imputers
+from accuracy.bootstrap import corrected_interval, gains
+from accuracy.inputs import Target, prepare, train, write_inputs
+from accuracy.panel_imputers import Study
+from accuracy.scores import OWN, Scores, Scoring, impute, score
 from rnnimp.errors import RnnimpError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import aligned_text, number_text, write_table
@@ -99,7 +101,7 @@ def _shares(text: str) -> tuple[float, ...]:
 def benchmark(args: argparse.Namespace) -> None:
     """Run all steps and print the tables."""
     if args.calibration:
-        import picture  # now, not after hours of training: matplotlib may be missing
+        from accuracy import picture  # now, not after hours of training: matplotlib may be missing
     programs = panel_imputers.versions()
     data = prepare(args.panel, args.markers, args.test_samples, args.output_dir, args.chromosome)
     model, training = args.model_prefix, None

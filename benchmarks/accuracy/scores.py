@@ -9,12 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import panel_imputers
-from bootstrap import BinnedR2, binned_r2, resampling_weights
-from inputs import Target, rnnimp
 from numpy.typing import NDArray
-from panel_imputers import Study
 
+from accuracy import panel_imputers
+from accuracy.bootstrap import BinnedR2, binned_r2, resampling_weights
+from accuracy.inputs import Target, rnnimp
+from accuracy.panel_imputers import Study
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate
@@ -70,15 +70,20 @@ class Scores:
 
 def impute(target: Path, study: Study, model: Path) -> tuple[dict[str, GenotypeTable], dict[str, float]]:
     """Impute a target with all programs; their genotypes, and the seconds of each, with its start."""
-    own = target.parent / OWN
-    seconds = {OWN: rnnimp("impute", "--vcf", target, "--model-prefix", model, "--output-prefix", own, *_AS_VCF)}
-    outputs = {OWN: target.parent / f"{OWN}.vcf"}
+    seconds, outputs = {}, {OWN: target.parent / f"{OWN}.vcf"}
+    seconds[OWN] = impute_with_model(target, model, outputs[OWN])
     for program, run in panel_imputers.PANEL_IMPUTERS.items():
         outputs[program] = target.parent / f"{program}.vcf.gz"
         start = time.perf_counter()
         run(study, target, outputs[program])
         seconds[program] = time.perf_counter() - start
     return {program: read_genotypes(path) for program, path in outputs.items()}, seconds
+
+
+def impute_with_model(target: Path, model: Path, output: Path) -> float:
+    """Impute with a model of rnnimp; writes `output`, a `.vcf`. The seconds that it took."""
+    prefix = output.with_suffix("")
+    return rnnimp("impute", "--vcf", target, "--model-prefix", model, "--output-prefix", prefix, *_AS_VCF)
 
 
 _AS_VCF = ("--output-format", "vcf")
@@ -95,7 +100,7 @@ def score(
     truth = target.truth()
     is_scored = ~target.panel.sites.markers() & (minor_percent(target.frequencies) > scoring.edges[0])
     shared = share_sites({program: align(table, truth) for program, table in tables.items()}, is_scored)
-    rows = shared[OWN].truth_rows
+    rows = next(iter(shared.values())).truth_rows
     frequencies = target.frequencies[rows]
     genotypes, dosages = paired_dosages(tables, truth, shared)
     weights = scoring.weights(genotypes.shape[1])
@@ -141,5 +146,5 @@ def paired_dosages(
         true = np.concatenate([block[0] for block in blocks])[:, order]
         known = np.where(np.isnan(dosages[program]), -1, true).astype(np.int8)
         genotypes = known if genotypes is None else np.minimum(genotypes, known)
-    assert genotypes is not None, "rnnimp is always among the programs"
+    assert genotypes is not None, "there is at least one program"
     return genotypes, dosages

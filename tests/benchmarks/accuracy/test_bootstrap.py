@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import bootstrap
 import numpy as np
 import pytest
-from bootstrap import binned_r2, corrected_interval, gains, resampling_weights
+from accuracy import bootstrap
+from accuracy.bootstrap import binned_r2, corrected_interval, gains, resampling_weights
 
 from rnnimp.scoring.accuracy import compare_genotypes, score_bins
 

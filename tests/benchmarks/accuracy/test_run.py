@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from helpers import REPOSITORY, random_panel
+from benchmark_cases import N_SAMPLES, N_TEST, TRAINING, needs_tabix
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.reading import open_panel
@@ -21,43 +20,6 @@ from rnnimp.pipeline.evaluate.run import EvaluateSettings, evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.training.data import held_out_samples
-from vcf_files import write_panel
-
-needs_tabix = pytest.mark.skipif(
-    shutil.which("bgzip") is None or shutil.which("tabix") is None, reason="bgzip and tabix are not installed"
-)
-TRAINING = (
-    *("--num-units=4", "--num-layers-higher=1", "--num-layers-lower=1", "--feature-size=4", "--batch-size=20"),
-    *("--max-iteration-count=60", "--patience=20", "--validation-sample-size=15", "--engine=reference", "--seed=5"),
-    "--num-states=16",
-)
-N_TEST, N_SAMPLES = 10, 60
-
-
-@pytest.fixture(scope="module")
-def load() -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a module of the folder benchmarks."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(REPOSITORY / "benchmarks" / "accuracy"))
-        yield importlib.import_module
-
-
-@pytest.fixture(scope="module")
-def panel() -> Panel:
-    return random_panel(np.random.default_rng(11), n_sites=150, n_samples=N_SAMPLES)
-
-
-@pytest.fixture(scope="module")
-def data(panel: Panel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the benchmark takes: panel, markers, map and test samples."""
-    folder = tmp_path_factory.mktemp("data")
-    write_panel(folder / "panel.vcf", panel)
-    keys = np.array(panel.sites.keys(), dtype=object)[panel.sites.markers()]
-    (folder / "markers.tsv").write_text("".join(f"22 {position} {a0} {a1}\n" for position, a0, a1 in keys))
-    last = panel.sites.positions[-1] + 1
-    (folder / "map").write_text(f"pos chr cM\n1 22 0\n{last} 22 {last * 1e-6}\n")
-    (folder / "test.txt").write_text("".join(f"{name}\n" for name in panel.sample_names[:N_TEST]))
-    return folder
 
 
 def arguments(data: Path, output: Path, *options: str) -> list[str]:
@@ -85,27 +47,17 @@ def with_stand_ins(
     load: Callable[[str], ModuleType], panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, dict[str, str]]]:
     """Runs the benchmark with a perfect Beagle and a useless Minimac4; gives the table of mean r2 by bin."""
-    imputers = load("panel_imputers")
+    imputers = load("accuracy.panel_imputers")
     monkeypatch.setattr(imputers, "versions", lambda: {"Beagle": "perfect", "Minimac4": "useless"})
     monkeypatch.setattr(imputers, "PANEL_IMPUTERS", {"Beagle": stand_in(panel, 0.0), "Minimac4": stand_in(panel, 1.0)})
 
     def run(output: Path, *argv: str) -> dict[str, dict[str, str]]:
-        assert load("run").main(list(argv)) == 0
+        assert load("accuracy.run").main(list(argv)) == 0
         with (output / "accuracy.tsv").open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         return {row["maf_percent"]: row for row in rows if row["measure"] == "mean"}
 
     return run
-
-
-@pytest.fixture(scope="module")
-def model(data: Path, load: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prefix of a model of the training samples."""
-    inputs, folder = load("inputs"), tmp_path_factory.mktemp("model")
-    prepared = inputs.prepare(data / "panel.vcf", data / "markers.tsv", data / "test.txt", folder, None)
-    prefix, seconds = inputs.train(prepared, None, 0.005, TRAINING, folder)
-    assert seconds > 0
-    return Path(prefix)
 
 
 @pytest.mark.slow
@@ -182,11 +134,11 @@ def test_a_trained_model_on_the_test_samples(
 @pytest.mark.slow
 @needs_tabix
 def test_real_programs(data: Path, model: Path, tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
-    if shutil.which("minimac4") is None or not load("panel_imputers").BEAGLE_JAR.exists():
+    if shutil.which("minimac4") is None or not load("accuracy.panel_imputers").BEAGLE_JAR.exists():
         pytest.skip("Beagle and Minimac4 are not installed")
     (tmp_path / "inputs").mkdir()
     (tmp_path / "inputs/reference.msav").write_text("an earlier run's")
-    assert load("run").main(arguments(data, tmp_path, f"--model-prefix={model}", "--memory=500m")) == 0
+    assert load("accuracy.run").main(arguments(data, tmp_path, f"--model-prefix={model}", "--memory=500m")) == 0
     with (tmp_path / "accuracy.tsv").open(newline="") as file:
         (row,) = [
             r for r in csv.DictReader(file, delimiter="\t") if (r["measure"], r["maf_percent"]) == ("mean", "0.5-50")
@@ -202,7 +154,7 @@ def test_real_programs(data: Path, model: Path, tmp_path: Path, load: Callable[[
 
 
 def test_maps_are_brought_into_plinks_columns(tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
-    write = load("panel_imputers").write_plink_map
+    write = load("accuracy.panel_imputers").write_plink_map
     (tmp_path / "shapeit").write_text("pos chr cM\n100 22 0.5\n200 22 0.75\n300 21 1\n")
     (tmp_path / "plink").write_text("chr22 . 0.5 100\nchr22 rs1 0.75 200\nchr21 . 1 300\n")
     for name in ("shapeit", "plink"):
@@ -233,7 +185,7 @@ def test_bad_arguments(
     message: str,
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        load("run").main(arguments(data, tmp_path, *options))
+        load("accuracy.run").main(arguments(data, tmp_path, *options))
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -245,9 +197,9 @@ def test_a_failing_stage_ends_the_benchmark(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(load("panel_imputers"), "versions", dict)
+    monkeypatch.setattr(load("accuracy.panel_imputers"), "versions", dict)
     options = [option for option in arguments(data, tmp_path) if not option.startswith("--panel")]
-    assert load("run").main([*options, f"--panel={tmp_path}/none.vcf"]) == 1
+    assert load("accuracy.run").main([*options, f"--panel={tmp_path}/none.vcf"]) == 1
     error = capfd.readouterr().err
     assert "none.vcf" in error
     assert error.splitlines()[-1].startswith("run.py: error: 'rnnimp prepare' ended with exit code 1")

@@ -1,0 +1,1 @@
+"""The comparison of accuracy with programs that impute from the panel itself."""
