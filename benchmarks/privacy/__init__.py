@@ -1,0 +1,1 @@
+"""The comparison of recipes by accuracy and by what their models reveal."""
