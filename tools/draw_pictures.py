@@ -11,8 +11,13 @@ import sys
 from pathlib import Path
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
-COLOURS = {"rnnimp": "#0072B2", "Beagle 5.4": "#D55E00", "Minimac4": "#009E73"}
-LINES = {"rnnimp": "", "Beagle 5.4": ' stroke-dasharray="7 4"', "Minimac4": ' stroke-dasharray="2 4"'}
+COLOURS = {"rnnimp, default": "#0072B2", "rnnimp, open": "#CC79A7", "Beagle 5.4": "#D55E00", "Minimac4": "#009E73"}
+LINES = {
+    "rnnimp, default": "",
+    "rnnimp, open": ' stroke-dasharray="12 3"',
+    "Beagle 5.4": ' stroke-dasharray="7 4"',
+    "Minimac4": ' stroke-dasharray="2 4"',
+}
 
 Series = dict[str, list[float]]  # r2 by bin, of each program
 
@@ -38,7 +43,7 @@ def accuracy_svg(bins: list[str], panels: dict[str, Series]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="Helvetica, Arial, sans-serif" font-size="14" role="img">',
-        "<title>Accuracy by minor allele frequency: rnnimp, Beagle 5.4 and Minimac4</title>",
+        "<title>Accuracy by minor allele frequency: rnnimp with two recipes, Beagle 5.4 and Minimac4</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#ffffff"/>',
     ]
     for number, (panel, series) in enumerate(panels.items()):
@@ -80,7 +85,7 @@ def _line(places: list[float], values: list[float], program: str) -> list[str]:
 def _legend(programs: list[str]) -> list[str]:
     parts = [_text(LEFT - 44, 22, "mean r2 of imputed sites", 'font-style="italic"')]
     for number, program in enumerate(programs):
-        x = LEFT + 290 + 150 * number
+        x = LEFT + 180 + 160 * number
         style = f'stroke="{COLOURS[program]}" stroke-width="2.5"{LINES[program]}'
         parts.append(f'<line x1="{x}" y1="17" x2="{x + 36}" y2="17" {style}/>')
         parts.append(_text(x + 44, 22, program))

@@ -16,7 +16,7 @@ from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.numbers import LARGEST
-from rnnimp.training.recipe import ACCURATE, LEAST_STATES, RECIPES
+from rnnimp.training.recipe import LEAST_STATES, RECIPES
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -86,8 +86,9 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
         "--max-iteration-count",
         "max_iterations",
         int,
-        f"most iterations of each network; the haplotype HMM takes {ACCURATE.copying_iterations} of them at most",
+        "most iterations of each network; for the haplotype HMM, --hmm-iterations is a limit too",
     ),
+    ("--hmm-iterations", "copying_iterations", int, "most iterations of the haplotype HMM"),
     ("--validation-sample-size", "validation_samples", int, "samples held out for validation"),
     (
         "--learning-rate",
