@@ -58,6 +58,12 @@ docs: $(DOCS_VENV)/.ready
 pictures:
 	$(PYTHON) tools/draw_pictures.py
 
+# needs .[benchmarks]; a test tells whether the picture is that of its tables
+frontier-picture:
+	PYTHONPATH=src $(PYTHON) benchmarks/privacy/draw.py docs/pictures/frontier.tsv \
+	  --trials docs/pictures/frontier_trials.tsv --title 'Accuracy and membership leak, kgp3_chr22' \
+	  --output docs/pictures/frontier.svg
+
 demo-data: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/python tools/simulate_demo.py --output-dir build/demo --package-dir src/rnnimp/demo
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -181,6 +182,13 @@ def read_trials(path: Path) -> list[Trial]:
         values = [_number(row[name], path, number) for name in TRIAL_COLUMNS[2:]]
         trials.append(Trial(row["name"], row["family"], *values))
     return trials
+
+
+def digest(points: Sequence[Point], trials: Sequence[Trial]) -> str:
+    """SHA-256 of what a picture shows, which the picture carries: it tells whether it was drawn from these tables."""
+    rows = [_row(point) for point in points]
+    rows += [[trial.name, trial.family, *map(repr, (trial.mean_r2, trial.auc, trial.tpr))] for trial in trials]
+    return hashlib.sha256("\n".join("\t".join(row) for row in rows).encode()).hexdigest()
 
 
 def _rows(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from privacy.frontier import CONTROL, PROGRAM, Point, Trial
+from privacy.frontier import CONTROL, PROGRAM, Point, Trial, digest
 from rnnimp.errors import RnnimpError
 from rnnimp.formats.files import atomic_output
 from rnnimp.pipeline.audit.results import MODEL
@@ -20,13 +20,16 @@ try:
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 except ModuleNotFoundError as error:
     raise RnnimpError(f"the picture is drawn with {error.name}; install it: pip install '.[benchmarks]'") from error
 
 _COLOURS = {MODEL: "#0072B2", PROGRAM: "#D55E00", CONTROL: "#009E73"}
 _MARKS = "osD^vP*X<>"
 _GREYS = ("#888888", "#b5b5b5", "#666666")
-_LINE = 12.0  # height of a label's line, in points
+_HEIGHTS = [sign * height for height in range(8, 32, 2) for sign in (1, -1)]
+"""Heights of a label above its point, in points, in the order in which they are tried."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rnnimp",  # the same bytes from the same points
@@ -46,7 +49,7 @@ def draw(path: Path, points: Sequence[Point], trials: Sequence[Trial] = (), titl
         title: Title.
     """
     with matplotlib.rc_context(_STYLE):
-        figure, axes = pyplot.subplots(figsize=(8, 5.5), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(8, 6), layout="constrained")
         _draw_trials(axes, trials)
         for point in points:
             if point.kind == CONTROL:
@@ -55,12 +58,14 @@ def draw(path: Path, points: Sequence[Point], trials: Sequence[Trial] = (), titl
         axes.set(xlabel="AUC of the strongest attack (0.5: a coin toss, 1: certainty)", ylabel="mean r2 of a site")
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.3)
-        axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.02)
-        _label(axes, [point for point in points if point.kind != CONTROL])
+        axes.margins(y=0.08)
+        axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.03)
         if trials:
             axes.legend(title="trials", fontsize="small", loc="lower right")
+        _label(axes, [point for point in points if point.kind != CONTROL], trials)
         with atomic_output(path) as file:
-            figure.savefig(file, format="svg", metadata={"Date": None})
+            note = f"tables: {digest(points, trials)}"
+            figure.savefig(file, format="svg", metadata={"Date": None, "Description": note})
         pyplot.close(figure)
 
 
@@ -106,26 +111,59 @@ def _draw_points(axes: Axes, points: Sequence[Point]) -> None:
             axes.vlines(auc.value, r2.low, r2.high, linewidth=0.9, **style)
 
 
-def _label(axes: Axes, points: Sequence[Point]) -> None:
-    """Write the names beside their points: to the left from the middle on, and no two lines over each other."""
-    per_point = 72 / axes.figure.dpi
+def _label(axes: Axes, points: Sequence[Point], trials: Sequence[Trial]) -> None:
+    """Write each name beside its point, at the first place where it covers nothing."""
+    drawn = [point for point in points if point.leak.auc.value is not None and point.mean_r2.value is not None]
+    axes.figure.canvas.draw()  # so that the axes have their final size
+    frame = axes.get_window_extent()
+    taken = [_around(axes, trial.auc, trial.mean_r2, 3.0) for trial in trials]
+    for point in drawn:
+        taken += _covered(axes, point)
     middle = sum(axes.get_xlim()) / 2
-    taken: list[tuple[bool, float]] = []
-    for point in sorted(points, key=lambda each: each.mean_r2.value or 0.0):
-        auc, r2 = point.leak.auc.value, point.mean_r2.value
-        if auc is None or r2 is None:
-            continue
-        is_left = auc > middle
-        height = float(axes.transData.transform((auc, r2))[1]) * per_point
-        lowest = max((other + _LINE for side, other in taken if side == is_left), default=height)
-        place = max(height + 0.5 * _LINE, lowest)
-        taken.append((is_left, place))
-        axes.annotate(
-            point.name,
-            (auc, r2),
-            (-7 if is_left else 7, place - height),
-            textcoords="offset points",
-            ha="right" if is_left else "left",
-            va="center",
-            color=_COLOURS[point.kind],
-        )
+    for point in sorted(drawn, key=lambda each: -(each.mean_r2.value or 0.0)):
+        side = -1 if (point.leak.auc.value or 0.0) > middle else 1
+        for place in [(7 * sign, height) for height in _HEIGHTS for sign in (side, -side)]:
+            label, box = _written(axes, point, place)
+            if _is_free(box, taken, frame):
+                break
+            label.remove()
+        else:
+            label, box = _written(axes, point, (7 * side, _HEIGHTS[0]))
+        taken.append(box)
+
+
+def _written(axes: Axes, point: Point, place: tuple[float, float]) -> tuple[Annotation, Bbox]:
+    """The name, this many points to the right of its point and above it, and the box that it covers."""
+    label = axes.annotate(
+        point.name,
+        (point.leak.auc.value or 0.0, point.mean_r2.value or 0.0),
+        place,
+        textcoords="offset points",
+        ha="right" if place[0] < 0 else "left",
+        va="center",
+        color=_COLOURS[point.kind],
+    )
+    label.set_in_layout(False)  # so that the axes keep their size
+    return label, label.get_window_extent()
+
+
+def _is_free(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> bool:
+    is_inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+    return is_inside and not any(box.overlaps(other) for other in taken)
+
+
+def _covered(axes: Axes, point: Point) -> list[Bbox]:
+    """The boxes of a point and of its intervals."""
+    auc, r2 = point.leak.auc, point.mean_r2
+    boxes = [_around(axes, auc.value or 0.0, r2.value or 0.0, 5.0)]
+    ends = ((auc.low, r2.value), (auc.high, r2.value)), ((auc.value, r2.low), (auc.value, r2.high))
+    for interval in ends:
+        places = [(x, y) for x, y in interval if x is not None and y is not None]
+        if len(places) == 2:
+            boxes.append(Bbox(axes.transData.transform(places)).padded(1.0))
+    return boxes
+
+
+def _around(axes: Axes, auc: float, r2: float, half: float) -> Bbox:
+    x, y = axes.transData.transform((auc, r2))
+    return Bbox.from_extents(x - half, y - half, x + half, y + half)

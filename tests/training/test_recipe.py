@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpers import REPOSITORY
 from rnnimp.errors import SettingsError
 from rnnimp.network.hmm.weights import MIXTURE_WEIGHT
 from rnnimp.training.recipe import ACCURATE, RECIPES, TrainingSettings
@@ -45,3 +46,15 @@ def test_every_recipe_says_in_one_line_what_its_models_tell() -> None:
         for text in (recipe.summary, recipe.disclosure):
             assert text and text.isprintable() and not text.endswith(".")
     assert "public panels only" in RECIPES["open"].disclosure
+
+
+def test_the_figures_of_the_recipes_are_those_of_the_documentation() -> None:
+    rows = (REPOSITORY / "docs/pictures/frontier.tsv").read_text(encoding="utf-8").splitlines()
+    columns = rows[0].split("\t")
+    for row in rows[1:]:
+        point = dict(zip(columns, row.split("\t"), strict=True))
+        name = point["name"].split()[0]
+        if name in RECIPES:
+            found = round(100 * float(point["tpr"]))
+            assert f"{found} of 100 members" in RECIPES[name].disclosure
+            assert f"AUC {float(point['auc']):.2f}" in RECIPES[name].disclosure

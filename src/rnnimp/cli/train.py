@@ -216,8 +216,9 @@ def _recipe_default(field: str) -> str:
 
 
 def _recipe_list() -> str:
-    """Each recipe, what it is, and what its models tell."""
-    return ". ".join(f"{name}: {recipe.summary}; {recipe.disclosure}" for name, recipe in RECIPES.items())
+    """Each recipe, what it is, and what its models tell, for argparse, to which a single % is no text."""
+    texts = (f"{name}: {recipe.summary}; {recipe.disclosure}" for name, recipe in RECIPES.items())
+    return ". ".join(texts).replace("%", "%%")
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:

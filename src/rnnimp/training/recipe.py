@@ -245,14 +245,16 @@ RECIPES = {
     "accurate": Recipe(
         ACCURATE,
         "recurrent networks, and a haplotype HMM with states that nobody carried",
-        "its models contain no haplotype of a person, but the networks have learned the people in the panel; expect "
-        "that members can be told from outsiders",
+        "its states are copied from nobody and match members hardly longer than outsiders, but the networks have "
+        "learned the people: from 6 regions (3% of chromosome 22) of a panel of 2,304 people, 80 of 100 members were "
+        "recognised when 1 of 100 outsiders was recognised by mistake (AUC 0.99)",
     ),
     "protected": Recipe(
         PROTECTED,
         "as accurate, but trained on recombined haplotypes and the alleles that other people lead to expect",
-        "its models are trained on no haplotype of a person, and many people carry every stretch of a hidden state; "
-        "this does not make them anonymous",
+        "its models are less accurate and reveal less, but are not anonymous: from 6 regions (3% of chromosome 22) of "
+        "a panel of 2,304 people, 8 of 100 members were recognised when 1 of 100 outsiders was recognised by mistake "
+        "(AUC 0.67); over the whole chromosome expect most of them",
     ),
     "open": Recipe(
         OPEN,
@@ -262,8 +264,8 @@ RECIPES = {
     "published": Recipe(
         TrainingSettings(),
         "the recurrent networks of the published program",
-        "its models contain no haplotypes, but the networks have learned the people in the panel; expect that members "
-        "can be told from outsiders",
+        "its models contain no haplotypes, but the networks have learned the people: with similar networks, members "
+        "were told from outsiders from 9 regions by the loss alone (AUC 0.92)",
     ),
 }
-"""The recipes by name; the first is the default of `rnnimp train`."""
+"""The recipes by name; the first is the default of `rnnimp train`. docs/explanation/privacy.md has the figures."""

@@ -11,6 +11,7 @@ import pytest
 from privacy.frontier import Leak, Point, Trial, audited_leak, read_audit, read_points, read_trials, write_points
 
 from audit_results import audit_results
+from helpers import REPOSITORY
 from privacy import draw, frontier
 from rnnimp.errors import DataError
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
@@ -158,6 +159,36 @@ def test_the_picture_without_trials(tmp_path: Path) -> None:
     points, path = write(tmp_path / "points.tsv", POINTS), tmp_path / "picture.svg"
     assert draw.main([str(points), f"--output={path}"]) == 0
     assert "trials" not in texts(path)
+
+
+def test_names_lie_beside_their_points_and_cover_nothing(tmp_path: Path) -> None:
+    estimates = [(0.9, 0.9), (0.9, 0.9002), (0.9, 0.9004), (0.6, 0.85), (0.99, 0.87), (0.5, 0.92)]
+    points = [
+        Point(f"model {number}", MODEL, Estimate(r2), Leak("loss", Estimate(auc), Estimate(None)))
+        for number, (auc, r2) in enumerate(estimates)
+    ]
+    svg = tmp_path / "frontier.svg"
+    assert draw.main([str(write(tmp_path / "t.tsv", points)), "--output", str(svg)]) == 0
+    assert {point.name for point in points} <= texts(svg)
+    labels = [each for each in ElementTree.parse(svg).iter(f"{SVG}text") if (each.text or "").startswith("model")]
+    heights = [float(str(each.get("transform")).split()[1].rstrip(")")) for each in labels[:3]]
+    assert all(abs(one - other) > 10 for number, one in enumerate(heights) for other in heights[:number])
+
+
+def test_the_picture_of_the_documentation_is_that_of_its_tables() -> None:
+    pictures = REPOSITORY / "docs" / "pictures"
+    points, trials = read_points(pictures / "frontier.tsv"), read_trials(pictures / "frontier_trials.tsv")
+    svg = (pictures / "frontier.svg").read_text(encoding="utf-8")
+    assert f"tables: {frontier.digest(points, trials)}" in svg, "run: make frontier-picture"
+    assert {point.name for point in points if point.kind != frontier.CONTROL} <= texts(pictures / "frontier.svg")
+    assert {trial.family for trial in trials} <= texts(pictures / "frontier.svg")
+
+
+def test_the_digest_is_that_of_points_and_trials() -> None:
+    trial = Trial("t", "f", 0.9, 0.6, 0.1)
+    found = {frontier.digest(POINTS, [trial]), frontier.digest(POINTS[1:], [trial]), frontier.digest(POINTS, [])}
+    assert len(found) == 3
+    assert frontier.digest(list(POINTS), [trial]) in found
 
 
 def test_an_error_leaves_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
