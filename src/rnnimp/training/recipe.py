@@ -264,8 +264,8 @@ RECIPES = {
     "published": Recipe(
         TrainingSettings(),
         "the recurrent networks of the published program",
-        "its models contain no haplotypes, but the networks have learned the people: with similar networks, members "
-        "were told from outsiders from 9 regions by the loss alone (AUC 0.92)",
+        "its models contain no haplotypes, but the networks have learned the people: in other recurrent networks, "
+        "members were told from outsiders from 9 regions by the loss alone (AUC 0.92)",
     ),
 }
 """The recipes by name; the first is the default of `rnnimp train`. docs/explanation/privacy.md has the figures."""
