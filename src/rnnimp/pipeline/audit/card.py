@@ -1,7 +1,8 @@
 """The section of a model card: Markdown with the result, its figures, and what two rules ask of a model.
 
 The rules are the Opinion 28/2024 of the European Data Protection Board, adopted on 17 December 2024, and the notice
-NOT-OD-25-081 of the US National Institutes of Health, released on 28 March 2025. Text in quotation marks is theirs.
+NOT-OD-25-081 of the US National Institutes of Health, released on 28 March 2025. Text in quotation marks is
+theirs. What the section says about the Opinion outside quotation marks is paraphrased.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _NO_JUDGEMENT = (
 )
 
 _EDPB = (
+    "This section paraphrases the Opinion. Only text in quotation marks is quoted. "
     'For an AI model to be anonymous, the Opinion asks that two likelihoods are "insignificant", for any person whose '
     'data were used: that of "direct (including probabilistic) extraction" of personal data, and that of obtaining '
     'such data from queries. Both are judged by "all the means reasonably likely to be used". Models trained with '
