@@ -4,7 +4,8 @@ The example is simulated (`tools/simulate_demo.py` of the source). It has 50 peo
 array's markers and at all sites, and a model trained on 400 others.
 
 A second model, of real people, comes without data: `impute_real` imputes the user's with it. Its
-model card, `demo/kgp3_chr22/model_card.md`, names its training data, its accuracy and its limits.
+model card, `demo/kgp3_chr22/model_card.md`, names its training data, its accuracy, its limits and what it reveals about
+its panel. `audit.json` beside the card has all results of its audit.
 """
 
 from __future__ import annotations
