@@ -106,7 +106,7 @@ def test_pgen_is_read_by_its_library(tmp_path: Path) -> None:
     assert ids == block.sites.ids.tolist()
     rows = [line.split("\t") for line in (tmp_path / "x.pvar").read_text().splitlines() if not line.startswith("#")]
     assert [(int(row[1]), row[3], row[4]) for row in rows] == block.sites.keys()
-    assert [row[5].endswith(";IMP") for row in rows] == (~block.is_typed).tolist()
+    assert [row[5].endswith(";IMP;IMPUTED") for row in rows] == (~block.is_typed).tolist()
 
 
 def test_plink2_reads_the_pgen(tmp_path: Path) -> None:

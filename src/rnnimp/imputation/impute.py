@@ -61,7 +61,7 @@ def impute(
         for stretch in _stretches(plan, wanted):
             source = ImputedRows(late, next(results))
             late = source.rows(np.flatnonzero(stretch.is_late))
-            yield from _merge(stretch, plan.target, source, keep_own)
+            yield from _merge(stretch, plan, source, keep_own)
             del source  # the next region's result comes before this one's would go
 
 
@@ -145,9 +145,10 @@ def marker_alleles(plan: RegionPlan, alleles: NDArray[np.int8]) -> NDArray[np.in
     return np.where(is_exchanged, 1 - result, result).astype(np.int8, copy=False)
 
 
-def _merge(stretch: _Stretch, target: Panel, source: ImputedRows, keep_own: bool) -> Iterator[ImputedBlock]:
+def _merge(stretch: _Stretch, plan: ImputationPlan, source: ImputedRows, keep_own: bool) -> Iterator[ImputedBlock]:
     """Typed and imputed sites in order of position; the order is stable, typed ones first."""
-    typed, kept = target[stretch.typed], stretch.kept
+    typed, kept = plan.target[stretch.typed], stretch.kept
+    is_in_model = plan.is_in_model[stretch.typed]
     written = np.flatnonzero((kept.typed_rows < 0) & ~stretch.is_late)
     own = np.flatnonzero((kept.typed_rows >= 0) & ~stretch.is_late)
     own_of_typed = np.full(len(typed.sites), -1, dtype=np.int64)
@@ -159,7 +160,7 @@ def _merge(stretch: _Stretch, target: Panel, source: ImputedRows, keep_own: bool
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         is_typed = rows < len(typed.sites)
-        block = typed_block(sites[rows], is_typed, typed.alleles[rows[is_typed]])
+        block = typed_block(sites[rows], is_typed, typed.alleles[rows[is_typed]], is_in_model[rows[is_typed]])
         block.alt_probabilities[~is_typed] = source.rows(written[rows[~is_typed] - len(typed.sites)])
         own_rows = np.full(len(rows), -1, dtype=np.int64)
         own_rows[is_typed] = own_of_typed[rows[is_typed]]

@@ -61,13 +61,27 @@ class ImputedRows:
         return rows
 
 
-def typed_block(sites: Sites, is_typed: NDArray[np.bool_], alleles: NDArray[np.int8]) -> ImputedBlock:
-    """A block with the alleles of its typed sites; the other probabilities are yet to be filled in."""
+def typed_block(
+    sites: Sites, is_typed: NDArray[np.bool_], alleles: NDArray[np.int8], is_in_model: NDArray[np.bool_]
+) -> ImputedBlock:
+    """A block with the alleles of its typed sites; the other probabilities are yet to be filled in.
+
+    Args:
+        sites: n_sites of them.
+        is_typed: bool (n_sites,).
+        alleles: Alleles of the typed sites, int8 (n_typed, n_haplotypes).
+        is_in_model: True for typed sites that the model has, bool (n_typed,).
+    """
     probabilities = np.empty((len(sites), alleles.shape[1]), dtype=np.float32)
     probabilities[is_typed] = np.where(alleles == MISSING, np.float32(0.5), alleles)
     is_missing = np.zeros(probabilities.shape, dtype=bool)
     is_missing[is_typed] = alleles == MISSING
-    return ImputedBlock(sites, probabilities, is_typed, is_missing if is_missing.any() else None)
+    block = ImputedBlock(sites, probabilities, is_typed, is_missing if is_missing.any() else None)
+    if is_in_model.all():
+        return block
+    is_typed_only = np.zeros(len(sites), dtype=bool)
+    is_typed_only[is_typed] = ~is_in_model
+    return replace(block, is_typed_only=is_typed_only)
 
 
 def with_own(

@@ -19,6 +19,7 @@ from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Bundle, BundleRegion
 from rnnimp.sites.matching import (
     MatchCounts,
+    MatchKind,
     SiteMatch,
     complete_alleles,
     match_again,
@@ -140,6 +141,11 @@ class MatchedTarget:
     def counts(self) -> MatchCounts:
         """Totals of the match."""
         return self.match.counts(self.model.sites.markers())
+
+    @property
+    def is_in_model(self) -> NDArray[np.bool_]:
+        """True for sites of the target that the model has, bool (n_target_sites,)."""
+        return np.isin(self.match.kinds, (MatchKind.MATCHED, MatchKind.SWAPPED))
 
     def with_flipped(self, rows: NDArray[np.int64]) -> MatchedTarget:
         """The target with the alleles of some sites, int64 (n_rows,), complemented.

@@ -57,12 +57,14 @@ class ImputationPlan:
         regions: Regions in order of position.
         counts: Counts of the match.
         typed_rows: Sites of the target that are written; the others serve as markers.
+        is_in_model: True for sites of the target that the model has, bool (n_target_sites,).
     """
 
     target: Panel
     regions: tuple[RegionPlan, ...]
     counts: MatchCounts
     typed_rows: range
+    is_in_model: NDArray[np.bool_]
 
     @property
     def n_unobserved_regions(self) -> int:
@@ -87,7 +89,8 @@ def plan_imputation(target: MatchedTarget) -> ImputationPlan:
     plans = tuple(_plan_region(region, rows, match) for region, rows in zip(model.regions, model.rows, strict=True))
     sites = target.panel.sites
     completed = replace(sites, a1=complete_alleles(sites, model.sites, match))
-    plan = ImputationPlan(replace(target.panel, sites=completed), plans, counts, range(len(completed)))
+    panel = replace(target.panel, sites=completed)
+    plan = ImputationPlan(panel, plans, counts, range(len(completed)), target.is_in_model)
     _warn_of_unobserved(plan)
     return plan
 

@@ -26,6 +26,9 @@ NO_MARKER_FLAGS = (
 )
 """The message for a legend that names no markers."""
 
+IMPUTED, TYPED, TYPED_ONLY = "IMPUTED", "TYPED", "TYPED_ONLY"
+"""Kinds of written sites; those of the last kind are not in the model."""
+
 HELD_BYTES = 1 << 28
 """Of alleles that are read as a whole and held in memory."""
 
@@ -324,6 +327,7 @@ class ImputedBlock:
         own_probabilities: P(a1) that the model imputes at typed sites, float32 (n_sites, n_haplotypes); NaN where it
             does not; None if that was not asked for.
         empirical_r2: Agreement of the two at typed sites, float64 (n_sites,); NaN elsewhere; None if not asked for.
+        is_typed_only: True for typed sites that the model does not have, bool (n_sites,); None if there are none.
     """
 
     sites: Sites
@@ -334,9 +338,17 @@ class ImputedBlock:
     is_filled: NDArray[np.bool_] | None = None
     own_probabilities: NDArray[np.float32] | None = None
     empirical_r2: NDArray[np.float64] | None = None
+    is_typed_only: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.sites)
+
+    def kinds(self) -> list[str]:
+        """`IMPUTED`, `TYPED` or `TYPED_ONLY` for each site."""
+        names = np.where(self.is_typed, TYPED, IMPUTED)
+        if self.is_typed_only is not None:
+            names = np.where(self.is_typed_only, TYPED_ONLY, names)
+        return list(names.tolist())
 
     def __getitem__(self, selection: slice | NDArray[Any]) -> ImputedBlock:
         """The same samples at the selected sites."""

@@ -42,7 +42,7 @@ def one_site(probabilities: list[float], is_typed: bool, missing: tuple[int, ...
 def test_typed_genotypes_are_certain() -> None:
     line = one_site([0, 0, 0, 1, 1, 1, 1, 0], is_typed=True)
     assert line[:7] == ["22", "5", "rs5", "A", "G", ".", "PASS"]
-    assert line[7] == "AC=4;AN=8;AF=0.5;MAF=0.5;R2=1"
+    assert line[7] == "AC=4;AN=8;AF=0.5;MAF=0.5;R2=1;TYPED"
     assert line[8:] == ["GT:DS:GP", "0|0:0:1,0,0", "0|1:1:0,1,0", "1|1:2:0,0,1", "1|0:1:0,1,0"]
 
 
@@ -51,25 +51,25 @@ def test_imputed_genotypes_are_probabilities() -> None:
     # the likelier allele of each haplotype would give 0|0 at 0.46 and 0.46, against GP
     assert line[9:] == ["0|1:1:0.09,0.82,0.09", "1|0:0.92:0.292,0.497,0.212", "0|1:0.8333:0.333,0.5,0.167"]
     assert line[7].startswith("AC=3;AN=6;AF=0.458889;MAF=0.458889;R2=")
-    assert line[7].endswith(";IMP")
+    assert line[7].endswith(";IMP;IMPUTED")
 
 
 def test_missing_alleles() -> None:
     line = one_site([0, 1, 0.5, 0.5, 0, 0.5, 0.5, 1], is_typed=True, missing=(2, 3, 5, 6))
     assert line[9:] == ["0|1:1:0,1,0", ".|.:.:.", "0|.:.:.", ".|1:.:."]
-    assert line[7] == "AC=2;AN=4;AF=0.5;MAF=0.5;R2=1"
+    assert line[7] == "AC=2;AN=4;AF=0.5;MAF=0.5;R2=1;TYPED"
     empty = one_site([0.5, 0.5], is_typed=True, missing=(0, 1))
-    assert empty[7:] == ["AC=0;AN=0;AF=.;MAF=.;R2=.", "GT:DS:GP", ".|.:.:."]
+    assert empty[7:] == ["AC=0;AN=0;AF=.;MAF=.;R2=.;TYPED", "GT:DS:GP", ".|.:.:."]
 
 
 def test_undefined_r2_is_a_dot() -> None:
-    assert one_site([0, 0, 0, 0], is_typed=True)[7] == "AC=0;AN=4;AF=0;MAF=0;R2=."
+    assert one_site([0, 0, 0, 0], is_typed=True)[7] == "AC=0;AN=4;AF=0;MAF=0;R2=.;TYPED"
 
 
 @pytest.mark.parametrize("a1", ["0", "."])
 def test_site_without_a_known_alternative(a1: str) -> None:
     line = one_site([0, 0, 0, 0.5], is_typed=True, missing=(3,), a1=a1)
-    assert line[3:] == ["A", ".", ".", "PASS", "AN=3", "GT", "0|0", "0|."]
+    assert line[3:] == ["A", ".", ".", "PASS", "AN=3;TYPED", "GT", "0|0", "0|."]
 
 
 def random_block() -> ImputedBlock:
@@ -86,7 +86,7 @@ def test_every_number_comes_back() -> None:
     r2 = minimac_r2(block.alt_probabilities)
     for row, line in enumerate(lines):
         probabilities = block.alt_probabilities[row].tolist()
-        fields = dict(field.split("=") for field in line[7].split(";")[:-1])
+        fields = dict(field.split("=") for field in line[7].split(";") if "=" in field)
         frequency = sum(probabilities) / len(probabilities)
         assert float(fields["AF"]) == pytest.approx(frequency, abs=1e-6)
         assert float(fields["MAF"]) == pytest.approx(min(frequency, 1 - frequency), abs=1e-6)
@@ -115,7 +115,7 @@ def test_header_declares_what_the_lines_use() -> None:
     assert "##contig=<ID=chr7>" in header
     assert any(line.startswith("##source=rnnimp ") for line in header)
     declared = {line.split(",")[0] for line in header}
-    for kind, names in {"INFO": "AC AN AF MAF R2 IMP", "FORMAT": "GT DS GP"}.items():
+    for kind, names in {"INFO": "AC AN AF MAF R2 IMP IMPUTED TYPED TYPED_ONLY", "FORMAT": "GT DS GP"}.items():
         assert {f"##{kind}=<ID={name}" for name in names.split()} <= declared
     assert header[-1].split("\t")[8:] == ["FORMAT", "a", "b c"]
 

@@ -106,7 +106,7 @@ def test_min_r2_leaves_out_imputed_sites_alone(folder: Path) -> None:
     kept = records(folder / "out" / "x.vcf")
 
     def is_kept(line: bytes) -> bool:
-        fields = dict(field.split(b"=") for field in line.split(b"\t")[7].removesuffix(b";IMP").split(b";"))
+        fields = dict(field.split(b"=") for field in line.split(b"\t")[7].split(b";") if b"=" in field)
         return b";IMP" not in line or (fields[b"R2"] != b"." and float(fields[b"R2"]) >= 0.2)
 
     assert kept == [line for line in whole if is_kept(line)]

@@ -167,9 +167,8 @@ def test_filled_alleles_do_not_count_for_the_empirical_r2(example: Example) -> N
     assert found == pytest.approx(expected, abs=0.01)
 
 
-def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
-    example: Example, capsys: pytest.CaptureFixture[str]
-) -> None:
+def with_unknown_sites(example: Example) -> Sites:
+    """Adds three sites to the target that the model does not have, and returns them."""
     sites = example.panel.sites
     more = Sites.build(
         [int(sites.positions[0]) - 5, int(sites.positions[30]), int(sites.positions[-1]) + 9],
@@ -182,6 +181,13 @@ def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
     order = np.argsort(joined.positions, kind="stable")
     alleles = np.concatenate([example.panel.alleles[example.is_typed], np.zeros((3, 2 * N_SAMPLES), np.int8)])
     write_target(example.folder / "t", Panel(joined[order], alleles[order], example.panel.sample_names))
+    return more
+
+
+def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
+    example: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites, more = example.panel.sites, with_unknown_sites(example)
     assert example.impute("kept") == 0
     assert example.impute("dropped", "--typed-only", "drop") == 0
     assert "target sites left out because they are not in the model: 3" in capsys.readouterr().err
@@ -190,6 +196,31 @@ def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
     assert {"rs1", "rs2", "rs3"} <= set(kept.ids.tolist())
     assert sorted(dropped.keys()) == sorted(sites.keys())
     assert example.report("dropped")["counts"]["not_in_model"] + example.report("dropped")["counts"]["mismatched"] == 3
+
+
+@pytest.mark.parametrize("ending", ["vcf", "vcf.gz", "bcf", "pgen"])
+def test_flags_say_of_which_kind_a_site_is(example: Example, ending: str) -> None:
+    more = with_unknown_sites(example)
+    assert example.impute(f"x.{ending}") == 0
+    path = example.folder / ("x.pvar" if ending == "pgen" else f"x.{ending}")
+    names = ("IMP", "IMPUTED", "TYPED", "TYPED_ONLY")
+    expected = {site: {"TYPED_ONLY"} for site in more.keys()}
+    for site, is_typed in zip(example.panel.sites.keys(), example.is_typed.tolist(), strict=True):
+        expected[site] = {"TYPED"} if is_typed else {"IMP", "IMPUTED"}
+    file = cyvcf2.VCF(as_vcf(path) if ending == "pgen" else str(path))
+    assert {key(record): {name for name in names if record.INFO.get(name)} for record in file} == expected
+
+
+def as_vcf(pvar: Path) -> str:
+    """A `.pvar` as a VCF without samples."""
+    lines = ["##fileformat=VCFv4.2"]
+    for line in pvar.read_text().splitlines():
+        columns = line.split("\t")
+        between = ["QUAL", "FILTER"] if line.startswith("#CHROM") else [".", "."]
+        lines.append(line if line.startswith("##") else "\t".join([*columns[:5], *between, columns[5]]))
+    path = pvar.with_suffix(".sites.vcf")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
 
 
 def test_only_keep_and_drop_are_known(example: Example, capsys: pytest.CaptureFixture[str]) -> None:

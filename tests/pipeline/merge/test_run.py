@@ -67,11 +67,32 @@ def test_filled_alleles_add_up(folder: Path) -> None:
     inner = np.flatnonzero(is_typed & ~panel.sites.markers())
     alleles[inner[0], [0, 7]] = alleles[inner[3], 12:14] = -1
     plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    plain.positions[inner[6]] -= 1  # no more in the model
     write_target(folder / "t", replace(panel, sites=plain, alleles=alleles)[is_typed])
     parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:]))]
     assert merge(folder, *parts) == 0
     assert merged_is_whole(folder)
     assert sum(b";FILLED=2" in line for line in records(folder / "out" / "merged.vcf.gz")) == 2
+    assert [b";TYPED_ONLY" in line for line in records(folder / "out" / "merged.vcf.gz")].count(True) == 1
+
+
+def test_parts_of_two_versions_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = int(records(whole(folder))[40].split(b"\t")[1])
+    first, second = of_region(folder, "a", 1, middle), of_region(folder, "b", middle + 1)
+    lines = gzip.decompress(Path(second).read_bytes()).splitlines(keepends=True)
+    older = [line.replace(b";IMPUTED", b"").replace(b";TYPED", b"") for line in lines if b"=<ID=TYPED" not in line]
+    plain = Path(second.removesuffix(".gz"))
+    plain.write_bytes(b"".join(older))
+    assert merge(folder, first, str(plain)) == 1
+    assert "found AC,AN,AF,MAF,R2,IMP,IMPUTED,ER2,FILLED; impute all parts with one version" in error_line(capsys)
+
+
+def test_parts_without_flags_of_typed_sites_merge_as_they_are(folder: Path) -> None:
+    parts = [of_samples(folder, f"p{i}", chosen) for i, chosen in enumerate((NAMES[:2], NAMES[2:]))]
+    expected = [line.replace(b";TYPED", b"") for line in records(whole(folder))]
+    older = [changed_part(part, b";TYPED", b"", count=-1) for part in parts]
+    assert merge(folder, *older) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == expected
 
 
 def test_pooled_scores_are_not_those_of_rounded_values(folder: Path) -> None:
@@ -309,12 +330,12 @@ def test_unknown_samples_and_empty_regions_are_refused(
     assert "expected one chromosome" in error_line(capsys)
 
 
-def changed_part(path: str, old: bytes, new: bytes) -> str:
+def changed_part(path: str, old: bytes, new: bytes, count: int = 1) -> str:
     """A copy of a packed part as plain text, with a change in its lines; its sums lie beside it as before."""
     text = gzip.decompress(Path(path).read_bytes())
     assert old in text
     plain = path.removesuffix(".gz")
-    Path(plain).write_bytes(text.replace(old, new, 1))
+    Path(plain).write_bytes(text.replace(old, new, count))
     return plain
 
 

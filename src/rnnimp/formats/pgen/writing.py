@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.files import AtomicGroup, unwritable
 from rnnimp.formats.optional import require
+from rnnimp.formats.vcf.header import flags_text, info_lines
 from rnnimp.scoring.quality import dosage_frequency, dosages, minimac_r2
 from rnnimp.sites.matching import UNKNOWN_ALLELES
 from rnnimp.sites.panel import ImputedBlock
@@ -29,14 +30,7 @@ _MISSING_STEPS = np.iinfo(np.uint16).max
 _MISSING_DOSAGE = -9
 _BATCH_BYTES = 1 << 24
 
-_PVAR_HEADER = """\
-##INFO=<ID=AF,Number=A,Type=Float,Description="Alternate allele frequency: half the mean dosage">
-##INFO=<ID=R2,Number=1,Type=Float,Description="Estimated imputation accuracy: Minimac R2">
-##INFO=<ID=IMP,Number=0,Type=Flag,Description="Imputed site">
-##INFO=<ID=ER2,Number=1,Type=Float,Description="Empirical R2 of a typed site">
-##contig=<ID={chromosome}>
-#CHROM\tPOS\tID\tREF\tALT\tINFO
-"""
+_INFO = ("AF", "R2", "IMP", "IMPUTED", "TYPED", "TYPED_ONLY", "ER2")
 
 
 def library() -> Any:
@@ -77,7 +71,7 @@ class PgenWriter(AtomicGroup):
     def _begin(self) -> None:
         self._pgen = self.reserve(f"{self._prefix}.pgen")
         self._pvar = self.open(f"{self._prefix}.pvar")
-        self._pvar.write(_PVAR_HEADER.format(chromosome=self._chromosome).encode())
+        self._pvar.write(_pvar_header(self._chromosome).encode())
         self._psam = self.open(f"{self._prefix}.psam")
         with self._blame():
             spool: IO[bytes] = tempfile.TemporaryFile(dir=self._pgen.parent)  # noqa: SIM115 (closed by the stack)
@@ -147,21 +141,27 @@ def _from_steps(steps: NDArray[np.uint16]) -> NDArray[np.float32]:
     return values
 
 
+def _pvar_header(chromosome: str) -> str:
+    lines = [*info_lines(_INFO), f"##contig=<ID={chromosome}>", "#CHROM\tPOS\tID\tREF\tALT\tINFO"]
+    return "\n".join(lines) + "\n"
+
+
 def _pvar_text(block: ImputedBlock, chromosome: str) -> str:
     sites, probabilities = block.sites, block.known_probabilities()
     columns = zip(
-        *(column.tolist() for column in (sites.positions, sites.ids, sites.a0, sites.a1, block.is_typed)),
+        *(column.tolist() for column in (sites.positions, sites.ids, sites.a0, sites.a1)),
+        block.kinds(),
         dosage_frequency(probabilities).tolist(),
         minimac_r2(probabilities).tolist(),
         [np.nan] * len(block) if block.empirical_r2 is None else block.empirical_r2.tolist(),
         strict=True,
     )
     lines = []
-    for position, name, a0, a1, is_typed, frequency, r2, empirical in columns:
+    for position, name, a0, a1, kind, frequency, r2, empirical in columns:
         alt = "." if a1 in UNKNOWN_ALLELES else a1
-        rest = "" if is_typed else ";IMP"
+        rest = flags_text(kind)
         if empirical == empirical:
-            rest = f";ER2={_number(empirical)}"
+            rest += f";ER2={_number(empirical)}"
         information = f"AF={_number(frequency)};R2={_number(r2)}{rest}"
         lines.append(f"{chromosome}\t{position}\t{name}\t{a0}\t{alt}\t{information}\n")
     return "".join(lines)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.formats.vcf.genotypes import DOSAGE_DECIMALS, PROBABILITY_DECIMALS, Calls
-from rnnimp.formats.vcf.header import INFO_FIELDS, VcfContent, header_text
+from rnnimp.formats.vcf.header import INFO_FIELDS, KIND_FLAGS, VcfContent, header_text
 from rnnimp.formats.vcf.writing import VcfWriter, alternative_is_known
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.panel import ImputedBlock
@@ -90,19 +90,19 @@ def _informations(sums: SiteSums, block: ImputedBlock, has_alt: NDArray[np.bool_
     frequency = sums.frequency()
     columns = {"AF": frequency, "MAF": np.minimum(frequency, 1 - frequency), "R2": sums.r2()}
     floats = {key: _float_bits(values) for key, values in columns.items()}
-    filled = block.filled_alleles().tolist()
+    filled, kinds = block.filled_alleles().tolist(), block.kinds()
     empirical = np.full(len(block), np.nan) if block.empirical_r2 is None else block.empirical_r2
     empirical_bits = _float_bits(empirical)
     result = []
     for row in range(len(block)):
         total = _value("AN", _INT32, int(sums.n_alleles[row]))
+        flags = [bytes([1 << 4 | _INT8, _KEYS[flag], 0]) for flag in KIND_FLAGS[kinds[row]]]
         if not has_alt[row]:
-            result.append((total, 1))
+            result.append((b"".join([total, *flags]), 1 + len(flags)))
             continue
         parts = [_value("AC", _INT32, int(sums.n_carried[row])), total]
         parts += [_value(key, _FLOAT, int(bits[row])) for key, bits in floats.items()]
-        if not block.is_typed[row]:
-            parts.append(bytes([1 << 4 | _INT8, _KEYS["IMP"], 0]))
+        parts += flags
         if not np.isnan(empirical[row]):
             parts.append(_value("ER2", _FLOAT, int(empirical_bits[row])))
         if filled[row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from rnnimp import __version__
 from rnnimp.choices import FORMAT_FIELDS
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.sites.panel import IMPUTED, TYPED, TYPED_ONLY
 from rnnimp.wording import printable
 
 IMPUTE_COMMAND, MERGE_COMMAND = "rnnimp_imputeCommand", "rnnimp_mergeCommand"
@@ -20,9 +22,15 @@ INFO_FIELDS = (
     ("MAF", "1", "Float", "Frequency of the rarer allele, by dosage"),
     ("R2", "1", "Float", "Estimated imputation accuracy: Minimac R2"),
     ("IMP", "0", "Flag", "Imputed site"),
+    (IMPUTED, "0", "Flag", "Imputed site, as the flag IMP"),
+    (TYPED, "0", "Flag", "Typed site that the model has"),
+    (TYPED_ONLY, "0", "Flag", "Typed site that the model does not have"),
     ("ER2", "1", "Float", "Empirical R2 of a typed site: squared correlation with what is imputed there"),
     ("FILLED", "1", "Integer", "Missing alleles of a typed site that are imputed"),
 )
+KIND_FLAGS = {IMPUTED: ("IMP", IMPUTED), TYPED: (TYPED,), TYPED_ONLY: (TYPED_ONLY,)}
+"""The flags in INFO of each kind of site: Beagle's and Minimac4's."""
+
 _FORMAT_LINES = {
     "GT": ("1", "String", "Most likely phased genotype"),
     "DS": ("A", "Float", "Expected number of alternate alleles"),
@@ -79,14 +87,27 @@ def parse_fields(text: str) -> tuple[str, ...]:
     return tuple(field for field in FORMAT_FIELDS if field in names)
 
 
+def flags_text(kind: str) -> str:
+    """The flags in INFO of a kind of site, each after a semicolon."""
+    return "".join(f";{flag}" for flag in KIND_FLAGS[kind])
+
+
+def info_lines(names: Container[str] | None = None) -> list[str]:
+    """The header's lines about INFO fields; None for all fields."""
+    return [
+        f'##INFO=<ID={name},Number={number},Type={kind},Description="{meaning}">'
+        for name, number, kind, meaning in INFO_FIELDS
+        if names is None or name in names
+    ]
+
+
 def header_text(content: VcfContent) -> str:
     """All lines before the first site."""
     length = "" if content.contig_length is None else f",length={content.contig_length}"
     lines = ["##fileformat=VCFv4.2", f"##source=rnnimp {__version__}"]
     lines += [f"##{key}={printable(value)}" for key, value in content.records]
     lines.append('##FILTER=<ID=PASS,Description="All filters passed">')
-    for name, number, kind, meaning in INFO_FIELDS:
-        lines.append(f'##INFO=<ID={name},Number={number},Type={kind},Description="{meaning}">')
+    lines += info_lines()
     for key in content.keys:
         number, kind, meaning = _FORMAT_LINES[key]
         lines.append(f'##FORMAT=<ID={key},Number={number},Type={kind},Description="{meaning}">')

@@ -20,7 +20,7 @@ from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.sums import sums_header, sums_text
 from rnnimp.formats.vcf.csi import write_csi
 from rnnimp.formats.vcf.genotypes import DOSAGE_DECIMALS, PROBABILITY_DECIMALS, Calls, block_sums, calls_of
-from rnnimp.formats.vcf.header import VcfContent, header_text
+from rnnimp.formats.vcf.header import VcfContent, flags_text, header_text
 from rnnimp.scoring.site_sums import SiteSums
 from rnnimp.sites.matching import UNKNOWN_ALLELES
 from rnnimp.sites.panel import ImputedBlock, Sites
@@ -232,12 +232,12 @@ def _heads(block: ImputedBlock, sums: SiteSums, has_alt: NDArray[np.bool_], cont
     only_first = f"\t{content.keys[0]}" if content.fields else ""
     heads = []
     columns = (sites.positions.tolist(), sites.ids.tolist(), sites.a0.tolist(), sites.a1.tolist())
-    information = information_texts(sums, block.is_typed)
+    numbers, flags = information_texts(sums), [flags_text(kind) for kind in block.kinds()]
     typed_information = _typed_texts(block)
     for row, (position, name, a0, a1) in enumerate(zip(*columns, strict=True)):
-        alt, text, names = a1, information[row] + typed_information[row], keys
+        alt, text, names = a1, numbers[row] + flags[row] + typed_information[row], keys
         if not has_alt[row]:
-            alt, text, names = ".", f"AN={sums.n_alleles[row]}", only_first
+            alt, text, names = ".", f"AN={sums.n_alleles[row]}{flags[row]}", only_first
         heads.append(f"{content.chromosome}\t{position}\t{name}\t{a0}\t{alt}\t.\tPASS\t{text}{names}".encode())
     return heads
 
@@ -251,8 +251,8 @@ def _typed_texts(block: ImputedBlock) -> list[str]:
     return [("" if value != value else f";ER2={_number(value)}") + text for value, text in zip(r2, texts, strict=True)]
 
 
-def information_texts(sums: SiteSums, is_typed: NDArray[np.bool_]) -> list[str]:
-    """The INFO column of each site."""
+def information_texts(sums: SiteSums) -> list[str]:
+    """The numbers in INFO of each site."""
     frequency = sums.frequency()
     columns = zip(
         sums.n_carried.tolist(),
@@ -260,12 +260,11 @@ def information_texts(sums: SiteSums, is_typed: NDArray[np.bool_]) -> list[str]:
         frequency.tolist(),
         np.minimum(frequency, 1 - frequency).tolist(),
         sums.r2().tolist(),
-        is_typed.tolist(),
         strict=True,
     )
     return [
-        f"AC={count};AN={total};AF={_number(af)};MAF={_number(maf)};R2={_number(r2)}" + ("" if typed else ";IMP")
-        for count, total, af, maf, r2, typed in columns
+        f"AC={count};AN={total};AF={_number(af)};MAF={_number(maf)};R2={_number(r2)}"
+        for count, total, af, maf, r2 in columns
     ]
 
 

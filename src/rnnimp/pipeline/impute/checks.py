@@ -209,6 +209,6 @@ def _few_called(target: MatchedTarget, seen: SiteMatch) -> list[dict[str, Any]]:
 
 def without_typed_only(target: MatchedTarget) -> MatchedTarget:
     """The target without the sites that are not in the model."""
-    is_known = np.isin(target.match.kinds, (MatchKind.MATCHED, MatchKind.SWAPPED))
+    is_known = target.is_in_model
     logger.info("target sites left out because they are not in the model: %d", np.count_nonzero(~is_known))
     return target.take(np.flatnonzero(is_known))

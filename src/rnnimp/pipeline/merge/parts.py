@@ -28,7 +28,8 @@ from rnnimp.sites.panel import Sites
 from rnnimp.wording import counted
 
 INFO_COLUMN, FORMAT_COLUMN = 7, 8
-_CONTIG, _FIELD, _MODEL = b"##contig=<ID=", b"##FORMAT=<ID=", f"##{MODEL_CHECKSUM}=".encode()
+_CONTIG, _FIELD, _INFORMATION = b"##contig=<ID=", b"##FORMAT=<ID=", b"##INFO=<ID="
+_MODEL = f"##{MODEL_CHECKSUM}=".encode()
 _COMMANDS = tuple(f"##{key}=".encode() for key in (IMPUTE_COMMAND, MERGE_COMMAND, INCOMPLETE_MODEL))
 _BCF_MAGIC = b"BCF\2"
 _LENGTH = struct.Struct("<I")
@@ -64,7 +65,15 @@ class Part:
     @property
     def fields(self) -> str:
         """The names of the FORMAT fields, between commas."""
-        lines = [line.removeprefix(_FIELD) for line in self.header if line.startswith(_FIELD)]
+        return self._names(_FIELD)
+
+    @property
+    def information(self) -> str:
+        """The names of the INFO fields, between commas."""
+        return self._names(_INFORMATION)
+
+    def _names(self, start: bytes) -> str:
+        lines = [line.removeprefix(start) for line in self.header if line.startswith(start)]
         return b",".join(line.split(b",")[0] for line in lines).decode(errors="replace")
 
     @property

@@ -15,8 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rnnimp.choices import MERGED_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.vcf.header import MERGE_COMMAND, VcfContent
@@ -150,6 +148,12 @@ def _require_one_kind(parts: Sequence[Part]) -> None:
                 f"(manifest {part.model or 'unknown'}); impute all parts with one model",
                 part.path,
             )
+        if part.information != first.information:
+            raise DataError(
+                f"expected the INFO fields {first.information} as in {first.path}, found {part.information}; impute "
+                "all parts with one version of rnnimp",
+                part.path,
+            )
         if part.fields != first.fields:
             raise DataError(
                 f"expected the fields {first.fields or 'of no samples'} as in {first.path}, found "
@@ -233,18 +237,17 @@ def _paste(parts: Sequence[Part], writer: VcfWriter) -> None:
 
 
 def _informations(sums: SiteSums) -> list[bytes]:
-    """INFO of each site, without the flag of imputed ones."""
-    is_typed = np.ones(len(sums.dose), dtype=bool)
-    return [text.encode() for text in information_texts(sums, is_typed)]
+    """The numbers in INFO of each site."""
+    return [text.encode() for text in information_texts(sums)]
 
 
 def _joined_line(row: Sequence[bytes], parts: Sequence[Part], information: bytes) -> bytes:
     columns = [line.rstrip(b"\n").split(b"\t", FORMAT_COLUMN + 1) for line in row]
     first = columns[0]
-    is_imputed = first[INFO_COLUMN].endswith(b";IMP")
+    flags = _flags(first[INFO_COLUMN])
     for part, other in zip(parts, columns, strict=True):
         same = other[:5] == first[:5] and other[FORMAT_COLUMN] == first[FORMAT_COLUMN]
-        if not same or other[INFO_COLUMN].endswith(b";IMP") != is_imputed:
+        if not same or _flags(other[INFO_COLUMN]) != flags:
             raise DataError(
                 f"expected site, fields and kind as in {parts[0].path}, found another at position {first[1].decode()}; "
                 "impute all samples from one array and with the same options",
@@ -252,13 +255,17 @@ def _joined_line(row: Sequence[bytes], parts: Sequence[Part], information: bytes
             )
     if first[4] == b".":
         total = information.split(b";")[1]  # AN alone
-        first[INFO_COLUMN] = total
+        first[INFO_COLUMN] = total + flags
     else:
         n_filled = sum(_filled(other[INFO_COLUMN]) for other in columns)
-        rest = b";IMP" if is_imputed else b";FILLED=%d" % n_filled if n_filled else b""
-        first[INFO_COLUMN] = information + rest
+        first[INFO_COLUMN] = information + flags + (b";FILLED=%d" % n_filled if n_filled else b"")
     samples = b"\t".join(other[FORMAT_COLUMN + 1] for other in columns)
     return b"\t".join([*first[: FORMAT_COLUMN + 1], samples]) + b"\n"
+
+
+def _flags(information: bytes) -> bytes:
+    """The flags, which say of which kind the site is, each after a semicolon."""
+    return b"".join(b";" + text for text in information.split(b";") if b"=" not in text)
 
 
 def _filled(information: bytes) -> int:
