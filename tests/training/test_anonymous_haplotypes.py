@@ -1,4 +1,4 @@
-"""Haplotypes that nobody carried, against a search through the whole panel."""
+"""Anonymous haplotypes, against a search through the whole panel."""
 
 from __future__ import annotations
 
@@ -74,6 +74,25 @@ def test_the_same_generator_draws_the_same_and_missing_alleles_are_the_common_on
     markers[7] = -1
     markers[7, :3] = 1
     assert (anonymous_haplotypes(markers, 50, 3, np.random.default_rng(1))[7] == 1).all()
+
+
+def test_no_haplotype_is_that_of_few_people_as_a_whole() -> None:
+    """With short haplotypes most draws would be; common ones are allowed."""
+    markers = panel(np.random.default_rng(6), 6, 40)
+    drawn = anonymous_haplotypes(markers, 500, 5, np.random.default_rng(1))
+    assert drawn.shape == (6, 500)
+    carriers = [carried_by(markers, haplotype, 6) for haplotype in drawn.T]
+    assert all(n == 0 or n >= 5 for n in carriers)
+    assert 0 in carriers and max(carriers) >= 5
+
+
+def test_a_panel_of_which_every_draw_is_a_person() -> None:
+    """Then the markers are drawn one by one."""
+    markers = np.repeat(
+        np.array([[0, 0, 1, 1]], dtype=np.int8), 12, axis=0
+    )  # two people, each with one haplotype twice
+    drawn = anonymous_haplotypes(markers, 200, 2, np.random.default_rng(1))
+    assert len(np.unique(drawn, axis=1).T) > 50
 
 
 def test_more_people_than_the_panel_has() -> None:

@@ -1,9 +1,10 @@
-"""Haplotypes that nobody carried, drawn from a panel so that many people carry every stretch of them.
+"""Anonymous haplotypes, drawn from a panel so that many people carry every stretch of them.
 
 A haplotype is drawn marker by marker. Its *carriers* are the panel's haplotypes that have the same alleles from some
 marker, the start of the stretch, up to here. The next allele is that of a carrier drawn at random. Where fewer people
 than wanted carry the stretch with that allele, its start moves forward until enough do. So at every marker, what was
-drawn since the start of the stretch is shared by at least that many people.
+drawn since the start of the stretch is shared by at least that many people. Stretches can follow one another as in one
+person by chance. Where that makes the whole haplotype one that fewer people have, another is drawn.
 
 The carriers are an interval of the positional Burrows-Wheeler transform (Durbin 2014,
 doi:10.1093/bioinformatics/btu014), which sorts haplotypes by their alleles read backwards from a marker.
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 Alleles = NDArray[np.int8]
 _NOWHERE = np.int32(1 << 30)
+_MOST_ROUNDS = 20
 
 
 def anonymous_haplotypes(markers: Alleles, count: int, least_people: int, rng: np.random.Generator) -> Alleles:
-    """Draw haplotypes of which every stretch is carried by `least_people` people or more.
+    """Draw haplotypes of which every stretch is carried by `least_people` people or more, and none by fewer as a whole.
 
     Args:
         markers: The panel, int8 (n_markers, n_haplotypes); 2i and 2i + 1 are one person's; -1 for missing, which counts
@@ -34,10 +36,32 @@ def anonymous_haplotypes(markers: Alleles, count: int, least_people: int, rng: n
     """
     common = (np.count_nonzero(markers == 1, axis=1) > np.count_nonzero(markers == 0, axis=1))[:, None]
     known = np.where(markers < 0, common, markers).astype(np.int8)
-    order, divergence, ones = _sorted_by_past(known)
+    past = _sorted_by_past(known)
     least = min(least_people, markers.shape[1] // 2)
-    drawn: Alleles = _draw(known, order, divergence, ones, count, least, rng)
-    return drawn
+    carriers = _people_by_haplotype(known)
+    kept: list[Alleles] = []
+    n_missing = count
+    for _ in range(_MOST_ROUNDS):
+        drawn = _draw(known, *past, n_missing, least, rng)
+        is_kept = [not 0 < len(carriers.get(haplotype.tobytes(), ())) < least for haplotype in drawn.T]
+        kept.append(drawn[:, is_kept])
+        n_missing -= sum(is_kept)
+        if not n_missing:
+            break
+    found = np.concatenate(kept, axis=1)
+    if not found.shape[1]:  # few people: no haplotype but theirs has such stretches
+        frequency = known.mean(axis=1, keepdims=True)
+        one_by_one: Alleles = (rng.random((len(known), count)) < frequency).astype(np.int8)
+        return one_by_one
+    return np.concatenate([found, found[:, rng.integers(found.shape[1], size=n_missing)]], axis=1)
+
+
+def _people_by_haplotype(markers: Alleles) -> dict[bytes, set[int]]:
+    """The people who have each haplotype of the panel, by its bytes."""
+    people: dict[bytes, set[int]] = {}
+    for number, haplotype in enumerate(markers.T):
+        people.setdefault(haplotype.tobytes(), set()).add(number // 2)
+    return people
 
 
 @numba.njit(cache=True, nogil=True)

@@ -70,7 +70,7 @@ def first_states(
 def anonymous_states(
     model: LiStephensModel, n_states: int, least_people: int, teacher_share: float, seed: int, device: torch.device
 ) -> HaplotypeHmm:
-    """A haplotype HMM before training whose states nobody carried.
+    """A haplotype HMM before training with anonymous states.
 
     Args:
         model: The Li & Stephens model of the training samples.

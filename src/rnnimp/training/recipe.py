@@ -207,7 +207,7 @@ ACCURATE = TrainingSettings(
     teacher_share=0.3,
     hmm_weight=0.2,
 )
-"""The recipe that the experiments of docs/experiments.md led to, with hidden states that nobody carried."""
+"""The recipe that the experiments of docs/experiments.md led to, with anonymous hidden states."""
 
 PROTECTED = replace(
     ACCURATE,
@@ -244,7 +244,7 @@ class Recipe:
 RECIPES = {
     "accurate": Recipe(
         ACCURATE,
-        "recurrent networks, and a haplotype HMM with states that nobody carried",
+        "recurrent networks, and a haplotype HMM with anonymous states: many people carry every stretch of them",
         "its states are copied from nobody and match members hardly longer than outsiders, but the networks have "
         "learned the people: from 6 regions (3% of chromosome 22) of a panel of 2,304 people, 80 of 100 members were "
         "recognised when 1 of 100 outsiders was recognised by mistake (AUC 0.99)",
