@@ -115,7 +115,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--output-format",
         choices=OUTPUT_FORMATS,
         help="gen: PREFIX.gen and PREFIX.sample; vcf.gz and bcf: with an index, PREFIX.vcf.gz.csi or PREFIX.bcf.csi; "
-        "pgen: PREFIX.pgen, .pvar and .psam, with dosages (default: by the ending of PREFIX, else "
+        "pgen: PREFIX.pgen, .pvar and .psam, with dosages; all: PREFIX.info.tsv.gz, a table of the sites with R2 "
+        "(default: by the ending of PREFIX, else "
         f"{DEFAULT_FORMAT})",
     )
     group.add_argument(

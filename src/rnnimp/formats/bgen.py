@@ -57,13 +57,16 @@ class BgenWriter(AtomicGroup):
         path: Path of the file.
         sample_names: Names of the samples, n_haplotypes / 2 of them.
         chromosome: Name of the chromosome.
+        within: A group to which the file belongs.
 
     Raises:
         RnnimpError: if the library is not installed.
     """
 
-    def __init__(self, path: str | Path, sample_names: Sequence[str], chromosome: str) -> None:
-        super().__init__()
+    def __init__(
+        self, path: str | Path, sample_names: Sequence[str], chromosome: str, within: AtomicGroup | None = None
+    ) -> None:
+        super().__init__(within)
         self._path, self._sample_names, self._chromosome = path, list(sample_names), chromosome
         self._library = library()
 

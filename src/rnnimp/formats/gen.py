@@ -38,13 +38,14 @@ class GenWriter(AtomicGroup):
     Args:
         prefix: Path without the endings.
         sample_names: Names of the samples. White space, which a sample file cannot contain, becomes `_`.
+        within: A group to which these files belong.
 
     Raises:
         DataError: for two names that are the same then.
     """
 
-    def __init__(self, prefix: str | Path, sample_names: Sequence[str]) -> None:
-        super().__init__()
+    def __init__(self, prefix: str | Path, sample_names: Sequence[str], within: AtomicGroup | None = None) -> None:
+        super().__init__(within)
         self._prefix = str(prefix)
         self._sample_names = _without_spaces(sample_names)
 

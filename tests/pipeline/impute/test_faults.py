@@ -104,7 +104,7 @@ def test_a_pipe_takes_the_whole_file(folder: Path) -> None:
     content = pipe.read_bytes()
     assert process.wait(timeout=120) == 0
     assert len(content) > 10_000 and content[-28:] == (folder / "y.vcf.gz").read_bytes()[-28:]
-    assert output_names(folder) == {"x.vcf.gz", "x.sums.tsv.gz"}
+    assert output_names(folder) == {"x.vcf.gz", "x.sums.tsv.gz", "x.info.tsv.gz"}
 
 
 @pytest.mark.parametrize("name", ["t.hap.gz", "t.legend.gz"])
@@ -162,5 +162,5 @@ def test_kill_9_while_region_files_are_written(folder: Path) -> None:
     process.wait()
     # either it was caught at its work, or it was too quick, and then everything is there
     visible = {path for path in output_names(folder) if not path.startswith(".")}
-    assert visible in (set(), {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz"})
+    assert visible in (set(), {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz", "x.info.tsv.gz"})
     assert process.returncode == 0 or not visible

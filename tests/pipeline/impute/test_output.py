@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from rnnimp.pipeline.impute.output import OutputSettings
 from rnnimp.pipeline.impute.run import ImputeSettings
 
 FILES = {
-    "gen": {"x.gen", "x.sample"},
-    "vcf": {"x.vcf", "x.sums.tsv.gz"},
-    "vcf.gz": {"x.vcf.gz", "x.vcf.gz.csi", "x.sums.tsv.gz"},
-    "bcf": {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz"},
-    "bgen": {"x.bgen"},
-    "pgen": {"x.pgen", "x.pvar", "x.psam"},
+    "gen": {"x.gen", "x.sample", "x.info.tsv.gz"},
+    "vcf": {"x.vcf", "x.sums.tsv.gz", "x.info.tsv.gz"},
+    "vcf.gz": {"x.vcf.gz", "x.vcf.gz.csi", "x.sums.tsv.gz", "x.info.tsv.gz"},
+    "bcf": {"x.bcf", "x.bcf.csi", "x.sums.tsv.gz", "x.info.tsv.gz"},
+    "bgen": {"x.bgen", "x.info.tsv.gz"},
+    "pgen": {"x.pgen", "x.pvar", "x.psam", "x.info.tsv.gz"},
 }
+
+
+TABLE_VALUES = ("AF", "MAF", "R2", "ER2")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -111,6 +115,23 @@ def test_min_r2_leaves_out_imputed_sites_alone(folder: Path) -> None:
 
     assert kept == [line for line in whole if is_kept(line)]
     assert 0 < len(kept) < len(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_has_the_same_table_of_its_sites(folder: Path, name: str) -> None:
+    options = ("--min-r2", "0.1", "--empirical-r2")
+    assert run_impute(folder, "x.vcf", *options) == 0
+    lines = [line.decode().rstrip().split("\t") for line in records(folder / "out" / "x.vcf")]
+    fields = [dict(text.split("=") for text in line[7].split(";") if "=" in text) for line in lines]
+    values = [[text.get(key, ".") for key in TABLE_VALUES] for text in fields]
+    numbers = [["NA" if value == "." else value for value in row] for row in values]
+    expected = [[*line[:5], *row] for line, row in zip(lines, numbers, strict=True)]
+    kinds = [next(kind for kind in ("IMPUTED", "TYPED") if kind in line[7].split(";")) for line in lines]
+    assert run_impute(folder, f"x.{name}", *options) == 0
+    header, *rows = gzip.decompress((folder / "out" / "x.info.tsv.gz").read_bytes()).decode().splitlines()
+    assert header.split("\t") == ["chromosome", "position", "id", "a0", "a1", *TABLE_VALUES, "kind"]
+    assert [row.split("\t") for row in rows] == [[*row, kind] for row, kind in zip(expected, kinds, strict=True)]
+    assert set(kinds) == {"IMPUTED", "TYPED"}
 
 
 @pytest.mark.parametrize("name", ["gen", "vcf", "vcf.gz", "bcf"])

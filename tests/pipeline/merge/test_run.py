@@ -44,7 +44,12 @@ def merge(folder: Path, *inputs: str) -> int:
 
 
 def merged_is_whole(folder: Path) -> bool:
-    return records(folder / "out" / "merged.vcf.gz") == records(whole(folder))
+    same_table = site_table(folder, "merged") == (whole(folder) and site_table(folder, "whole"))
+    return same_table and records(folder / "out" / "merged.vcf.gz") == records(folder / "out" / "whole.vcf.gz")
+
+
+def site_table(folder: Path, name: str) -> bytes:
+    return gzip.decompress((folder / "out" / f"{name}.info.tsv.gz").read_bytes())
 
 
 def header_columns(path: Path) -> list[bytes]:
@@ -57,7 +62,8 @@ def test_samples_merge_to_the_very_lines_of_the_whole(folder: Path) -> None:
     assert merge(folder, *parts) == 0
     assert merged_is_whole(folder)
     assert header_columns(folder / "out" / "merged.vcf.gz") == header_columns(folder / "out" / "whole.vcf.gz")
-    assert {"merged.vcf.gz", "merged.vcf.gz.csi", "merged.sums.tsv.gz"} <= output_names(folder)
+    beside = {"merged.vcf.gz.csi", "merged.sums.tsv.gz", "merged.info.tsv.gz"}
+    assert {"merged.vcf.gz", *beside} <= output_names(folder)
 
 
 def test_filled_alleles_add_up(folder: Path) -> None:
@@ -116,6 +122,23 @@ def test_regions_merge_to_the_very_lines_of_the_whole(folder: Path, order: tuple
     assert all(records(Path(part)) for part in parts)
     assert merge(folder, *(parts[number] for number in order)) == 0
     assert merged_is_whole(folder)
+
+
+def test_empirical_r2_stays_in_the_table_of_merged_regions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    panel, _ = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=9)
+    plain = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    write_target(folder / "t", replace(panel, sites=plain)[np.arange(len(panel.sites)) % 3 < 2])
+    assert run_impute(folder, "whole.vcf.gz", "--empirical-r2") == 0
+    middle = int(records(folder / "out" / "whole.vcf.gz")[40].split(b"\t")[1])
+    for name, span in (("a", f"1-{middle}"), ("b", f"{middle + 1}-")):
+        assert run_impute(folder, f"{name}.vcf.gz", "--region", f"22:{span}", "--empirical-r2") == 0
+    first, second = (str(folder / "out" / f"{name}.vcf.gz") for name in "ab")
+    assert merge(folder, first, second) == 0
+    assert site_table(folder, "merged") == site_table(folder, "whole")
+    assert b"NA\tTYPED\n" in site_table(folder, "merged")
+    assert sum(row.split(b"\t")[8] != b"NA" for row in site_table(folder, "merged").splitlines()) > 5
+    assert merge(folder, first, changed_part(second, b";ER2=0", b";ER2=x")) == 1
+    assert "expected a number as ER2 in INFO, found ER2=x" in error_line(capsys)
 
 
 def test_merged_parts_merge_again(folder: Path) -> None:
@@ -227,6 +250,7 @@ def test_bcf_parts_merge_to_the_very_lines_of_a_vcf(folder: Path, endings: tuple
     expected = records(folder / "out" / "whole.vcf.gz")
     assert merge(folder, *parts) == 0
     assert records(folder / "out" / "merged.vcf.gz") == expected
+    assert site_table(folder, "merged") == site_table(folder, "whole")
     middle = int(expected[len(expected) // 2].split(b"\t")[1])
     spans = [("1", middle), (middle + 1, "")]
     parts = [impute_hard(folder, f"r{i}.bcf", "--region", f"X:{a}-{b}") for i, (a, b) in enumerate(spans)]

@@ -51,14 +51,17 @@ class PgenWriter(AtomicGroup):
         prefix: Path without the endings.
         sample_names: n_haplotypes / 2 of them; one at least.
         chromosome: Name of the chromosome.
+        within: A group to which these files belong.
 
     Raises:
         DataError: for a name with white space, which the format cannot hold, or no samples.
         RnnimpError: if the library is not installed.
     """
 
-    def __init__(self, prefix: str | Path, sample_names: Sequence[str], chromosome: str) -> None:
-        super().__init__()
+    def __init__(
+        self, prefix: str | Path, sample_names: Sequence[str], chromosome: str, within: AtomicGroup | None = None
+    ) -> None:
+        super().__init__(within)
         self._prefix, self._sample_names, self._chromosome = str(prefix), sample_names, chromosome
         self._library = library()
         self._n_sites = 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnimp.formats.bgzf import BgzfWriter
 from rnnimp.formats.decimals import ROW_BYTES, packed_rows, put_decimals
 from rnnimp.formats.files import AtomicGroup
+from rnnimp.formats.site_table import SiteTable
 from rnnimp.formats.sums import sums_header, sums_text
 from rnnimp.formats.vcf.csi import write_csi
 from rnnimp.formats.vcf.genotypes import DOSAGE_DECIMALS, PROBABILITY_DECIMALS, Calls, block_sums, calls_of
@@ -38,6 +39,7 @@ class VcfWriter(AtomicGroup):
         content: Content of the header.
         sums: File for the sums of each site; None writes none.
         within: A group to which these files belong.
+        site_table: File for the table of the sites; None writes none.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class VcfWriter(AtomicGroup):
         content: VcfContent,
         sums: str | Path | None = None,
         within: AtomicGroup | None = None,
+        site_table: str | Path | None = None,
     ) -> None:
         super().__init__(within)
-        self._path, self._sums_path = Path(path), sums
+        self._path, self._sums_path, self._table_path = Path(path), sums, site_table
         self._content = content
         self._index = SiteIndex()
 
@@ -63,6 +66,9 @@ class VcfWriter(AtomicGroup):
         if self._sums_path is not None:
             self._sums = self.open(self._sums_path)
             self._sums.write(sums_header())
+        self.table: SiteTable | None = None
+        if self._table_path is not None:
+            self.table = SiteTable(self.open(self._table_path), self._content.chromosome)
 
     def _is_packed(self) -> bool:
         return self._path.suffix == ".gz"
@@ -76,9 +82,11 @@ class VcfWriter(AtomicGroup):
             calls = calls_of(piece)
             sums = block_sums(piece, calls)
             self.append(piece.sites, self._rows(piece, calls, sums), sums)
+            if self.table is not None:
+                self.table.add(piece.sites, sums, piece.kinds(), piece.empirical_r2)
 
     def append(self, sites: Sites, rows: list[bytes], sums: SiteSums) -> None:
-        """Append sites whose bytes are known."""
+        """Append sites whose bytes are known. They are not added to the table of the sites."""
         self._index.add(sites, [len(row) for row in rows])
         self._file.write(b"".join(rows))
         if self._sums is not None:

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from rnnimp.choices import DEFAULT_FIELDS, DEFAULT_FORMAT, OTHER_ENDINGS, OUTPUT_FORMATS
 from rnnimp.errors import SettingsError
-from rnnimp.formats import bgen
+from rnnimp.formats import bgen, site_table
+from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.gen import GenWriter
 from rnnimp.formats.pgen import writing as pgen
+from rnnimp.formats.site_table import BlockWriter, with_site_table
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent, parse_fields
 from rnnimp.formats.vcf.writing import VcfWriter
@@ -32,16 +34,9 @@ _BESIDE = {
     "bgen": (),
     "pgen": ("pvar", "psam"),
 }
-"""Endings of the files beside that with the genotypes."""
+"""Endings of the files beside that with the genotypes, apart from the table of the sites."""
 
 logger = logging.getLogger(__name__)
-
-
-class Writer(Protocol):
-    """Takes blocks one after the other."""
-
-    def write(self, block: ImputedBlock) -> None:
-        """Append sites."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,12 @@ class OutputSettings:
     def files(self) -> list[Path]:
         """All files that are written, first that with the genotypes."""
         beside = [Path(f"{self.bare_prefix}.{ending}") for ending in _BESIDE[self.chosen_format]]
-        return [self.path, *beside, report_path(self.bare_prefix)]
+        return [self.path, *beside, self.site_table, report_path(self.bare_prefix)]
+
+    @property
+    def site_table(self) -> Path:
+        """The table of the sites."""
+        return Path(f"{self.bare_prefix}.{site_table.ENDING}")
 
     @property
     def is_vcf(self) -> bool:
@@ -160,8 +160,8 @@ def open_writer(
     chromosome: str | None,
     contig_length: int | None = None,
     records: tuple[tuple[str, str], ...] = (),
-) -> AbstractContextManager[Writer]:
-    """The writer of the chosen format.
+) -> AbstractContextManager[BlockWriter]:
+    """The writer of the chosen format, which writes the table of the sites too.
 
     Args:
         settings: Format and place of the output.
@@ -170,17 +170,26 @@ def open_writer(
         contig_length: Length of the chromosome in base pairs; None where not known.
         records: Further lines of a VCF's header.
     """
-    if not settings.needs_chromosome:
-        return GenWriter(settings.bare_prefix, sample_names)
+    if not settings.is_vcf:
+        open_genotypes = partial(_genotypes, settings, sample_names, chromosome)
+        return with_site_table(open_genotypes, settings.site_table, chromosome)
     assert chromosome is not None
-    if settings.chosen_format == "bgen":
-        return bgen.BgenWriter(settings.path, sample_names, chromosome)
-    if settings.chosen_format == "pgen":
-        return pgen.PgenWriter(settings.bare_prefix, sample_names, chromosome)
     fields = () if settings.sites_only else settings.fields or DEFAULT_FIELDS
     content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
     writer = _VCF_WRITERS[settings.chosen_format]
-    return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz")
+    return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz", site_table=settings.site_table)
+
+
+def _genotypes(
+    settings: OutputSettings, sample_names: Sequence[str], chromosome: str | None, group: AtomicGroup
+) -> AbstractContextManager[BlockWriter]:
+    """The writer of a format other than VCF and BCF, whose files belong to a group."""
+    if not settings.needs_chromosome:
+        return GenWriter(settings.bare_prefix, sample_names, group)
+    assert chromosome is not None
+    if settings.chosen_format == "bgen":
+        return bgen.BgenWriter(settings.path, sample_names, chromosome, group)
+    return pgen.PgenWriter(settings.bare_prefix, sample_names, chromosome, group)
 
 
 def accurate_sites(blocks: Iterator[ImputedBlock], min_r2: float) -> Iterator[ImputedBlock]:

@@ -18,6 +18,7 @@ from rnnimp.choices import VCF_ENDINGS
 from rnnimp.errors import DataError
 from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.formats.names import sample_names
+from rnnimp.formats.site_table import ENDING
 from rnnimp.formats.sums import read_sums
 from rnnimp.formats.vcf.bcf_reading import BcfRecord
 from rnnimp.formats.vcf.bcf_text import line_of
@@ -100,6 +101,11 @@ def bare(path: str) -> str:
 def sums_path(path: str) -> str:
     """Where `impute` writes the sums of a VCF or BCF."""
     return f"{bare(path)}.sums.tsv.gz"
+
+
+def site_table_path(path: str) -> str:
+    """Where the table of the sites of a VCF or BCF is written."""
+    return f"{bare(path)}.{ENDING}"
 
 
 def open_part(path: str) -> Part:

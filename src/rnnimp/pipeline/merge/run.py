@@ -12,20 +12,33 @@ import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from rnnimp.choices import MERGED_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.vcf.header import MERGE_COMMAND, VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter, information_texts
-from rnnimp.pipeline.merge.parts import FORMAT_COLUMN, INFO_COLUMN, Part, bare, lines_of, open_part, sums_path
+from rnnimp.pipeline.merge.parts import (
+    FORMAT_COLUMN,
+    INFO_COLUMN,
+    Part,
+    bare,
+    lines_of,
+    open_part,
+    site_table_path,
+    sums_path,
+)
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.scoring.site_sums import MOST_HAPLOTYPES, SiteSums
-from rnnimp.sites.panel import Sites
+from rnnimp.sites.panel import IMPUTED, TYPED, TYPED_ONLY, Sites, as_strings
 from rnnimp.wording import counted, printable
 
 _BATCH_BYTES = 1 << 22
+_ID_COLUMN = 2
+_ER2 = b"ER2="
 _AFTER_FORMAT = 1  # the line that a VCF begins with
 
 logger = logging.getLogger(__name__)
@@ -63,7 +76,7 @@ class MergeSettings:
     def files(self) -> list[str]:
         """All files that are written, first the VCF."""
         index = [f"{self.output}.csi"] if self.output.endswith(".gz") else []
-        return [self.output, *index, sums_path(self.output)]
+        return [self.output, *index, sums_path(self.output), site_table_path(self.output)]
 
 
 def run_merge(settings: MergeSettings) -> Path:
@@ -108,7 +121,8 @@ class _MergedWriter(VcfWriter):
 
     def __init__(self, settings: MergeSettings, parts: Sequence[Part], samples: tuple[str, ...]) -> None:
         path, part = settings.output, parts[0]
-        super().__init__(path, VcfContent(samples, part.chromosome), sums_path(path))
+        content = VcfContent(samples, part.chromosome)
+        super().__init__(path, content, sums_path(path), site_table=site_table_path(path))
         columns = [b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
         columns += [b"FORMAT", *(name.encode() for name in samples)] if samples else []
         self._lines = [*_joined_header(settings, parts), b"\t".join(columns) + b"\n"]
@@ -220,10 +234,42 @@ def _append_all(lines: Iterator[bytes], sites: Sites, sums: SiteSums, writer: Vc
         size += len(line)
         if size > _BATCH_BYTES:
             part = slice(start, start + len(batch))
-            writer.append(sites[part], batch, sums[part])
+            _append(sites[part], batch, sums[part], writer)
             batch, start, size = [], part.stop, 0
     part = slice(start, start + len(batch))
-    writer.append(sites[part], batch, sums[part])
+    _append(sites[part], batch, sums[part], writer)
+
+
+def _append(sites: Sites, lines: list[bytes], sums: SiteSums, writer: VcfWriter) -> None:
+    """Append lines, and their sites to the table: ids, kinds and empirical R2 are those of the lines."""
+    writer.append(sites, lines, sums)
+    columns = [line.split(b"\t", FORMAT_COLUMN)[: INFO_COLUMN + 1] for line in lines]
+    ids = as_strings(cells[_ID_COLUMN].decode(errors="replace") for cells in columns)
+    information = [cells[INFO_COLUMN].rstrip(b"\n").split(b";") for cells in columns]
+    empirical = np.array([_empirical_r2(fields) for fields in information], dtype=np.float64)
+    assert writer.table is not None
+    writer.table.add(replace(sites, ids=ids), sums, [_kind(fields) for fields in information], empirical)
+
+
+def _kind(information: list[bytes]) -> str:
+    """The kind of a site; earlier versions marked imputed sites only."""
+    if b"IMP" in information:
+        return IMPUTED
+    return TYPED_ONLY if TYPED_ONLY.encode() in information else TYPED
+
+
+def _empirical_r2(information: list[bytes]) -> float:
+    """The empirical R2 of a site; NaN where there is none.
+
+    Raises:
+        DataError: if it is no number.
+    """
+    text = next((text for text in information if text.startswith(_ER2)), _ER2 + b"nan")
+    try:
+        return float(text[len(_ER2) :])
+    except ValueError:
+        found = printable(text.decode(errors="replace"))
+        raise DataError(f"expected a number as ER2 in INFO, found {found}; impute that part again") from None
 
 
 def _paste(parts: Sequence[Part], writer: VcfWriter) -> None:
