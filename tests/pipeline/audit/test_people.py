@@ -87,6 +87,20 @@ def test_people_who_are_the_same_in_several_regions_are_refused(trained):
         closeness.refuse_same(["A", "B"])
 
 
+def test_rows_that_outsiders_lack_do_not_hide_a_member():
+    people = People(4, np.arange(4), np.arange(4), np.arange(0), 1, "file")
+    rng, closeness = np.random.default_rng(3), Closeness(people)
+    for _ in range(3):
+        training = rng.integers(0, 2, (20, 8)).astype(np.int8)
+        others = training[:, [4, 5]]
+        others[[2, 7]] = -1
+        closeness.add(others, training)
+
+    assert (closeness.longest(), closeness.n_close()) == (1, 1)
+    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member"):
+        closeness.refuse_same(["A"])
+
+
 def test_one_shared_haplotype_is_a_warning(caplog):
     people = People(4, np.arange(4), np.arange(4), np.arange(0), 1, "file")
     rng, closeness = np.random.default_rng(2), Closeness(people)

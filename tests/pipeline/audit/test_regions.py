@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from rnnimp.pipeline.audit.regions import _other_frequencies
+from helpers import random_panel
+from rnnimp.pipeline.audit.outsiders import Outsiders
+from rnnimp.pipeline.audit.people import People
+from rnnimp.pipeline.audit.regions import _other_frequencies, _tested_alleles
 from rnnimp.privacy.figures import auc
+from rnnimp.sites.panel import Panel
 
 
 def test_other_frequencies_are_those_of_the_other_half_of_the_outsiders() -> None:
@@ -35,3 +41,20 @@ def test_without_a_leak_members_and_outsiders_score_alike() -> None:
         people = ratio[::2] + ratio[1::2]
         aucs.append(auc(people[:100], people[100:]))
     assert 0.47 < np.mean(aucs) < 0.53
+
+
+def test_what_outsiders_lack_is_missing_in_members_too() -> None:
+    rng = np.random.default_rng(2)
+    panel = random_panel(rng, n_sites=40, n_samples=5)
+    others = rng.integers(-1, 2, (40, 4)).astype(np.int8)
+    before = panel.alleles.copy()
+    people = People(5, np.arange(5), np.array([0, 2, 4]), np.arange(0), 2, "file")
+    outsiders = Outsiders(Panel(panel.sites, others, ("A", "B")), "file")
+
+    found = _tested_alleles(SimpleNamespace(sites=panel.sites), panel, people, outsiders)
+
+    lacking = others < 0
+    assert np.array_equal(found < 0, lacking[:, [0, 1, 2, 3, 0, 1, 0, 1, 2, 3]])
+    members = before[:, [0, 1, 4, 5, 8, 9]]
+    assert np.array_equal(found[:, :6][found[:, :6] >= 0], members[found[:, :6] >= 0])
+    assert np.array_equal(panel.alleles, before)

@@ -196,6 +196,18 @@ def test_the_last_line_is_the_sentence(trained, tmp_path, capsys):
     assert sentence == json.loads((tmp_path / "out.json").read_text())["sentence"]
 
 
+def test_attacks_that_the_floor_lacks_are_enough_and_those_that_the_model_lacks_are_refused(trained, tmp_path):
+    only = AuditSettings(allow_few_outsiders=True, attacks=("longest_match",))
+
+    results, _ = run(trained, tmp_path / "1", settings=only)
+    assert results.over_all("longest_match").auc.low > 0.8
+    assert not [result for result in results.results if result.subject == FLOOR]
+
+    with pytest.raises(SettingsError, match="they need states, which region 1 does not have"):
+        run(trained, tmp_path / "2", "without_hmm", settings=only)
+    assert not (tmp_path / "2").exists()
+
+
 def test_outsiders_may_be_a_vcf_with_reference_alleles_the_other_way_round(trained, tmp_path):
     others = [np.roll(panel.alleles, 11, axis=0)[:, :30] for panel in trained.panels]
     lines = [

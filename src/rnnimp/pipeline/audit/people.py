@@ -124,16 +124,23 @@ class Closeness:
 
     def __init__(self, people: People) -> None:
         self._people = people
-        self._shared = np.zeros((2 * people.n_outsiders, 2 * len(people.training)))
+        self._shared = np.zeros((2 * people.n_outsiders, 2 * len(people.training)), np.int32)
         self._n_rows = self._n_regions = 0
 
     def add(self, outsiders: NDArray[np.int8], training: NDArray[np.int8]) -> None:
-        """Add a region: alleles of the outsiders and of all training samples, int8 (n_rows, n_haplotypes)."""
+        """Add a region: alleles of the outsiders and of all training samples, int8 (n_rows, n_haplotypes).
+
+        Rows at which all outsiders are missing, such as those that their file lacks, say nothing and are left out.
+        """
+        is_absent = (outsiders < 0).all(axis=1)
+        if is_absent.any():
+            outsiders, training = outsiders[~is_absent], training[~is_absent]
         codes = [
             np.array([hash(column.tobytes()) for column in np.ascontiguousarray(part.T)])
             for part in (outsiders, training)
         ]
-        self._shared += len(outsiders) * (codes[0][:, None] == codes[1][None, :])
+        for shared, code in zip(self._shared, codes[0], strict=True):
+            shared[codes[1] == code] += len(outsiders)
         self._n_rows += len(outsiders)
         self._n_regions += 1
 

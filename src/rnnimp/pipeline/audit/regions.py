@@ -37,7 +37,7 @@ from rnnimp.privacy.figures import Scores
 from rnnimp.privacy.rare_alleles import count_rare_alleles
 from rnnimp.privacy.reconstruction import best_guess_mismatches, best_state_mismatches
 from rnnimp.privacy.region import AuditedRegion, Floats
-from rnnimp.sites.panel import Panel, haplotype_columns
+from rnnimp.sites.panel import MISSING, Panel, haplotype_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +107,17 @@ def attack_region(
 def _tested_alleles(
     region: BundleRegion, panel: Panel, people: People, outsiders: Outsiders | None
 ) -> NDArray[np.int8]:
-    """Alleles of members and outsiders, int8 (n_rows, n_haplotypes); rows that outsiders lack are missing in all."""
+    """Alleles of members and outsiders, int8 (n_rows, n_haplotypes).
+
+    What an outsider of a file lacks is made missing in members too, one outsider's for each member in turn. A missing
+    allele surprises no attack, so the outsiders would look like members.
+    """
     members = panel.alleles[:, haplotype_columns(people.members)]
     if outsiders is None:
         return np.hstack([members, panel.alleles[:, haplotype_columns(people.held_out)]])
     others = outsiders.at(region.sites)
-    is_absent = (others < 0).all(axis=1)
-    members[is_absent] = -1
+    in_turn = np.arange(members.shape[1]) % others.shape[1]
+    members[others[:, in_turn] < 0] = MISSING
     return np.hstack([members, others])
 
 

@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Sequence
 
+from rnnimp.errors import SettingsError
 from rnnimp.pipeline.audit import summary
 from rnnimp.pipeline.audit.assembly import assembled_results
 from rnnimp.pipeline.audit.files import write_files
 from rnnimp.pipeline.audit.people import Closeness
 from rnnimp.pipeline.audit.regions import RegionFindings, attack_region
-from rnnimp.pipeline.audit.results import AuditResults
+from rnnimp.pipeline.audit.results import MODEL, AuditResults
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.pipeline.audit.work import AuditFiles, AuditWork, prepare_work
 from rnnimp.privacy.attacks.protocol import Attack
@@ -63,6 +64,12 @@ def _attack(work: AuditWork, place: int, closeness: Closeness, attacks: Sequence
     found = attack_region(
         region, panel, work.people, work.outsiders, closeness, work.genetic_map, attacks, work.settings
     )
+    if not found.scores[MODEL]:
+        needed = " and ".join(dict.fromkeys(name for attack in attacks for name in attack.needs))
+        raise SettingsError(
+            f"none of the chosen attacks can be tried: they need {needed}, which region {region.index} does not have; "
+            "give others with --attacks"
+        )
     closeness.refuse_same(work.outsider_names)
     logger.info("region %d: attacked in %.1f s", region.index, time.monotonic() - started)
     return found

@@ -76,7 +76,7 @@ def score(findings: Sequence[RegionFindings], people: People, settings: AuditSet
             name: np.sum([part.scores[subject][name] for part in findings if name in part.scores[subject]], axis=0)
             for name in names
         }
-        for scores in parts.values():
+        for scores in filter(None, parts.values()):  # all chosen attacks may need states, which the floor has not
             rng = np.random.default_rng(settings.seed)
             scores[NAME] = combined_scores(np.stack(list(scores.values())), is_member, rng)
         by_region[subject] = parts
