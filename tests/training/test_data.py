@@ -117,3 +117,6 @@ def test_a_pool_needs_people_to_recombine_beside_the_teachers() -> None:
     with pytest.raises(DataError, match="expected 2 or more samples to train on"):
         settings = TrainingSettings(n_recombined=10, teacher_share=0.5, validation_samples=5)
         RegionData.of(random_panel(np.random.default_rng(0), n_samples=6), settings)
+    with pytest.raises(DataError, match="expected 2 or more samples to train on"):
+        settings = TrainingSettings(n_states=16, state_carriers=2, teacher_share=0.5, validation_samples=5)
+        RegionData.of(random_panel(np.random.default_rng(0), n_samples=6), settings)

@@ -60,9 +60,10 @@ class RegionData:
             DataError: if there are too few samples, markers or sites to train on.
         """
         n_samples, n_held_out = len(panel.sample_names), settings.validation_samples
-        least = (
-            2 if settings.soft_target_share or settings.n_recombined else 1
-        )  # a haplotype's soft targets come from other samples
+        has_teachers = settings.n_recombined or (
+            settings.n_states and settings.state_carriers and settings.teacher_share < 1
+        )
+        least = 2 if settings.soft_target_share or has_teachers else 1  # soft targets come from other samples
         if n_samples < least + n_held_out:
             raise DataError(
                 f"expected {least} or more samples to train on beside the {n_held_out} held out for validation, found "
