@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from audit_results import audit_results
 from rnnimp.pipeline.audit.card import card_section
+from rnnimp.pipeline.audit.texts import not_tested
 from rnnimp.privacy.figures import Estimate
 
 
@@ -48,6 +49,14 @@ def test_guessing_is_no_proof_of_safety():
 
     assert "This audit cannot tell: AUC 0.520 (0.460 to 0.580)" in rows_of(text)["Is it better than guessing?"][0]
     assert "Note: The strongest attack's AUC, 0.520, is no greater than chance explains: " in text
+
+
+def test_frequencies_that_count_the_outsiders_are_said_to_tell_nothing():
+    results, said = audit_results(), "What the allele frequencies reveal. They count the outsiders too"
+    tried = replace(results, attacks=(*results.attacks, replace(results.attacks[0], name="frequencies")))
+    assert any(text.startswith(said) for text in not_tested(tried))
+    of_a_file = replace(tried, people=replace(tried.people, outsiders="others.vcf.gz"))
+    assert not any(text.startswith(said) for text in [*not_tested(results), *not_tested(of_a_file)])
 
 
 def test_a_model_without_hmm_has_no_states_to_read():

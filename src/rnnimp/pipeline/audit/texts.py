@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rnnimp.choices import LEAST_OUTSIDERS
+from rnnimp.pipeline.audit.people import HELD_OUT
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, AuditResults
+from rnnimp.privacy.attacks.frequencies import FrequencyAttack
 from rnnimp.privacy.attacks.registry import ATTACKS
 from rnnimp.privacy.combined import NAME as COMBINED
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
@@ -155,7 +157,23 @@ def not_tested(results: AuditResults) -> list[str]:
     n_members = people.n_training - people.n_members
     if n_members:
         found.append(f"{large(n_members)} of {large(people.n_training)} members. One of them may be more exposed.")
-    return [*found, *_attacks_left_out(results), *_unresolved_rates(results), *_NEVER_TESTED]
+    return [
+        *found,
+        *_blind_frequencies(results),
+        *_attacks_left_out(results),
+        *_unresolved_rates(results),
+        *_NEVER_TESTED,
+    ]
+
+
+def _blind_frequencies(results: AuditResults) -> list[str]:
+    name = FrequencyAttack.name
+    if results.people.outsiders != HELD_OUT or name not in {attack.name for attack in results.attacks}:
+        return []
+    return [
+        "What the allele frequencies reveal. They count the outsiders too, who were held out for validation, so the "
+        f"attack {name} cannot tell members from them. People from a file of their own can show it."
+    ]
 
 
 def _attacks_left_out(results: AuditResults) -> list[str]:
