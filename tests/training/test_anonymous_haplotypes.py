@@ -56,6 +56,17 @@ def test_each_draw_follows_the_carriers_of_the_longest_stretch_that_enough_peopl
             assert (markers == haplotype[:, None]).all(axis=0).any()
 
 
+def test_a_stretch_can_be_carried_by_fewer_and_so_can_an_allele() -> None:
+    """What the module does not promise: only the stretch before an allele is carried by enough people."""
+    markers = panel(np.random.default_rng(7), 30, 100)
+    markers[15] = 0
+    markers[15, :3] = 1  # of two people
+    drawn = anonymous_haplotypes(markers, 500, 10, np.random.default_rng(1))
+    assert drawn[15].any()
+    carriers = [carried_by(markers, haplotype[:20], 20) for haplotype in drawn.T]
+    assert any(0 < n < 10 for n in carriers)
+
+
 def test_alleles_keep_their_frequencies_and_neighbours() -> None:
     """Frequencies and the correlation of neighbouring markers are near those of the panel."""
     rng = np.random.default_rng(3)

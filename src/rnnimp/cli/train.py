@@ -41,7 +41,8 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
         "--state-carriers",
         "state_carriers",
         int,
-        "least number of people who carry every stretch of a hidden state; 0: states are haplotypes of the panel",
+        "least number of people from whom each allele of a hidden state is drawn; they carry the alleles before it. 0: "
+        "states are haplotypes of the panel",
     ),
     (
         "--state-pieces",

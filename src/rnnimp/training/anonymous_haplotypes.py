@@ -1,10 +1,13 @@
-"""Anonymous haplotypes, drawn from a panel so that many people carry every stretch of them.
+"""Anonymous haplotypes, of which each allele is drawn from many people of a panel who carry the alleles before it.
 
 A haplotype is drawn marker by marker. Its *carriers* are the panel's haplotypes that have the same alleles from some
 marker, the start of the stretch, up to here. The next allele is that of a carrier drawn at random. Where fewer people
 than wanted carry the stretch with that allele, its start moves forward until enough do. So at every marker, what was
-drawn since the start of the stretch is shared by at least that many people. Stretches can follow one another as in one
-person by chance. Where that makes the whole haplotype one that fewer people have, another is drawn.
+drawn since the start of the stretch is shared by at least that many people. If fewer carry the allele at all, the next
+stretch begins behind it.
+
+Stretches can follow one another as in one person by chance: a longer part of the haplotype may be carried by fewer
+people, down to one. Only where that makes the whole haplotype one that fewer people have, another is drawn.
 
 The carriers are an interval of the positional Burrows-Wheeler transform (Durbin 2014,
 doi:10.1093/bioinformatics/btu014), which sorts haplotypes by their alleles read backwards from a marker.
@@ -22,13 +25,14 @@ _MOST_ROUNDS = 20
 
 
 def anonymous_haplotypes(markers: Alleles, count: int, least_people: int, rng: np.random.Generator) -> Alleles:
-    """Draw haplotypes of which every stretch is carried by `least_people` people or more, and none by fewer as a whole.
+    """Draw haplotypes, each allele from `least_people` people or more, and none that fewer people have as a whole.
 
     Args:
         markers: The panel, int8 (n_markers, n_haplotypes); 2i and 2i + 1 are one person's; -1 for missing, which counts
             as the more frequent allele.
         count: How many to draw.
-        least_people: Least number of people; all of them if there are fewer.
+        least_people: Least number of people who carry the alleles before the one that is drawn, as far back as so many
+            do; all people if there are fewer.
         rng: Draws the carriers.
 
     Returns:

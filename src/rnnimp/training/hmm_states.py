@@ -1,6 +1,6 @@
 """The hidden states that a haplotype HMM begins with: anonymous haplotypes, or recombined ones of training samples.
 
-`anonymous_states` draws markers of which many people carry every stretch. At imputed sites a state emits what the
+`anonymous_states` draws each marker from many people who carry those before it. At imputed sites a state emits what the
 Li & Stephens model expects for these markers.
 
 `first_states` takes the panel's haplotypes. First those that differ most are chosen, so that common ones do not fill
@@ -75,7 +75,7 @@ def anonymous_states(
     Args:
         model: The Li & Stephens model of the training samples.
         n_states: K.
-        least_people: Least number of people who carry every stretch of a state's markers.
+        least_people: As in `anonymous_haplotypes`.
         teacher_share: Share of the samples that the expectations of each part of the states come from.
         seed: Seed of the random numbers, together with the alleles.
         device: Device on which the Li & Stephens model runs.

@@ -60,9 +60,9 @@ class TrainingSettings:
         n_states: Hidden states of the haplotype HMM, a power of two from 16 on; fewer if there are fewer training
             haplotypes; 0 for no HMM.
         state_pieces: Most training haplotypes that a hidden state is a mosaic of; 1 for whole haplotypes.
-        state_carriers: Least number of people who carry every stretch of a hidden state's markers; the state then emits
-            at imputed sites what the Li & Stephens model expects. 0 for states of the panel's haplotypes, see
-            `state_pieces`.
+        state_carriers: Least number of people from whom each marker's allele of a hidden state is drawn, see
+            `anonymous_haplotypes`; the state then emits at imputed sites what the Li & Stephens model expects. 0 for
+            states of the panel's haplotypes, see `state_pieces`.
         n_recombined: Haplotypes of the recombined pool that is trained on in place of the panel; 0 for no pool.
         recombined_crossovers: Mean number of crossovers of a haplotype of the pool.
         teacher_share: Share of the training samples that the Li & Stephens model of each part of the pool, and of the
@@ -244,7 +244,7 @@ class Recipe:
 RECIPES = {
     "accurate": Recipe(
         ACCURATE,
-        "recurrent networks, and a haplotype HMM with anonymous states: many people carry every stretch of them",
+        "recurrent networks, and a haplotype HMM with anonymous states: each allele is drawn from many people",
         "its states are copied from nobody and match members hardly longer than outsiders, but the networks have "
         "learned the people: from 6 regions (3% of chromosome 22) of a panel of 2,304 people, 80 of 100 members were "
         "recognised when 1 of 100 outsiders was recognised by mistake (AUC 0.99)",

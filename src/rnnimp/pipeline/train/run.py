@@ -86,7 +86,11 @@ def log_what_models_hold(settings: TrainingSettings) -> None:
     """Report it if models will contain more of the panel than weights."""
     if settings.n_states and settings.state_carriers:
         people = counted(settings.state_carriers, "person", "people")
-        logger.info("the models will contain haplotypes that were drawn so that at least %s carry each stretch", people)
+        logger.info(
+            "the models will contain haplotypes of which each allele is drawn from at least %s (all, if there are "
+            "fewer) who carry the alleles before it",
+            people,
+        )
     elif settings.n_states:
         are_whole = settings.state_pieces == 1
         held = "haplotypes, whole within a region," if are_whole else "recombined stretches of haplotypes"
