@@ -37,6 +37,7 @@ COMMANDS = [
     "merge",
     "evaluate",
     "audit",
+    "inspect",
     "demo",
     "completion",
     "help",

@@ -24,6 +24,7 @@ from rnnimp.cli import (
     evaluate,
     help,
     impute,
+    inspect,
     merge,
     prepare,
     split,
@@ -38,7 +39,7 @@ from rnnimp.cli.streams import open_standard_streams
 from rnnimp.errors import RnnimpError
 from rnnimp.wording import shortened
 
-_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, audit, demo, completion, help)
+_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, audit, inspect, demo, completion, help)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

@@ -206,6 +206,25 @@ def open_bundle(prefix: str | Path) -> Bundle:
     return Bundle(prefix, regions, _chromosome(regions, manifest), manifest, missing)
 
 
+def open_region(prefix: str | Path, index: int) -> BundleRegion:
+    """Open one region, also where the others are not there.
+
+    Args:
+        prefix: Path without `_<i>` and endings.
+        index: The region's number, from 1.
+
+    Raises:
+        DataError: naming the file that is missing, damaged, or not what the manifest says.
+    """
+    prefix = Path(prefix)
+    manifest = read_manifest(prefix) if os.path.lexists(manifest_path(prefix)) else None
+    paths = {ending: Path(f"{prefix}_{index}.{ending}") for ending in (*_MODEL_ENDINGS, "legend.gz")}
+    files = {ending: path for ending, path in paths.items() if path.exists()}
+    _require_complete(prefix, index, files, index)
+    entries = () if manifest is None else manifest.regions
+    return _open_region(prefix, index, files, next((entry for entry in entries if entry.index == index), None))
+
+
 def _chromosome(regions: tuple[BundleRegion, ...], manifest: Manifest | None) -> str | None:
     """The name that the manifest gives, else the legends, which must agree."""
     first = manifest.chromosome if manifest is not None else None

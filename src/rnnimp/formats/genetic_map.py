@@ -140,6 +140,25 @@ def read_genetic_map(path: str | Path, chromosome: str | None = None) -> Genetic
     return genetic_map
 
 
+def map_columns(first: list[str]) -> tuple[int, int | None, bool] | None:
+    """The columns of the position and of the chromosome, and whether there is a header.
+
+    Args:
+        first: Words of the first line.
+
+    Returns:
+        None if this is no genetic map.
+
+    >>> map_columns(["pos", "chr", "cM"]), map_columns(["22", "rs1", "0.5", "1000"]), map_columns(["a"])
+    ((0, 1, True), (3, 0, False), None)
+    """
+    try:
+        columns = _columns(first, "")
+    except DataError:
+        return None
+    return columns.position, columns.chromosome, columns.has_header
+
+
 @dataclass(frozen=True)
 class _Columns:
     """Where the columns stand; the chromosome's is None if there is none."""

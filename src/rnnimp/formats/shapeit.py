@@ -63,7 +63,7 @@ def read_haps(
         names = default_sample_names(n_columns // 2)
         if sample is not None:
             names = read_samples_of(path, sample, n_columns // 2)
-        recorder = ploidy if may_be_haploid(chromosome or _chromosome_of(first) or model_chromosome) else None
+        recorder = ploidy if may_be_haploid(chromosome or chromosome_of(first) or model_chromosome) else None
         lines = chain([first] if first else [], rest)
         left_out = Counter[str]()
         blocks = _blocks(lines, heads, names, path, keep_absent=recorder is not None)
@@ -94,7 +94,7 @@ def _blocks(
         yield Panel(sites, alleles, names)
 
 
-def _chromosome_of(line: bytes) -> str | None:
+def chromosome_of(line: bytes) -> str | None:
     """The chromosome in the first column of a line, if there is one."""
     name = line.split(b":")[0].split(None, 1)[0].decode(errors="replace") if line else ""
     return name if _CHROMOSOME.fullmatch(name) else None

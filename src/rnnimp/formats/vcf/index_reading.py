@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,9 @@ _TABIX_SHIFT, _TABIX_DEPTH = 14, 5
 _TABIX_SETTINGS = struct.Struct("<7i")  # format, three columns, comment, skipped lines, length of the names
 _MAX_SHIFT, _MAX_DEPTH = 30, 10
 
+Chunks = tuple[NDArray[np.int64], NDArray[np.uint64], int | None]
+"""The stretches of a chromosome, see `SiteIndex`; and the number of its records, None if the index does not say it."""
+
 
 @dataclass(frozen=True, eq=False)
 class SiteIndex:
@@ -37,10 +40,12 @@ class SiteIndex:
         chunks: Two arrays for each chromosome with sites, with one number per stretch of the file. The first array has
             the first position behind the stretch's bin, 0-based, int64 (n_chunks,). The second one has the virtual
             offset where the stretch begins, uint64 (n_chunks,).
+        n_records: Number of records of each chromosome, where the index says it.
     """
 
     path: str
     chunks: dict[str, tuple[NDArray[np.int64], NDArray[np.uint64]]]
+    n_records: dict[str, int] = field(default_factory=dict)
 
     @property
     def chromosomes(self) -> list[str]:
@@ -50,6 +55,10 @@ class SiteIndex:
     def first(self, chromosome: str) -> int:
         """The virtual offset of a chromosome's first site."""
         return int(self.chunks[chromosome][1].min())
+
+    def last(self, chromosome: str) -> int:
+        """The virtual offset of a chromosome's last stretch."""
+        return int(self.chunks[chromosome][1].max())
 
     def before(self, chromosome: str, start: int) -> int | None:
         """A virtual offset with a site before a position of a chromosome, or of the chromosome before it.
@@ -90,7 +99,10 @@ def read_index(path: str | Path, header: VcfHeader) -> SiteIndex | None:
     try:
         if len(data) > _MAX_BYTES:
             raise ValueError
-        return SiteIndex(name, dict(_chromosomes(_Reader(data), header)))
+        found = dict(_chromosomes(_Reader(data), header))
+        chunks = {chromosome: (ends, offsets) for chromosome, (ends, offsets, _) in found.items()}
+        counts = {chromosome: count for chromosome, (_, _, count) in found.items() if count is not None}
+        return SiteIndex(name, chunks, counts)
     except (struct.error, ValueError):
         raise DataError("expected a CSI or tabix index, found something else or a damaged one", name) from None
 
@@ -121,9 +133,7 @@ _INTEGER = struct.Struct("<i")
 _BIN, _BIN_OF_CSI = struct.Struct("<Ii"), struct.Struct("<IQi")
 
 
-def _chromosomes(
-    reader: _Reader, header: VcfHeader
-) -> Iterator[tuple[str, tuple[NDArray[np.int64], NDArray[np.uint64]]]]:
+def _chromosomes(reader: _Reader, header: VcfHeader) -> Iterator[tuple[str, Chunks]]:
     magic = reader.piece(4)
     if magic == b"CSI\1":
         shift, depth, n_auxiliary = (reader.integer() for _ in range(3))
@@ -159,19 +169,18 @@ def _names(settings: bytes) -> dict[int, str]:
     return dict(enumerate(names[:-1]))
 
 
-def _chunks(
-    reader: _Reader, form: struct.Struct, shift: int, depth: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """A chromosome's stretches; see `SiteIndex`."""
+def _chunks(reader: _Reader, form: struct.Struct, shift: int, depth: int) -> Chunks:
     n_bins = ((1 << 3 * (depth + 1)) - 1) // 7
-    ends, offsets = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    ends, offsets, n_records = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], None
     for _ in range(reader.integer()):
         number, *_, n_chunks = reader.take(form)
         pairs = np.frombuffer(reader.piece(16 * n_chunks), "<u8").reshape(-1, 2)
-        if number < n_bins:  # behind the last one stands a count of the sites
+        if number == n_bins + 1 and len(pairs) == 2:  # behind the last bin stand the counts of records
+            n_records = int(pairs[1].sum())
+        elif number < n_bins:
             offsets.append(pairs[:, 0].astype(np.uint64))
             ends.append(np.full(len(pairs), _end_of(number, shift, depth), np.int64))
-    return np.concatenate(ends), np.concatenate(offsets)
+    return np.concatenate(ends), np.concatenate(offsets), n_records
 
 
 def _end_of(number: int, shift: int, depth: int) -> int:

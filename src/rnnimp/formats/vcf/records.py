@@ -92,11 +92,11 @@ class RecordReader:
             DataError: if the file has several chromosomes and no interval chooses. Also if it has no record on the
                 interval's chromosome, if positions go down, or if the data are malformed.
         """
-        index = self._index()
+        index = self.index()
         if interval is None:
             if index is not None and len(_one_name_each(index)) > 1 and self._has_several(index):
                 raise self._several(index.chromosomes)
-            yield from self._in_order(self._only_chromosome(self._all()))
+            yield from self._in_order(self._only_chromosome(self.every_record()))
             return
         offset = None if index is None else index.before(interval.chromosome, interval.start)
         if index is not None and offset is not None:
@@ -104,10 +104,11 @@ class RecordReader:
                 yield from self._from(offset, interval)
                 return
             self._warn(index.path, "its places in the file are not those of the records")
-        chosen = self._in_order(self._filtered(self._all(), interval))
+        chosen = self._in_order(self._filtered(self.every_record(), interval))
         yield from (record for record in chosen if _is_in(record, interval))
 
-    def _index(self) -> SiteIndex | None:
+    def index(self) -> SiteIndex | None:
+        """The index beside the file; None if there is none, or, with a warning, a damaged one."""
         if self._copy is not None:
             return None
         try:
@@ -115,6 +116,19 @@ class RecordReader:
         except DataError as error:
             self._warn("", str(error))
             return None
+
+    def ends(self, index: SiteIndex, chromosome: str) -> tuple[int, int] | None:
+        """First and last position of a chromosome, found by the index; None if the index does not fit the file."""
+        try:
+            first = next(self._at(index.first(chromosome)), None)
+            last = first
+            for record in self._at(index.last(chromosome)):
+                if chromosome != record.CHROM:
+                    break
+                last = record
+        except DataError:
+            return None
+        return None if first is None or last is None or chromosome != first.CHROM else (first.POS, last.POS)
 
     def _warn(self, index: str, reason: str) -> None:
         name = f"{index}: " if index else ""
@@ -125,7 +139,12 @@ class RecordReader:
             reason.rstrip("."),
         )
 
-    def _all(self) -> Iterator[VcfRecord]:
+    def every_record(self) -> Iterator[VcfRecord]:
+        """Walk all records, of every chromosome, in the order of the file.
+
+        Raises:
+            DataError: if the data are malformed.
+        """
         with open_input(self._file) as stream:
             self._read_header(stream)
             if self._is_bcf:
