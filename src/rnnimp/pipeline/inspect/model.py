@@ -189,7 +189,7 @@ def _validation_r2(entries: Sequence[RegionEntry]) -> float | None:
 
 
 def _states(regions: Sequence[BundleRegion], manifest: Manifest | None) -> dict[str, int | None] | None:
-    """Number of states of the HMM in the first region, and the least number of people from whom each allele of theirs is drawn.
+    """Number of the HMM's states in the first region, and of people from whom each of their alleles is drawn at least.
 
     Without onnx, the number is that of the settings.
 
