@@ -30,9 +30,10 @@ def test_mosaics_cross_over_as_often_as_asked_and_where_they_may() -> None:
     assert np.abs(switches[:100].mean(axis=1) - 0.03).max() < 0.015
 
 
-@pytest.mark.parametrize(("crossovers", "mean"), [(np.zeros(9), 3.0), (np.ones(9), 0.0)])
-def test_no_crossovers(crossovers: np.ndarray, mean: float) -> None:
-    source = mosaic_sources(np.arange(4), crossovers, 50, mean, np.random.default_rng(1))
+def test_every_mosaic_has_a_crossover_where_there_can_be_one() -> None:
+    source = mosaic_sources(np.arange(1000), np.ones(99), 500, 1.0, np.random.default_rng(1))
+    assert ((source[1:] != source[:-1]).sum(axis=0) >= 1).mean() > 0.99  # it may go on with the same haplotype
+    source = mosaic_sources(np.arange(4), np.zeros(9), 50, 3.0, np.random.default_rng(1))
     assert (source == source[0]).all()
 
 

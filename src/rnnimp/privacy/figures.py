@@ -145,7 +145,13 @@ def true_positive_rate(members: Scores, outsiders: Scores, rate: float, rng: np.
     share = _share_above(ordered, thresholds[np.minimum(drawn, n_outsiders - 1)])
     low, high = np.quantile(rng.binomial(len(members), share) / len(members), [_TAIL, 1 - _TAIL]).tolist()
     value = float(_share_above(ordered, thresholds[place]))
-    note = f"the threshold rests on the {n_above + 1} highest of {n_outsiders} outsiders" if n_above < 5 else None
+    note = None
+    if n_above < 5:
+        fewest, most = np.quantile(rng.beta(n_above + 1, n_outsiders - n_above, N_DRAWS), [_TAIL, 1 - _TAIL])
+        note = (
+            f"the threshold rests on the {n_above + 1} highest of {n_outsiders} outsiders; of further people, "
+            f"{100 * fewest:.1f} to {100 * most:.1f}% may be above it, and the share of members depends on that"
+        )
     return Estimate(value, min(low, value), max(high, value), note)
 
 

@@ -3,8 +3,8 @@
 A haplotype is drawn marker by marker. Its *carriers* are the panel's haplotypes that have the same alleles from some
 marker, the start of the stretch, up to here. The next allele is that of a carrier drawn at random. Where fewer people
 than wanted carry the stretch with that allele, its start moves forward until enough do. So at every marker, what was
-drawn since the start of the stretch is shared by at least that many people. If fewer carry the allele at all, the next
-stretch begins behind it.
+drawn since the start of the stretch is shared by at least that many people. An allele that fewer carry at all is never
+drawn.
 
 Stretches can follow one another as in one person by chance: a longer part of the haplotype may be carried by fewer
 people, down to one. Only where that makes the whole haplotype one that fewer people have, another is drawn.
@@ -40,8 +40,11 @@ def anonymous_haplotypes(markers: Alleles, count: int, least_people: int, rng: n
     """
     common = (np.count_nonzero(markers == 1, axis=1) > np.count_nonzero(markers == 0, axis=1))[:, None]
     known = np.where(markers < 0, common, markers).astype(np.int8)
-    past = _sorted_by_past(known)
     least = min(least_people, markers.shape[1] // 2)
+    is_rare = known != common
+    n_carriers = np.count_nonzero(is_rare[:, ::2] | is_rare[:, 1::2], axis=1)[:, None]
+    known = np.where(n_carriers < least, common, known).astype(np.int8)
+    past = _sorted_by_past(known)
     carriers = _people_by_haplotype(known)
     kept: list[Alleles] = []
     n_missing = count

@@ -64,7 +64,7 @@ class TrainingSettings:
             `anonymous_haplotypes`; the state then emits at imputed sites what the Li & Stephens model expects. 0 for
             states of the panel's haplotypes, see `state_pieces`.
         n_recombined: Haplotypes of the recombined pool that is trained on in place of the panel; 0 for no pool.
-        recombined_crossovers: Mean number of crossovers of a haplotype of the pool.
+        recombined_crossovers: Mean number of crossovers of a haplotype of the pool, 1 or more.
         teacher_share: Share of the training samples that the Li & Stephens model of each part of the pool, and of the
             anonymous hidden states, copies from.
         copying_iterations: Most iterations of the HMM's training; `max_iterations` is a limit too.
@@ -143,6 +143,8 @@ class TrainingSettings:
                 raise SettingsError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
         if not 0 < self.teacher_share <= 1:
             raise SettingsError(f"teacher_share must be above 0 and at most 1, found {self.teacher_share}")
+        if self.recombined_crossovers < 1:
+            raise SettingsError(f"recombined_crossovers must be 1 or more, found {self.recombined_crossovers}")
         if self.n_recombined and self.teacher_share == 1:
             raise SettingsError(
                 "teacher_share must be below 1 for a recombined pool: others than the teachers recombine"
@@ -150,7 +152,7 @@ class TrainingSettings:
         if not 0 < self.copying_error < 1:
             raise SettingsError(f"copying_error must be above 0 and below 1, found {self.copying_error}")
         for name in (
-            "warm_up", "weight_decay", "longest_gradient", "state_carriers", "n_recombined", "recombined_crossovers",
+            "warm_up", "weight_decay", "longest_gradient", "state_carriers", "n_recombined",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
@@ -259,7 +261,9 @@ RECIPES = {
     "open": Recipe(
         OPEN,
         "as accurate, with more states, each a whole haplotype of a region",
-        "its models contain readable haplotypes of the panel: for public panels only",
+        "its models contain readable haplotypes of the panel, whole within a region: for public panels only; from 6 "
+        "regions (3% of chromosome 22) 100 of 100 members were recognised when 1 of 100 outsiders was recognised by "
+        "mistake (AUC 1.00)",
     ),
     "published": Recipe(
         TrainingSettings(),

@@ -49,7 +49,7 @@ def recombined_pool(
         model: The Li & Stephens model of all training samples.
         crossovers: Relative probability of a crossover between a row and the next, float64 (n_rows - 1,).
         count: Haplotypes of the pool.
-        mean_crossovers: Mean number of crossovers of a haplotype; the numbers are Poisson-distributed.
+        mean_crossovers: Mean number of crossovers of a haplotype, 1 or more; see `mosaic_sources`.
         teacher_share: Share of the samples that are teachers, above 0 and below 1.
         seed: Seed of the random numbers.
         device: Device on which the Li & Stephens model runs.
@@ -112,7 +112,7 @@ def mosaic_sources(
         crossovers: Relative probability of a crossover between a row and the next, float64 (n_rows - 1,); if all are 0,
             there are none.
         count: Mosaics.
-        mean_crossovers: Mean of their Poisson-distributed numbers of crossovers.
+        mean_crossovers: Mean of their numbers of crossovers, 1 or more: one, and a Poisson-distributed number more.
         rng: Draws places and haplotypes.
 
     Returns:
@@ -120,7 +120,8 @@ def mosaic_sources(
     """
     n_rows = len(crossovers) + 1
     share = cumulative_share(crossovers)
-    numbers = rng.poisson(mean_crossovers if len(share) and share[-1] > 0 else 0, count)
+    can_cross = len(share) > 0 and share[-1] > 0
+    numbers = 1 + rng.poisson(mean_crossovers - 1, count) if can_cross else np.zeros(count, dtype=np.int64)
     mosaic = np.repeat(np.arange(count), numbers)
     places = 1 + np.searchsorted(share, rng.random(len(mosaic)), side="right")
     crossed = np.zeros((n_rows, count), dtype=np.int64)
