@@ -6,6 +6,8 @@ traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -39,3 +41,19 @@ class SettingsError(RnnimpError):
 
 class TrainingError(RnnimpError):
     """Training of one or more regions failed; the others are kept."""
+
+
+@contextmanager
+def needs_training_packages(purpose: str) -> Iterator[None]:
+    """Around imports that need the extra `train`: say how to install it.
+
+    Args:
+        purpose: Purpose of the imports for the message, such as `training`.
+
+    Raises:
+        SettingsError: if a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{purpose} needs {error.name}; install it with: pip install 'rnnimp[train]'") from error

@@ -10,7 +10,7 @@ from rnnimp.choices import AUDIT_SEED, AUDITED_MEMBERS, LEAST_OUTSIDERS, RARE_MA
 from rnnimp.cli.memory import TRAINING_BYTES, require_address_space
 from rnnimp.cli.option_types import MOST_THREADS, real, whole
 from rnnimp.cluster.slices import parse_regions
-from rnnimp.errors import SettingsError
+from rnnimp.errors import needs_training_packages
 
 
 def add_parser(subparsers: Any) -> None:
@@ -125,11 +125,9 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
     )
     require_address_space(TRAINING_BYTES, "auditing")
-    try:
+    with needs_training_packages("auditing"):
         from rnnimp.pipeline.audit.run import audit
         from rnnimp.pipeline.audit.work import AuditFiles
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"auditing needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
     files = AuditFiles(
         args.model_prefix, args.data_list, args.output_prefix, args.outsiders, args.sample, args.genetic_map
     )

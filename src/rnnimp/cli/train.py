@@ -13,10 +13,10 @@ from rnnimp.cli.option_types import MOST_TASKS, MOST_THREADS, real, whole
 from rnnimp.cli.progress import choose_display
 from rnnimp.cli.slurm_options import add_slurm_options, slurm_settings
 from rnnimp.cluster.slices import TaskSlice, parse_regions
-from rnnimp.errors import SettingsError
+from rnnimp.errors import SettingsError, needs_training_packages
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.numbers import LARGEST
-from rnnimp.training.recipe import LEAST_STATES, RECIPES
+from rnnimp.training.recipe import LEAST_STATES, RECIPES, disclosure
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.train.work import TrainOptions
@@ -128,9 +128,6 @@ _MOST = {
     "learning_rate": 100,
     "seed": (1 << 63) - 1,
 }
-
-_TELL_NOTHING = ("seed", "validation_samples")
-"""Settings that do not change what a model tells."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -276,11 +273,9 @@ def run(args: argparse.Namespace) -> None:
         raise SettingsError("--slurm assigns the regions to tasks itself; give --slurm or --task, not both")
     require_address_space(TRAINING_BYTES, "training")
     with nullcontext() if args.slurm else choose_display() as display:  # first, since importing torch takes seconds
-        try:
+        with needs_training_packages("training"):
             from rnnimp.pipeline.train.run import train
             from rnnimp.pipeline.train.work import TrainOptions
-        except ModuleNotFoundError as error:
-            raise SettingsError(f"training needs {error.name}; install it with: pip install 'rnnimp[train]'") from error
         settings = _settings(args)
         options = TrainOptions(
             regions,
@@ -291,7 +286,7 @@ def run(args: argparse.Namespace) -> None:
             args.chromosome,
             args.genetic_map,
             task,
-            _disclosure(args.recipe, settings),
+            disclosure(args.recipe, settings, {field: option for option, field, *_ in _RECIPE_OPTIONS}),
         )
         if display is None:
             _submit(args, settings, options)
@@ -310,20 +305,6 @@ def _settings(args: argparse.Namespace) -> TrainingSettings:
         name, _, rest = str(error).partition(" ")
         options = {field: option for option, field, *_ in _RECIPE_OPTIONS}
         raise SettingsError(f"{options.get(name, name)} {rest}") from None
-
-
-def _disclosure(name: str, settings: TrainingSettings) -> tuple[str, ...]:
-    """Lines that say what models of a recipe tell about the panel's people, and which options differ from it."""
-    recipe = RECIPES[name]
-    first = f"recipe {name}: {recipe.disclosure}"
-    changed = [
-        option
-        for option, field, *_ in _RECIPE_OPTIONS
-        if field not in _TELL_NOTHING and getattr(settings, field) != getattr(recipe.settings, field)
-    ]
-    if not changed:
-        return (first,)
-    return first, f"this training differs from the recipe in {', '.join(changed)}; its models may tell more or less"
 
 
 def _submit(args: argparse.Namespace, settings: TrainingSettings, options: TrainOptions) -> None:

@@ -117,6 +117,7 @@ class PrepareSummary:
         n_markers: Different markers on the array's list for the chromosome; None if a legend's flags were used.
         n_train: Samples to train on.
         n_test: Samples set apart.
+        train_prefix: Prefix of the training files; `.hap.gz`, `.legend.gz` and `.sample` follow.
     """
 
     n_sites: int
@@ -124,6 +125,7 @@ class PrepareSummary:
     n_markers: int | None
     n_train: int
     n_test: int
+    train_prefix: Path
 
     def __str__(self) -> str:
         of_list = "" if self.n_markers is None else f" of {counted(self.n_markers, 'marker')} on the list"
@@ -162,7 +164,8 @@ def prepare(settings: PrepareSettings) -> PrepareSummary:
         _warn_of_markers(span, n_flagged, markers, exchanged)
     n_markers = None if markers is None else len(markers)
     n_test = test.size
-    return PrepareSummary(n_sites, n_flagged, n_markers, len(panel.sample_names) - n_test, n_test)
+    n_train = len(panel.sample_names) - n_test
+    return PrepareSummary(n_sites, n_flagged, n_markers, n_train, n_test, _train_prefix(settings, name))
 
 
 @dataclass
@@ -320,9 +323,13 @@ def _nothing_flagged(settings: PrepareSettings, n_sites: int, markers: ArrayMark
     )
 
 
+def _train_prefix(settings: PrepareSettings, name: str) -> Path:
+    return settings.output_dir / "train" / name
+
+
 def _output_files(settings: PrepareSettings, name: str) -> list[Path]:
     """All files that are written; those of test samples only if there are any."""
-    parts = [settings.output_dir / "train" / name]
+    parts = [_train_prefix(settings, name)]
     if settings.test_samples is not None:
         parts += [settings.output_dir / "test" / f"{name}{which}" for which in ("_true", "")]
     return [Path(f"{part}.{ending}") for part in parts for ending in ("hap.gz", "legend.gz", "sample")]

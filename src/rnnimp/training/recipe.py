@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -273,3 +274,26 @@ RECIPES = {
     ),
 }
 """The recipes by name; the first is the default of `rnnimp train`. docs/explanation/privacy.md has the figures."""
+
+_TELL_NOTHING = ("seed", "validation_samples")
+"""Settings that do not change what a model tells."""
+
+
+def disclosure(name: str, settings: TrainingSettings, shown: Mapping[str, str]) -> tuple[str, ...]:
+    """Lines that say what models of a recipe tell about the panel's people, and which settings differ from it.
+
+    Args:
+        name: Name of the recipe.
+        settings: Settings of the training.
+        shown: The settings to compare, and the name of each in the message.
+    """
+    recipe = RECIPES[name]
+    first = f"recipe {name}: {recipe.disclosure}"
+    changed = [
+        shown_name
+        for field, shown_name in shown.items()
+        if field not in _TELL_NOTHING and getattr(settings, field) != getattr(recipe.settings, field)
+    ]
+    if not changed:
+        return (first,)
+    return first, f"this training differs from the recipe in {', '.join(changed)}; its models may tell more or less"

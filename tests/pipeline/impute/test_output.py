@@ -56,7 +56,6 @@ def test_a_prefix_without_a_name_is_refused(prefix: str) -> None:
     ("changes", "message"),
     [
         ({"format": "txt"}, "--output-format must be gen or vcf"),
-        ({"min_r2": 1.5}, "--min-r2 must be from 0 to 1, found 1.5"),
         ({"sites_only": True}, "--sites-only goes with VCF and BCF"),
         ({"fields": ("XX",)}, "--format-fields must be some of GT, DS, HDS, GP, AP, found XX"),
         ({"fields": ("GT", "DS", "GP")}, "--format-fields goes with VCF and BCF; gen has no such fields"),

@@ -226,7 +226,7 @@ def test_unwritable_output(tmp_path: Path, impute: Impute, capsys: pytest.Captur
 def test_interruption_leaves_nothing_but_the_older_file(
     tmp_path: Path, impute: Impute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rnnimp.pipeline.impute import run as stage
+    from rnnimp.pipeline.impute import ready as stage
 
     assert impute() == 0
     before = outputs(tmp_path)

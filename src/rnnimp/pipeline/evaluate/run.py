@@ -127,6 +127,33 @@ def evaluate(
     typed_sites = None if typed is None else read_typed(typed, settings.chromosome)
     imputed = read_imputed(imputed_source, settings.chromosome)
     truth = read_truth(truth_source, settings.chromosome)
+    evaluation = evaluate_genotypes(imputed, truth, settings, panel_sites, typed_sites, imputed_source.path)
+    if output_prefix is not None:
+        _write_tables(evaluation, output_prefix)
+    return evaluation
+
+
+def evaluate_genotypes(
+    imputed: GenotypeTable,
+    truth: Truth,
+    settings: EvaluateSettings,
+    panel_sites: Sites | None = None,
+    typed_sites: Sites | None = None,
+    name: str | Path | None = None,
+) -> Evaluation:
+    """Score imputed genotypes that have been read; see `evaluate`.
+
+    Args:
+        imputed: The imputed genotypes.
+        truth: The true genotypes.
+        settings: Which sites to score, in which bins.
+        panel_sites: Sites of the panel, with `a1_freq`.
+        typed_sites: Sites that the array typed.
+        name: Name of the imputed file, for messages.
+
+    Raises:
+        DataError: for no site or sample in common, or if all of these sites are typed.
+    """
     shared = align(imputed, truth)
     alt_freq = _frequencies(panel_sites, truth)[shared.truth_rows]
     is_typed = _typed(imputed, truth, panel_sites, typed_sites, shared)
@@ -136,9 +163,7 @@ def evaluate(
     if n_without:
         _log.info("scored sites without a frequency, which are in no bin: %d", n_without)
     if not is_scored.any():
-        raise DataError(
-            "every site in common is typed, so nothing is left to score; add --all-sites", imputed_source.path
-        )
+        raise DataError("every site in common is typed, so nothing is left to score; add --all-sites", name)
     chosen, alt_freq = shared[is_scored], alt_freq[is_scored]
     statistics = compare(imputed, truth, chosen)
     bins = tuple(score_bins(statistics, alt_freq, settings.bin_edges))
@@ -146,10 +171,7 @@ def evaluate(
     calibration = None
     if settings.calibration:
         calibration = calibrate(imputed, truth, chosen, statistics, alt_freq, settings.bin_edges)
-    evaluation = Evaluation(sites, statistics, is_typed[is_scored], chosen.is_swapped, bins, calibration)
-    if output_prefix is not None:
-        _write_tables(evaluation, output_prefix)
-    return evaluation
+    return Evaluation(sites, statistics, is_typed[is_scored], chosen.is_swapped, bins, calibration)
 
 
 def _frequencies(panel_sites: Sites | None, truth: Truth) -> NDArray[np.float64]:

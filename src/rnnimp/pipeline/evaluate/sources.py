@@ -24,8 +24,8 @@ from rnnimp.scoring.measures import most_likely
 from rnnimp.sites.panel import GenotypeTable, Sites, alt_frequency
 from rnnimp.sites.ploidy import PloidyRecorder
 
-_LEGEND = (".legend.gz", ".legend")
-_SAMPLE = (".sample", ".samples")
+LEGEND_ENDINGS = (".legend.gz", ".legend")
+SAMPLE_ENDINGS = (".sample", ".samples")
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class GenotypeSource:
 
     def files(self) -> list[str | Path]:
         """All files that are read, as far as they are there."""
-        others = (self.legend, self.sample, self.beside(_LEGEND), self.beside(_SAMPLE))
+        others = (self.legend, self.sample, self.beside(LEGEND_ENDINGS), self.beside(SAMPLE_ENDINGS))
         return [self.path, *(path for path in others if path is not None)]
 
 
@@ -85,7 +85,7 @@ def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTabl
     if source.ending in PGEN_ENDINGS:
         return pgen.read_genotypes(source.path, chromosome)
     if source.ending in GEN_ENDINGS:
-        return read_gen(source.path, source.sample or source.beside(_SAMPLE), chromosome)
+        return read_gen(source.path, source.sample or source.beside(SAMPLE_ENDINGS), chromosome)
     if source.ending in BGEN_ENDINGS:
         return bgen.read_genotypes(source.path, source.sample, chromosome)
     truth = read_truth(source, chromosome)
@@ -99,21 +99,22 @@ def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
     if not source.is_haplotypes:
         table = read_imputed(source, chromosome)
         return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
-    legend = source.legend or source.beside(_LEGEND)
+    legend = source.legend or source.beside(LEGEND_ENDINGS)
     if legend is None:
         raise DataError(
             "expected its legend beside it, as .legend.gz or .legend, found none; name the legend", source.path
         )
-    sample = source.sample or source.beside(_SAMPLE)
+    sample = source.sample or source.beside(SAMPLE_ENDINGS)
     stream = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
-    blocks = [(block.sites, _copies(block.alleles)) for block in stream.blocks]
+    blocks = [(block.sites, copies_of_a1(block.alleles)) for block in stream.blocks]
     if not blocks:
         raise DataError("expected sites, found none", source.path)
     names = None if sample is None else stream.sample_names
     return Truth(Sites.concatenate([sites for sites, _ in blocks]), np.concatenate([rows for _, rows in blocks]), names)
 
 
-def _copies(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
+def copies_of_a1(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Copies of a1, int8 (n_sites, n_samples); -1 where either allele of int8 (n_sites, n_haplotypes) is missing."""
     first, second = alleles[:, ::2], alleles[:, 1::2]
     return np.where((first < 0) | (second < 0), -1, first + second).astype(np.int8)
 
@@ -127,7 +128,7 @@ def read_frequencies(path: str | Path) -> Sites:
     sites = read_legend(path)
     if sites.a1_freq is not None:
         return sites
-    ending = next((ending for ending in _LEGEND if str(path).endswith(ending)), "")
+    ending = next((ending for ending in LEGEND_ENDINGS if str(path).endswith(ending)), "")
     stem = str(path).removesuffix(ending)
     hap = next((f"{stem}{ending}" for ending in (".hap.gz", ".hap") if Path(f"{stem}{ending}").is_file()), None)
     if hap is None:

@@ -47,14 +47,12 @@ class OutputSettings:
         prefix: Prefix of the files; an ending that names a format chooses it and is not doubled.
         format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
         fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
-        min_r2: Imputed sites with a lower Minimac R2, or none, are left out.
         sites_only: Whether VCF and BCF have no samples.
     """
 
     prefix: str
     format: str | None = None
     fields: tuple[str, ...] | None = None
-    min_r2: float = 0.0
     sites_only: bool = False
 
     def __post_init__(self) -> None:
@@ -64,8 +62,6 @@ class OutputSettings:
         require_output_name(self.prefix, "--output")
         require_output_name(self.bare_prefix, "--output")
         self._require_known_ending()
-        if not 0 <= self.min_r2 <= 1:
-            raise SettingsError(f"--min-r2 must be from 0 to 1, found {self.min_r2:g}")
         if self.sites_only and not self.is_vcf:
             raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
         if self.fields is not None:

@@ -219,12 +219,12 @@ def log_report(report: TargetReport) -> None:
         logger.warning("warning: %s", line)
 
 
-def require_fit(report: TargetReport, saved: Path, target: str | None, force: bool) -> None:
+def require_fit(report: TargetReport, saved: Path | None, target: str | None, force: bool) -> None:
     """Refuse a target that does not fit.
 
     Args:
         report: Findings of the checks.
-        saved: File to which it is written, for the message.
+        saved: File to which it is written, for the message; None if it is not.
         target: The file, for the message.
         force: Whether to impute anyway, with a warning. A target without any marker is refused all the same.
 
@@ -240,9 +240,10 @@ def require_fit(report: TargetReport, saved: Path, target: str | None, force: bo
     raise DataError(f"{error}{_remedy(report, saved)}", target)
 
 
-def _remedy(report: TargetReport, saved: Path) -> str:
+def _remedy(report: TargetReport, saved: Path | None) -> str:
     if not report.counts["observed_markers"]:
         return ""
     if _has_other_build(report):
         return "; give --force to impute it anyway"
-    return f"; {saved} lists all regions; give --region to impute a part, or --force to impute it anyway"
+    listed = "" if saved is None else f"; {saved} lists all regions"
+    return f"{listed}; give --region to impute a part, or --force to impute it anyway"

@@ -1,7 +1,7 @@
 """Impute: a target's haplotypes and a model in, imputed genotypes out.
 
-The model's legends are read first, then the target, then the two are compared (`impute_checks.py`); only when that
-has succeeded are the output files opened. They get their names when the last site is written.
+The model's legends are read first, then the target, then the two are compared (`ready.py`); only when that has
+succeeded are the output files opened. They get their names when the last site is written.
 """
 
 from __future__ import annotations
@@ -11,39 +11,30 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from rnnimp.choices import TYPED_ONLY
 from rnnimp.errors import SettingsError
-from rnnimp.formats.bundle import Bundle, bundle_files, manifest_path, open_bundle
-from rnnimp.formats.files import sha256_of
-from rnnimp.formats.vcf.header import IMPUTE_COMMAND, INCOMPLETE_MODEL, MODEL_CHECKSUM
-from rnnimp.imputation.engines.choice import load_engine, require_device
-from rnnimp.imputation.impute import impute
-from rnnimp.imputation.matched_target import join_model, match_target
-from rnnimp.imputation.plan import ImputationPlan, plan_imputation, restrict
-from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_typed_only
-from rnnimp.pipeline.impute.empirical import EmpiricalR2
-from rnnimp.pipeline.impute.output import OutputSettings, accurate_sites, open_writer, require_library
-from rnnimp.pipeline.impute.report import log_report, report_path, require_fit, save_report
+from rnnimp.formats.bundle import Bundle, bundle_files, open_bundle
+from rnnimp.formats.vcf.header import IMPUTE_COMMAND
+from rnnimp.imputation.engines.choice import require_device
+from rnnimp.imputation.matched_target import join_model
+from rnnimp.imputation.plan import ImputationPlan
+from rnnimp.pipeline.impute.output import OutputSettings, open_writer, require_library
+from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, model_records, ready_to_impute
+from rnnimp.pipeline.impute.report import report_path, save_report
 from rnnimp.pipeline.impute.target import (
-    Target,
     TargetFiles,
     chosen_samples,
     read_target,
     report_haploid,
     require_kind,
-    with_ploidy,
 )
 from rnnimp.pipeline.impute.whole_model import missing_text, require_whole
 from rnnimp.pipeline.outputs import check_outputs
-from rnnimp.sites.chromosomes import whole_chromosome
-from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
-from rnnimp.sites.panel import ImputedBlock, chromosome_in_ids
+from rnnimp.sites.panel import ImputedBlock
 from rnnimp.wording import counted
 
 _WITHOUT_EFFECT = ("threads", "device")  # on the output
@@ -60,17 +51,17 @@ class ImputeSettings(TargetFiles):
         model_prefix: Prefix of the model files.
         output_prefix: Prefix of the files to write.
         samples: A file that names the samples to impute; None for all.
-        region: Part of the chromosome to write, as `22:50.3-50.6Mb`. Markers around it are used too.
+        region: See `ImputeOptions`.
         output_format: See `OutputSettings`.
         format_fields: See `OutputSettings`.
-        min_r2: See `OutputSettings`.
+        min_r2: See `ImputeOptions`.
         sites_only: See `OutputSettings`.
-        threads: Groups of haplotypes run at once; no byte of the output depends on it.
-        device: Device on which models run, one of `IMPUTING_DEVICES`.
-        flip: Whether target sites on the other strand are flipped to the model's.
-        force: Whether to impute regions of which the target has few markers, and with a model that lacks regions.
-        typed_only: Either `keep` or `drop`: whether typed sites that are not in the model are written.
-        empirical_r2: Whether typed sites that the model imputes are compared with its imputation.
+        threads: See `ImputeOptions`.
+        device: See `ImputeOptions`.
+        flip: See `ImputeOptions`.
+        force: See `ImputeOptions`.
+        typed_only: See `ImputeOptions`.
+        empirical_r2: See `ImputeOptions`.
     """
 
     model_prefix: str
@@ -90,11 +81,7 @@ class ImputeSettings(TargetFiles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threads < 1:
-            raise SettingsError(f"--threads must be 1 or more, found {self.threads}")
-        if self.typed_only not in TYPED_ONLY:
-            raise SettingsError(f"--typed-only must be {' or '.join(TYPED_ONLY)}, found {self.typed_only}")
-        _ = self.output  # checks its part
+        _ = self.options, self.output  # each checks its part
 
     def input_files(self) -> list[str | Path]:
         """All files that are read: the target's, and those of the model that are there."""
@@ -103,7 +90,12 @@ class ImputeSettings(TargetFiles):
     @property
     def output(self) -> OutputSettings:
         """Format and place of the output."""
-        return OutputSettings(self.output_prefix, self.output_format, self.format_fields, self.min_r2, self.sites_only)
+        return OutputSettings(self.output_prefix, self.output_format, self.format_fields, self.sites_only)
+
+    @property
+    def options(self) -> ImputeOptions:
+        """How to impute."""
+        return ImputeOptions(**{item.name: getattr(self, item.name) for item in fields(ImputeOptions)})
 
 
 def run_impute(settings: ImputeSettings) -> Path:
@@ -129,44 +121,29 @@ def run_impute(settings: ImputeSettings) -> Path:
     bundle = open_bundle(settings.model_prefix)
     require_whole(bundle, settings.force)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
-    chromosome = _checked_chromosome(settings, target, bundle)
+    chromosome = checked_chromosome(settings.options, target, bundle.chromosome)
     report_haploid(target, chromosome)
     if settings.output.needs_chromosome and chromosome is None:
         name = settings.output.chosen_format.upper()
         raise SettingsError(
             f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome"
         )
-    interval = None if settings.region is None else parse_interval(settings.region)
-    checked = _checked_target(settings, target, bundle, interval)
-    plan = plan_imputation(checked.target)
-    if interval is not None:
-        plan = restrict(plan, interval)
-    engine = partial(load_engine, device=settings.device)
+    report = report_path(settings.output.bare_prefix)
+    ready = ready_to_impute(settings.options, target, join_model(bundle), report)
     names, length = target.panel.sample_names, target.contig_length
-    empirical = EmpiricalR2() if settings.empirical_r2 else None
     n_written = 0
     with (
         open_writer(settings.output, names, chromosome, length, provenance(settings, bundle)) as writer,
-        closing(impute(plan, engine, threads=settings.threads, keep_own=settings.empirical_r2)) as blocks,
+        closing(ready.blocks()) as blocks,
     ):
-        for block in _finished(_with_progress(blocks, plan.n_sites), settings, target, empirical):
+        for block in _with_progress(blocks, ready.plan.n_sites):
             writer.write(block)
             n_written += len(block)
-    _report(plan, bundle, settings.output.path, n_written, time.perf_counter() - start)
-    if empirical is not None:
-        empirical.log()
-        save_report(report_path(settings.output.bare_prefix), checked.report, empirical_r2=empirical.summary())
+    _report(ready.plan, bundle, settings.output.path, n_written, time.perf_counter() - start)
+    if ready.empirical is not None:
+        ready.empirical.log()
+        save_report(report, ready.report, empirical_r2=ready.empirical.summary())
     return settings.output.path
-
-
-def _finished(
-    blocks: Iterator[ImputedBlock], settings: ImputeSettings, target: Target, empirical: EmpiricalR2 | None
-) -> Iterator[ImputedBlock]:
-    """The blocks as they are written: with ploidy and empirical R2, without sites that are too uncertain."""
-    blocks = (with_ploidy(block, target.ploidy) for block in blocks)
-    if empirical is not None:
-        blocks = empirical.added(blocks)
-    return accurate_sites(blocks, settings.min_r2)
 
 
 def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str], ...]:
@@ -179,46 +156,7 @@ def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str
         words.append(f"--{item.name.replace('_', '-')}")
         if value is not True:
             words.append(",".join(value) if isinstance(value, tuple) else str(value))
-    records = [(IMPUTE_COMMAND, shlex.join(words))]
-    if bundle.manifest is not None:
-        records.append((MODEL_CHECKSUM, sha256_of(manifest_path(bundle.prefix))))
-    if bundle.missing_regions:
-        records.append((INCOMPLETE_MODEL, missing_text(bundle)))
-    return tuple(records)
-
-
-def _checked_chromosome(settings: ImputeSettings, target: Target, bundle: Bundle) -> str | None:
-    """The name to write: as asked for, else of the target, else of the model."""
-    sites = target.panel.sites
-    names = {
-        "given as --chromosome": settings.chromosome,
-        "given in --region": None if settings.region is None else parse_interval(settings.region).chromosome,
-        "in the target": sites.chromosome,
-        "in the target's ids": chromosome_in_ids(sites),
-        "in the model": bundle.chromosome,
-    }
-    require_one_chromosome(names.items(), target.name)
-    return next((whole_chromosome(name) for name in names.values() if name is not None), None)
-
-
-def _checked_target(
-    settings: ImputeSettings, target: Target, bundle: Bundle, interval: Interval | None
-) -> CheckedTarget:
-    """The target on the model's strand, once it is known to fit the model."""
-    checked = check_target(
-        match_target(target.panel, join_model(bundle)),
-        flip=settings.flip,
-        chromosome=settings.chromosome,
-        contig_length=target.contig_length,
-        n_repeated=target.n_repeated,
-        interval=interval,
-    )
-    path = report_path(settings.output.bare_prefix)
-    log_report(checked.report)
-    save_report(path, checked.report)
-    require_fit(checked.report, path, target.name, settings.force)
-    matched = without_typed_only(checked.target) if settings.typed_only == "drop" else checked.target
-    return replace(checked, target=matched.with_model_alleles())
+    return (IMPUTE_COMMAND, shlex.join(words)), *model_records(bundle)
 
 
 def _with_progress(blocks: Iterator[ImputedBlock], n_sites: int) -> Iterator[ImputedBlock]:
