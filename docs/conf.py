@@ -14,7 +14,21 @@ project = "rnnimp"
 author = "the rnnimp developers"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx_copybutton", "command_reference", "recipe_settings"]
+extensions = [
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "command_reference",
+    "recipe_settings",
+]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_type_aliases = {"StrPath": "str | Path"}
+napoleon_use_ivar = True
+napoleon_attr_annotations = False
+python_use_unqualified_type_names = True
+default_role = "code"  # of docstrings
 exclude_patterns = ["_build", "README.md"]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]

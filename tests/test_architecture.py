@@ -13,6 +13,7 @@ import pytest
 
 import rnnimp
 from helpers import REPOSITORY
+from rnnimp import api
 from rnnimp.cli import build_parser
 
 PACKAGE = REPOSITORY / "src" / "rnnimp"
@@ -26,7 +27,24 @@ NEEDS_TORCH = ("rnnimp.network", "rnnimp.training", "rnnimp.pipeline.train", "rn
 TESTS = REPOSITORY / "tests"
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 TEST_FOLDERS_OF_THEIR_OWN = ("benchmarks", "docs", "fuzz", "tools")
-PUBLIC_NAMES = ["__version__"]
+PUBLIC_NAMES = [
+    "Haplotypes",
+    "Imputed",
+    "Model",
+    "RnnimpError",
+    "Sites",
+    "__version__",
+    "audit",
+    "evaluate",
+    "impute",
+    "load_model",
+    "prepare",
+    "read_genotypes",
+    "read_haplotypes",
+    "split",
+    "train",
+    "write_genotypes",
+]
 COMMANDS = [
     "prepare",
     "split",
@@ -103,9 +121,24 @@ def test_the_command_starts_without_anything_heavy() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_importing_the_package_imports_nothing_but_the_package() -> None:
+    result = python("import sys; before = set(sys.modules); import rnnimp; print(*set(sys.modules) - before)")
+    assert result.stdout.split() == ["rnnimp"], result.stderr
+
+
+def test_the_python_api_imports_what_runs_models_and_training_when_it_is_used() -> None:
+    late = ["torch", "onnx", "onnxruntime", "numba", "tqdm", "pyfaidx", "bgen", "pgenlib"]
+    result = import_without(["rnnimp.api"], late)
+    assert result.returncode == 0, result.stderr
+
+
 def test_public_names() -> None:
     assert rnnimp.__all__ == PUBLIC_NAMES
-    assert all(hasattr(rnnimp, name) for name in PUBLIC_NAMES)
+    assert [name for name in PUBLIC_NAMES if name != "__version__"] == api.__all__
+    assert all(getattr(rnnimp, name) is getattr(api, name) for name in api.__all__)
+    assert dir(rnnimp) == PUBLIC_NAMES
+    with pytest.raises(AttributeError, match="module 'rnnimp' has no attribute 'imputation_of'"):
+        getattr(rnnimp, "imputation_of")  # noqa: B009
 
 
 def test_commands_and_their_options_are_described(capsys: pytest.CaptureFixture[str]) -> None:

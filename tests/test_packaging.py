@@ -23,7 +23,7 @@ else:
 
 MAX_PACKAGED_BYTES = 5_000_000
 MAX_WHEEL_BYTES = 17_000_000
-KNOWN_ENDINGS = {".md", ".py", ".css", ".gz", ".sample", ".onnx", ".json"}
+KNOWN_ENDINGS = {".md", ".py", ".typed", ".css", ".gz", ".sample", ".onnx", ".json"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert all(name.startswith("rnnimp/") for name in packaged)
     assert {Path(name).suffix for name in packaged} <= KNOWN_ENDINGS
     checkout = {str(path.relative_to(REPOSITORY / "src")) for path in (REPOSITORY / "src").rglob("*.py")}
-    assert checkout <= set(packaged)
+    assert checkout | {"rnnimp/py.typed"} <= set(packaged)
     assert f"{metadata}licenses/LICENSE" in entries
 
 

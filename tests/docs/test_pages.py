@@ -206,6 +206,17 @@ def test_the_page_on_onnx_prints_what_it_shows(shell: Callable[[str], str], tmp_
         assert all(map(is_like, line.split(), expected.split())), line
 
 
+@pytest.mark.slow
+def test_the_page_on_python_prints_what_it_shows(shell: Callable[[str], str], tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "python.md"
+    (tmp_path / "use.py").write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    printed = shell("python3 use.py 2> messages\n")
+    shown = "".join(blocks(page, "text"))
+    for line, expected in zip(printed.splitlines(), shown.splitlines(), strict=True):
+        assert len(line.split()) == len(expected.split())
+        assert all(map(is_like, line.split(), expected.split())), line
+
+
 def write_cohort(path: Path) -> None:
     """A VCF of 40 people with random genotypes, by the packaged model's frequencies, at its markers."""
     random = np.random.default_rng(1)
