@@ -62,7 +62,8 @@ _REGION_FIELDS = {
 _SUMMARY_FIELDS = {
     "frequency_step": Field(
         "a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1
-    ).optional()
+    ).optional(),
+    "panel": TEXT.optional(),
 }
 _MANIFEST_FIELDS = {
     "format": TEXT,
@@ -141,6 +142,7 @@ class BundleRegion:
         sites: Markers and imputed sites in the model's order, with `is_marker` and `a1_freq`.
         checksum: SHA-256 that the model file must have; None without a manifest.
         frequency_step: `a1_freq` is at most half of this from the panel's frequency; 0 where it is exact.
+        panel: `alleles_checksum` of the training files; None where the manifest does not give it.
     """
 
     index: int
@@ -149,6 +151,7 @@ class BundleRegion:
     sites: Sites
     checksum: str | None = None
     frequency_step: float = 0.0
+    panel: str | None = None
 
     @property
     def marker_rows(self) -> NDArray[np.intp]:
@@ -308,7 +311,8 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
     if entry is not None:
         _require_as_listed(sites, entry, legend)
     step = 0.0 if entry is None else float(entry.summary.get("frequency_step", 0))
-    return BundleRegion(index, models[0], legend, sites, checksum, step)
+    panel = None if entry is None else entry.summary.get("panel")
+    return BundleRegion(index, models[0], legend, sites, checksum, step, panel)
 
 
 def _read_model_legend(path: Path) -> Sites:

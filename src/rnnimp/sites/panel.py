@@ -6,6 +6,7 @@ from a VCF they are REF and ALT.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -234,6 +235,15 @@ def haplotype_columns(sample_indices: NDArray[np.intp]) -> NDArray[np.intp]:
     """The two haplotype columns of each sample, side by side."""
     indices = np.asarray(sample_indices, dtype=np.intp)
     return np.stack([2 * indices, 2 * indices + 1], axis=1).reshape(-1)
+
+
+def alleles_checksum(alleles: NDArray[np.int8]) -> str:
+    """SHA-256 of alleles, in hexadecimal digits: the same for the same sites and samples in the same order.
+
+    Args:
+        alleles: int8 (n_rows, n_haplotypes).
+    """
+    return hashlib.sha256(alleles.tobytes()).hexdigest()
 
 
 def default_sample_names(n_samples: int) -> tuple[str, ...]:

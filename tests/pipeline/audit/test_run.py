@@ -185,6 +185,18 @@ def test_training_files_of_another_model_are_refused(trained, tmp_path):
         audit(AuditFiles(str(trained.with_hmm), str(listed), str(tmp_path / "out")), FEW)
 
 
+def test_another_panel_with_the_same_sites_is_refused(trained, tmp_path):
+    """It would look as if the model had learned nobody."""
+    panel = trained.panels[0]
+    with HapsLegendWriter(tmp_path / "chr22_1") as writer:
+        writer.write(panel.sites, panel.alleles[:, ::-1])
+    listed = tmp_path / "chr22.list"
+    listed.write_text(f"{tmp_path}/chr22_1\n{tmp_path}/chr22_1\n")
+
+    with pytest.raises(DataError, match="expected the haplotypes that the model was trained on, found others"):
+        audit(AuditFiles(str(trained.with_hmm), str(listed), str(tmp_path / "out")), FEW)
+
+
 def test_the_last_line_is_the_sentence(trained, tmp_path, capsys):
     files = ["--model-prefix", str(trained.with_hmm), "--data-list", str(trained.data_list)]
     options = ["--output", str(tmp_path / "out"), "--allow-few-outsiders", "--regions", "2", "--attacks", "loss"]

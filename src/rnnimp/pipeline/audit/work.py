@@ -18,7 +18,7 @@ from rnnimp.pipeline.audit.people import People, choose_people
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.pipeline.train.run import read_data_list
-from rnnimp.sites.panel import Panel, default_sample_names
+from rnnimp.sites.panel import Panel, alleles_checksum, default_sample_names
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def prepare_work(files: AuditFiles, settings: AuditSettings) -> AuditWork:
 
 
 def read_training_panel(prefix: str, region: BundleRegion) -> Panel:
-    """The training files of a region, which must have the model's sites.
+    """The training files of a region, which must have the model's sites, and the alleles that its manifest says.
 
     Raises:
         DataError: if they have others.
@@ -155,6 +155,11 @@ def read_training_panel(prefix: str, region: BundleRegion) -> Panel:
             f"expected the sites and markers of {region.legend_path}, found others; give the --data-list that the "
             "model was trained with",
             f"{prefix}.legend.gz",
+        )
+    if region.panel is not None and alleles_checksum(panel.alleles) != region.panel:
+        raise DataError(
+            "expected the haplotypes that the model was trained on, found others; give the --data-list of the training",
+            f"{prefix}.hap.gz",
         )
     return panel
 

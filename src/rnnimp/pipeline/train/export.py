@@ -16,7 +16,7 @@ from rnnimp.network.graph.export import as_ort, build_graph, check_graph
 from rnnimp.pipeline.train.files import RegionFiles
 from rnnimp.pipeline.train.manifest import library_versions
 from rnnimp.sites.frequencies import frequency_step
-from rnnimp.sites.panel import known_chromosome
+from rnnimp.sites.panel import alleles_checksum, known_chromosome
 from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.region import TrainedRegion
 
@@ -62,5 +62,6 @@ def _summary(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dic
         "training_samples": len(data.training),
         "validation_samples": len(data.validation),
         "frequency_step": 0.0 if data.exact_frequencies else float(frequency_step(data.panel.alleles.shape[1])),
+        "panel": alleles_checksum(data.panel.alleles),
         "versions": library_versions(),
     }
