@@ -17,14 +17,18 @@ from rnnimp.sites.panel import Panel
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 Impute = Callable[..., int]
+GEN = ("--output-format", "gen")
 
 
 def legacy_command(kind: str, output: Path, *more: str, model: Path | None = None) -> list[str]:
-    """The command line that imputes the real target with a published model: `kind` is `gru` or `lstm`."""
+    """The command line that imputes the real target with a published model: `kind` is `gru` or `lstm`.
+
+    Without more arguments it writes GEN.
+    """
     folder = shared_data("legacy_model")
     prefix = model or folder / kind / "s"
     target = ["--hap", str(folder / "target.hap.gz"), "--legend", str(folder / "target.legend.gz")]
-    return ["impute", *target, "--model-prefix", str(prefix), "--output-prefix", str(output), *more]
+    return ["impute", *target, "--model-prefix", str(prefix), "--output-prefix", str(output), *(more or GEN)]
 
 
 def write_target(prefix: Path, panel: Panel) -> None:

@@ -22,7 +22,9 @@ OTHER_ENDINGS = (
     *("ort", "onnx", "fasta", "fa", "gds", "ds", "prob", "impute", "impute2"),
 )
 """Endings of other formats: a name that ends in one of them asks for something that is not written."""
-DEFAULT_FORMAT = "gen"
+DEFAULT_FORMAT = "vcf.gz"
+PUBLISHED_FORMAT = "gen"
+"""What the published program writes."""
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
 """The values of `--format-fields`; `AP` stands for Beagle's two fields AP1 and AP2."""
 DEFAULT_FIELDS = ("GT", "DS", "GP")

@@ -58,6 +58,13 @@ def test_imputing_as_published() -> None:
     )
 
 
+def test_imputing_writes_gen_unless_the_name_or_the_option_chooses() -> None:
+    files = "--hap h --legend l --model-prefix m --output-prefix x "
+    assert (parsed(IMPUTE, files).output_format, parsed(IMPUTE, files).default_format) == (None, "gen")
+    assert "Without this option, an ending of PREFIX chooses (default: gen)" in shown(IMPUTE)
+    assert build_parser().parse_args(["impute", *shlex.split(files)]).default_format == "vcf.gz"
+
+
 def test_splitting_as_published() -> None:
     files = "--hap train/chr22.hap.gz --legend train/chr22.legend.gz --output-prefix split/chr22 "
     args = parsed(

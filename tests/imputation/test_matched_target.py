@@ -113,7 +113,7 @@ def test_the_target_is_matched_once_per_run(tmp_path: Path, matchings: list[int]
     with HapsLegendWriter(tmp_path / "t", target.sample_names) as writer:
         writer.write(target.sites, target.alleles)
     files = ["--hap", f"{tmp_path}/t.hap.gz", "--legend", f"{tmp_path}/t.legend.gz", "--model-prefix", f"{tmp_path}/m"]
-    assert main(["impute", *files, "--output-prefix", f"{tmp_path}/x", *options]) == 0
+    assert main(["impute", *files, "--output-prefix", f"{tmp_path}/x.gen", *options]) == 0
     assert matchings == [len(target.sites)]
 
 

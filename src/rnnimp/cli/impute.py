@@ -73,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="parts of the chromosome (default: one per region of the model)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, output_format=None)
 
 
 def _add_target(group: argparse._ArgumentGroup) -> None:
@@ -102,6 +102,13 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
     )
 
 
+class _GivenFormat(argparse.Action):
+    """Stores a given format apart from the default, which only counts where the output's name chooses none."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        namespace.output_format = values
+
+
 def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--output",
@@ -113,11 +120,13 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--output-format",
+        dest="default_format",
+        action=_GivenFormat,
+        default=DEFAULT_FORMAT,
         choices=OUTPUT_FORMATS,
         help="gen: PREFIX.gen and PREFIX.sample; vcf.gz and bcf: with an index, PREFIX.vcf.gz.csi or PREFIX.bcf.csi; "
-        "pgen: PREFIX.pgen, .pvar and .psam, with dosages; all: PREFIX.info.tsv.gz, a table of the sites with R2 "
-        "(default: by the ending of PREFIX, else "
-        f"{DEFAULT_FORMAT})",
+        "pgen: PREFIX.pgen, .pvar and .psam, with dosages; all: PREFIX.info.tsv.gz, a table of the sites with R2. "
+        "Without this option, an ending of PREFIX chooses (default: %(default)s)",
     )
     group.add_argument(
         "--format-fields",
@@ -183,6 +192,7 @@ def run(args: argparse.Namespace) -> None:
         samples=args.samples,
         region=args.region,
         output_format=args.output_format,
+        default_format=args.default_format,
         format_fields=None if args.format_fields is None else parse_fields(args.format_fields),
         min_r2=args.min_r2,
         sites_only=args.sites_only,

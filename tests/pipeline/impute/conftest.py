@@ -24,6 +24,7 @@ def impute(tmp_path: Path) -> Impute:
 
     def run(*arguments: str, hap: bool = True) -> int:
         usual = {"--model-prefix": str(tmp_path / "m"), "--output-prefix": str(tmp_path / "out" / "x")}
+        usual |= {"--output-format": "gen"}
         if hap:
             usual |= {"--hap": str(tmp_path / "t.hap.gz"), "--legend": str(tmp_path / "t.legend.gz")}
         usual |= dict(zip(arguments[::2], arguments[1::2], strict=True))

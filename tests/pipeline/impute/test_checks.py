@@ -42,7 +42,8 @@ def run(folder: Path, *arguments: str, vcf: bool = False) -> int:
     target = (
         ["--vcf", f"{folder}/t.vcf"] if vcf else ["--hap", f"{folder}/t.hap.gz", "--legend", f"{folder}/t.legend.gz"]
     )
-    return main(["impute", *target, "--model-prefix", f"{folder}/m", "--output-prefix", f"{folder}/x", *arguments])
+    prefixes = ["--model-prefix", f"{folder}/m", "--output-prefix", f"{folder}/x.gen"]
+    return main(["impute", *target, *prefixes, *arguments])
 
 
 def report(folder: Path) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def test_a_killed_process_leaves_nothing_under_the_final_names(folder: Path, nam
     os.mkfifo(pipe)
     older.write_text("older\n")
     process = subprocess.Popen(
-        command(folder, folder / "out" / "x"),
+        command(folder, folder / "out" / "x.gen"),
         stderr=subprocess.DEVNULL,
         env=ENVIRONMENT,
         preexec_fn=heed_interrupts,

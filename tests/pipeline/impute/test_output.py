@@ -39,10 +39,15 @@ def test_the_format_is_chosen_by_option_or_by_ending(folder: Path, name: str) ->
     assert b"".join(records(folder / "out" / f"x.{name}")) == b"".join(records_of(first, name))
 
 
-def test_gen_is_written_where_nothing_chooses() -> None:
-    assert OutputSettings("a/x").path == Path("a/x.gen")
-    assert OutputSettings("a/x.y").path == Path("a/x.y.gen")
-    assert OutputSettings("a/x.vcf.gz").path == Path("a/x.vcf.gz")
+def test_packed_vcf_is_written_where_nothing_chooses(folder: Path) -> None:
+    assert OutputSettings("a/x").path == Path("a/x.vcf.gz")
+    assert OutputSettings("a/x.y").path == Path("a/x.y.vcf.gz")
+    assert OutputSettings("a/x.gen").path == Path("a/x.gen")
+    assert OutputSettings("a/x", default_format="gen").path == Path("a/x.gen")
+    assert OutputSettings("a/x.bcf", default_format="gen").path == Path("a/x.bcf")
+    assert OutputSettings("a/x", "pgen", default_format="gen").path == Path("a/x.pgen")
+    assert run_impute(folder, "x") == 0
+    assert output_names(folder) == FILES["vcf.gz"]
     assert OutputSettings("a/x.vcf", "bcf").path == Path("a/x.vcf.bcf")
 
 
@@ -56,9 +61,12 @@ def test_a_prefix_without_a_name_is_refused(prefix: str) -> None:
     ("changes", "message"),
     [
         ({"format": "txt"}, "--output-format must be gen or vcf"),
-        ({"sites_only": True}, "--sites-only goes with VCF and BCF"),
+        ({"sites_only": True, "format": "gen"}, "--sites-only goes with VCF and BCF"),
         ({"fields": ("XX",)}, "--format-fields must be some of GT, DS, HDS, GP, AP, found XX"),
-        ({"fields": ("GT", "DS", "GP")}, "--format-fields goes with VCF and BCF; gen has no such fields"),
+        (
+            {"fields": ("GT", "DS", "GP"), "format": "gen"},
+            "--format-fields goes with VCF and BCF; gen has no such fields",
+        ),
         ({"fields": ("GT",), "format": "pgen"}, "--format-fields goes with VCF and BCF; pgen has no such fields"),
         ({"fields": ("GT",), "format": "bcf", "sites_only": True}, "--format-fields does not go with --sites-only"),
     ],
@@ -71,7 +79,7 @@ def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
 def test_bad_fields_are_refused_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_impute(folder, "x.vcf", "--format-fields", "GT,QQ") == 2
     assert "found QQ" in error_line(capsys)
-    assert run_impute(folder, "x", "--format-fields", "GT,DS,GP") == 2
+    assert run_impute(folder, "x.gen", "--format-fields", "GT,DS,GP") == 2
     assert error_line(capsys).endswith("--format-fields goes with VCF and BCF; gen has no such fields")
     assert not (folder / "out").exists()
 

@@ -63,7 +63,7 @@ def test_parts_are_imputed_again_where_they_failed_and_merged(
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("x", [], "--slurm merges VCFs, found x.gen; use --output-format vcf.gz or vcf"),
+        ("x.gen", [], "--slurm merges VCFs, found x.gen; use --output-format vcf.gz or vcf"),
         ("x.bcf", [], "--slurm merges VCFs, found x.bcf"),
         ("x.vcf", ["--region", "22:1-5"], "--region does not go with --slurm"),
         ("x.vcf", ["--num-tasks", "1"], "--num-tasks must be 2 or more, found 1"),

@@ -188,8 +188,8 @@ def test_sites_that_are_not_in_the_model_are_kept_or_dropped(
     example: Example, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sites, more = example.panel.sites, with_unknown_sites(example)
-    assert example.impute("kept") == 0
-    assert example.impute("dropped", "--typed-only", "drop") == 0
+    assert example.impute("kept.gen") == 0
+    assert example.impute("dropped.gen", "--typed-only", "drop") == 0
     assert "target sites left out because they are not in the model: 3" in capsys.readouterr().err
     kept, dropped = (read_gen(example.folder / f"{name}.gen").sites for name in ("kept", "dropped"))
     assert set(kept.keys()) - set(dropped.keys()) == set(more.keys())

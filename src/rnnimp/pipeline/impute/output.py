@@ -45,15 +45,17 @@ class OutputSettings:
 
     Attributes:
         prefix: Prefix of the files; an ending that names a format chooses it and is not doubled.
-        format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else GEN.
+        format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else `default_format`.
         fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
         sites_only: Whether VCF and BCF have no samples.
+        default_format: The format where neither `format` nor the prefix chooses one.
     """
 
     prefix: str
     format: str | None = None
     fields: tuple[str, ...] | None = None
     sites_only: bool = False
+    default_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in OUTPUT_FORMATS:
@@ -99,7 +101,7 @@ class OutputSettings:
         if self.format is not None:
             return self.format
         endings = [name for name in OUTPUT_FORMATS if self.prefix.endswith(f".{name}")]
-        return max(endings, key=len, default=DEFAULT_FORMAT)
+        return max(endings, key=len, default=self.default_format)
 
     @property
     def bare_prefix(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnimp.choices import DEFAULT_FORMAT
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, bundle_files, open_bundle
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND
@@ -37,7 +38,7 @@ from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.panel import ImputedBlock
 from rnnimp.wording import counted
 
-_WITHOUT_EFFECT = ("threads", "device")  # on the output
+_WITHOUT_EFFECT = ("threads", "device", "default_format")  # on the records of a VCF
 
 logger = logging.getLogger(__name__)
 progress_logger = logging.getLogger("rnnimp.progress")  # off with --quiet
@@ -53,6 +54,7 @@ class ImputeSettings(TargetFiles):
         samples: A file that names the samples to impute; None for all.
         region: See `ImputeOptions`.
         output_format: See `OutputSettings`.
+        default_format: See `OutputSettings`.
         format_fields: See `OutputSettings`.
         min_r2: See `ImputeOptions`.
         sites_only: See `OutputSettings`.
@@ -69,6 +71,7 @@ class ImputeSettings(TargetFiles):
     samples: str | None = None
     region: str | None = None
     output_format: str | None = None
+    default_format: str = DEFAULT_FORMAT
     format_fields: tuple[str, ...] | None = None
     min_r2: float = 0.0
     sites_only: bool = False
@@ -90,7 +93,8 @@ class ImputeSettings(TargetFiles):
     @property
     def output(self) -> OutputSettings:
         """Format and place of the output."""
-        return OutputSettings(self.output_prefix, self.output_format, self.format_fields, self.sites_only)
+        chosen = (self.output_format, self.format_fields, self.sites_only, self.default_format)
+        return OutputSettings(self.output_prefix, *chosen)
 
     @property
     def options(self) -> ImputeOptions:
@@ -126,7 +130,8 @@ def run_impute(settings: ImputeSettings) -> Path:
     if settings.output.needs_chromosome and chromosome is None:
         name = settings.output.chosen_format.upper()
         raise SettingsError(
-            f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome"
+            f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome, or write "
+            "GEN with --output-format gen"
         )
     report = report_path(settings.output.bare_prefix)
     ready = ready_to_impute(settings.options, target, join_model(bundle), report)
