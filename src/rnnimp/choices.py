@@ -7,6 +7,12 @@ program agree.
 from __future__ import annotations
 
 # formats
+STANDARD_STREAM = "-"
+"""Standard input or output in place of a file's name."""
+
+STREAMED_FORMATS = ("vcf", "vcf.gz", "bcf")
+"""What `rnnimp impute` writes to standard output; the first is the default."""
+
 VCF_ENDINGS = (".vcf", ".vcf.gz", ".bcf")
 GEN_ENDINGS = (".gen", ".gen.gz")
 HAP_ENDINGS = (".hap", ".hap.gz", ".haps", ".haps.gz")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import REPOSITORY, error_line
+from helpers import REPOSITORY, error_line, program
 from impute_cases import make_case
 from rnnimp.cli import main
 from rnnimp.cli.general_options import ConsoleFormatter
@@ -36,6 +36,55 @@ def test_closed_streams_change_no_file(closed: str, tmp_path: Path) -> None:
     assert shell(f"{command} closed/x.vcf {closed}", tmp_path).returncode == 0
     expected, found = ((tmp_path / name / "x.vcf").read_text().splitlines() for name in ("open", "closed"))
     assert [line for line in found if line[:2] != "##"] == [line for line in expected if line[:2] != "##"]
+
+
+IMPUTE = "RNNIMP impute --hap t.hap.gz --legend t.legend.gz --chromosome 22 --model-prefix m"
+
+
+def without_header(text: bytes) -> list[bytes]:
+    return [line for line in text.splitlines() if not line.startswith(b"##")]
+
+
+@pytest.mark.parametrize(("option", "unpack"), [("", ""), ("--output-format vcf.gz", "| gzip -dc")])
+def test_standard_output_takes_a_vcf_and_nothing_else(option: str, unpack: str, tmp_path: Path) -> None:
+    make_case(tmp_path)
+    assert shell(f"{IMPUTE} --output o/x.vcf --empirical-r2", tmp_path).returncode == 0
+    before = set(tmp_path.iterdir())
+    result = shell(f"set -o pipefail; {IMPUTE} --output - --empirical-r2 {option} {unpack} > out; ls -A", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert set(tmp_path.iterdir()) == before | {tmp_path / "out"}
+    assert without_header((tmp_path / "out").read_bytes()) == without_header((tmp_path / "o" / "x.vcf").read_bytes())
+    assert "\nstandard output: " in result.stderr
+
+
+def test_bcftools_reads_a_bcf_from_the_pipe(tmp_path: Path) -> None:
+    bcftools = program("bcftools")
+    make_case(tmp_path)
+    assert shell(f"{IMPUTE} --output o/x.vcf", tmp_path).returncode == 0
+    result = shell(f"{IMPUTE} --output - --output-format bcf | {bcftools} query -f '%POS %R2\\n'", tmp_path)
+    expected = shell(f"{bcftools} query -f '%POS %R2\\n' o/x.vcf", tmp_path)
+    assert result.stdout == expected.stdout != ""
+
+
+def test_standard_output_that_is_closed_early_is_one_line(tmp_path: Path) -> None:
+    make_case(tmp_path)
+    result = shell(f"{{ {IMPUTE} --output -; echo $? >&2; }} | true", tmp_path)
+    assert "standard output: cannot be written (Broken pipe)" in result.stderr
+    assert result.stderr.splitlines()[-1] == "1"
+    assert "Traceback" not in result.stderr
+
+
+def test_a_refused_target_leaves_standard_output_empty(tmp_path: Path) -> None:
+    make_case(tmp_path)
+    (tmp_path / "m_2.onnx").unlink()
+    result = shell(f"{IMPUTE} --output -", tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["gen", "bgen", "pgen"])
+def test_standard_output_takes_no_other_format(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["impute", "--vcf", "t.vcf", "--model-prefix", "m", "--output", "-", "--output-format", name]) == 2
+    assert f"--output - takes --output-format vcf or vcf.gz or bcf, found {name}" in error_line(capsys)
 
 
 def test_a_closed_standard_input_is_empty(tmp_path: Path) -> None:

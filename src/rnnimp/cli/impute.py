@@ -12,6 +12,7 @@ from rnnimp.choices import (
     IMPUTING_DEVICES,
     LEAST_SHARE,
     OUTPUT_FORMATS,
+    STANDARD_STREAM,
     TYPED_ONLY,
     VCF_ENDINGS,
 )
@@ -116,7 +117,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         dest="output_prefix",
         required=True,
         metavar="PREFIX",
-        help="prefix of the files to write; an ending such as .vcf.gz chooses the format",
+        help="prefix of the files to write; an ending such as .vcf.gz chooses the format; - for standard output, which "
+        "takes VCF (default), vcf.gz or bcf, without any other file",
     )
     group.add_argument(
         "--output-format",
@@ -214,7 +216,9 @@ def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:
 
     if args.num_tasks is not None and args.num_tasks < 2:
         raise SettingsError(f"--num-tasks must be 2 or more, found {args.num_tasks}")
-    if args.vcf == "-":
+    if args.output_prefix == STANDARD_STREAM:
+        raise SettingsError("--slurm writes files, found --output -; name a file")
+    if args.vcf == STANDARD_STREAM:
         raise SettingsError("--slurm needs a target that every task can read, found --vcf -; give a file")
     submit_imputation(
         settings, _task_arguments(args), slurm_settings(args, args.threads), args.num_tasks, args.assume_shared

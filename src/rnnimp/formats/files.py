@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar, cast
 
+from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError
 from rnnimp.formats.bgzf import END_MARK, BgzfWriter
 from rnnimp.formats.kinds import BINARY_BYTES
@@ -34,6 +35,7 @@ except ImportError:
     _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
 _UNFINISHED = ".part"
+_STANDARD_OUTPUT = 1  # the descriptor
 LARGEST_TABLE = 1 << 30
 """Bytes of a text file that is read as a whole, unpacked; a kind of file may have a bound of its own."""
 
@@ -290,7 +292,7 @@ class AtomicGroup:
     def open(self, path: str | Path, packed: bool | None = None) -> IO[bytes]:
         """Open a file, compressed as by bgzip if its name ends in `.gz`, unless `packed` says so or not.
 
-        Folders are made. A pipe or a device is written straight into.
+        Folders are made. A pipe or a device is written straight into, and so is standard output, `-`.
 
         Raises:
             DataError: if the place cannot be written.
@@ -299,8 +301,9 @@ class AtomicGroup:
             return self._within.open(path, packed)
         target = _followed(path)
         try:
-            file: Path | int = self._temporary(target) if self.is_regular(target) else target
-            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", path)))
+            file: Path | int = self._temporary(target) if self.is_regular(target) else _straight(target)
+            name = "standard output" if str(path) == STANDARD_STREAM else path
+            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", name)))
             is_packed = Path(path).suffix == ".gz" if packed is None else packed
             return self._stack.enter_context(_compressed(raw)) if is_packed else raw
         except OSError as error:
@@ -331,7 +334,7 @@ class AtomicGroup:
     @staticmethod
     def is_regular(path: str | Path) -> bool:
         """Whether a file of this name is or would be one on a disk, no pipe or device."""
-        return Path(path).is_file() or not Path(path).exists()
+        return str(path) != STANDARD_STREAM and (Path(path).is_file() or not Path(path).exists())
 
     def _temporary(self, target: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -369,6 +372,11 @@ class AtomicGroup:
                 temporary.unlink(missing_ok=True)
             for folder in self._folders:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _straight(target: Path) -> Path | int:
+    """What to open for a pipe, a device or standard output; the latter stays open when that is closed."""
+    return os.dup(_STANDARD_OUTPUT) if str(target) == STANDARD_STREAM else target
 
 
 def _followed(path: str | Path) -> Path:

@@ -13,10 +13,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.wording import first_few
-
-STANDARD_STREAM = "-"
 
 logger = logging.getLogger(__name__)
 

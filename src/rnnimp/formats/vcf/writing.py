@@ -40,6 +40,7 @@ class VcfWriter(AtomicGroup):
         sums: File for the sums of each site; None writes none.
         within: A group to which these files belong.
         site_table: File for the table of the sites; None writes none.
+        is_packed: Whether to pack a VCF; None for what the name says.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class VcfWriter(AtomicGroup):
         sums: str | Path | None = None,
         within: AtomicGroup | None = None,
         site_table: str | Path | None = None,
+        is_packed: bool | None = None,
     ) -> None:
         super().__init__(within)
         self._path, self._sums_path, self._table_path = Path(path), sums, site_table
-        self._content = content
+        self._content, self._packing = content, is_packed
         self._index = SiteIndex()
 
     def _begin(self) -> None:
@@ -71,7 +73,7 @@ class VcfWriter(AtomicGroup):
             self.table = SiteTable(self.open(self._table_path), self._content.chromosome)
 
     def _is_packed(self) -> bool:
-        return self._path.suffix == ".gz"
+        return self._path.suffix == ".gz" if self._packing is None else self._packing
 
     def _header(self) -> bytes:
         return header_text(self._content).encode()

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rnnimp.choices import DEFAULT_FIELDS, DEFAULT_FORMAT, OTHER_ENDINGS, OUTPUT_FORMATS
+from rnnimp.choices import (
+    DEFAULT_FIELDS,
+    DEFAULT_FORMAT,
+    OTHER_ENDINGS,
+    OUTPUT_FORMATS,
+    STANDARD_STREAM,
+    STREAMED_FORMATS,
+)
 from rnnimp.errors import SettingsError
 from rnnimp.formats import bgen, site_table
 from rnnimp.formats.files import AtomicGroup
@@ -44,8 +51,10 @@ class OutputSettings:
     """Format and place of the output.
 
     Attributes:
-        prefix: Prefix of the files; an ending that names a format chooses it and is not doubled.
-        format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else `default_format`.
+        prefix: Prefix of the files; an ending that names a format chooses it and is not doubled. `-` for standard
+            output, without any other file.
+        format: One of `OUTPUT_FORMATS`; None for what the prefix ends in, else `default_format`. Standard output takes
+            `STREAMED_FORMATS`.
         fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
         sites_only: Whether VCF and BCF have no samples.
         default_format: The format where neither `format` nor the prefix chooses one.
@@ -61,14 +70,22 @@ class OutputSettings:
         if self.format is not None and self.format not in OUTPUT_FORMATS:
             formats = " or ".join(OUTPUT_FORMATS)
             raise SettingsError(f"--output-format must be {formats}, found {self.format}")
-        require_output_name(self.prefix, "--output")
-        require_output_name(self.bare_prefix, "--output")
-        self._require_known_ending()
+        self._require_place()
         if self.sites_only and not self.is_vcf:
             raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
         if self.fields is not None:
             parse_fields(",".join(self.fields))
             self._require_use_of_fields()
+
+    def _require_place(self) -> None:
+        """Refuse a name for no file, and what standard output does not take."""
+        if not self.is_stream:
+            require_output_name(self.prefix, "--output")
+            require_output_name(self.bare_prefix, "--output")
+            self._require_known_ending()
+        elif self.chosen_format not in STREAMED_FORMATS:
+            formats = " or ".join(STREAMED_FORMATS)
+            raise SettingsError(f"--output - takes --output-format {formats}, found {self.chosen_format}; name a file")
 
     def _require_use_of_fields(self) -> None:
         if not self.is_vcf:
@@ -100,6 +117,8 @@ class OutputSettings:
         """The format to write."""
         if self.format is not None:
             return self.format
+        if self.is_stream:
+            return STREAMED_FORMATS[0]
         endings = [name for name in OUTPUT_FORMATS if self.prefix.endswith(f".{name}")]
         return max(endings, key=len, default=self.default_format)
 
@@ -111,6 +130,8 @@ class OutputSettings:
     @property
     def path(self) -> Path:
         """The file with the genotypes."""
+        if self.is_stream:
+            return Path(STANDARD_STREAM)
         return Path(f"{self.bare_prefix}.{self.chosen_format}")
 
     def report_ending(self) -> None:
@@ -123,8 +144,20 @@ class OutputSettings:
 
     def files(self) -> list[Path]:
         """All files that are written, first that with the genotypes."""
+        if self.is_stream:
+            return []
         beside = [Path(f"{self.bare_prefix}.{ending}") for ending in _BESIDE[self.chosen_format]]
         return [self.path, *beside, self.site_table, report_path(self.bare_prefix)]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the genotypes go to standard output."""
+        return self.prefix == STANDARD_STREAM
+
+    @property
+    def report(self) -> Path | None:
+        """Where the findings of the checks are saved; None for nowhere."""
+        return None if self.is_stream else report_path(self.bare_prefix)
 
     @property
     def site_table(self) -> Path:
@@ -175,6 +208,8 @@ def open_writer(
     fields = () if settings.sites_only else settings.fields or DEFAULT_FIELDS
     content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
     writer = _VCF_WRITERS[settings.chosen_format]
+    if settings.is_stream:
+        return writer(settings.path, content, is_packed=settings.chosen_format == "vcf.gz")
     return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz", site_table=settings.site_table)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnimp.choices import DEFAULT_FORMAT
+from rnnimp.choices import DEFAULT_FORMAT, STANDARD_STREAM
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, bundle_files, open_bundle
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND
@@ -25,7 +25,7 @@ from rnnimp.imputation.matched_target import join_model
 from rnnimp.imputation.plan import ImputationPlan
 from rnnimp.pipeline.impute.output import OutputSettings, open_writer, require_library
 from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, model_records, ready_to_impute
-from rnnimp.pipeline.impute.report import report_path, save_report
+from rnnimp.pipeline.impute.report import save_report
 from rnnimp.pipeline.impute.target import (
     TargetFiles,
     chosen_samples,
@@ -109,7 +109,7 @@ def run_impute(settings: ImputeSettings) -> Path:
         settings: Target, model, output and options.
 
     Returns:
-        The path of the file with the genotypes.
+        The path of the file with the genotypes; `-` for standard output.
 
     Raises:
         DataError: if target and model do not fit, or a file is missing or damaged.
@@ -133,7 +133,7 @@ def run_impute(settings: ImputeSettings) -> Path:
             f"{name} output needs the chromosome, which neither target nor model tells; give --chromosome, or write "
             "GEN with --output-format gen"
         )
-    report = report_path(settings.output.bare_prefix)
+    report = settings.output.report
     ready = ready_to_impute(settings.options, target, join_model(bundle), report)
     names, length = target.panel.sample_names, target.contig_length
     n_written = 0
@@ -147,6 +147,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     _report(ready.plan, bundle, settings.output.path, n_written, time.perf_counter() - start)
     if ready.empirical is not None:
         ready.empirical.log()
+    if ready.empirical is not None and report is not None:
         save_report(report, ready.report, empirical_r2=ready.empirical.summary())
     return settings.output.path
 
@@ -186,8 +187,9 @@ def _report(plan: ImputationPlan, bundle: Bundle, path: Path, n_written: int, se
     missing = f"; the model lacks {missing_text(bundle)}" if bundle.missing_regions else ""
     logger.info("regions: %d%s%s", len(plan.regions), unobserved, missing)
     n_typed = len(plan.typed_rows)
+    name = "standard output" if str(path) == STANDARD_STREAM else path
     logger.info(
         "%s: %s (%d imputed, %d typed) of %s in %.1f s",
-        *(path, counted(n_written, "site"), n_written - n_typed, n_typed),
+        *(name, counted(n_written, "site"), n_written - n_typed, n_typed),
         *(counted(len(plan.target.sample_names), "sample"), seconds),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen, hapslegend, shapeit
 from rnnimp.formats.biallelic import REPEATED
@@ -14,7 +15,6 @@ from rnnimp.formats.files import read_lines
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.vcf import reading as vcf
-from rnnimp.pipeline.outputs import STANDARD_STREAM
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.sites.ploidy import Ploidy, PloidyRecorder, may_be_haploid
 from rnnimp.wording import counted, first_few
