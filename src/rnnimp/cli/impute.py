@@ -97,6 +97,17 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
         "--samples", metavar="FILE", help="impute only the samples listed in FILE, one name per line (default: all)"
     )
     group.add_argument(
+        "--exclude-samples",
+        metavar="FILE",
+        help="leave out the samples listed in FILE, one name per line (default: none)",
+    )
+    group.add_argument(
+        "--exclude-sites",
+        metavar="FILE",
+        help="leave out the target's sites listed in FILE, one per line: an id, 22:100 or 22:100:A:G; they then count "
+        "as not typed (default: none)",
+    )
+    group.add_argument(
         "--region",
         metavar="REGION",
         help="write only this part of the chromosome, such as 22:100-200 or 22:50.3-50.6Mb (default: all)",
@@ -192,6 +203,8 @@ def run(args: argparse.Namespace) -> None:
         chromosome=args.chromosome,
         keep_first_duplicate=args.keep_first_duplicate,
         samples=args.samples,
+        exclude_samples=args.exclude_samples,
+        exclude_sites=args.exclude_sites,
         region=args.region,
         output_format=args.output_format,
         default_format=args.default_format,
@@ -229,7 +242,7 @@ def _task_arguments(args: argparse.Namespace) -> list[str]:
     """The arguments of a task: those given, without the region, the output and the options of the submission."""
     given = (
         *("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix"),
-        "format_fields",
+        *("exclude_samples", "exclude_sites", "format_fields"),
     )
     always = ("min_r2", "threads", "device", "typed_only")
     switches = ("keep_first_duplicate", "flip", "force", "empirical_r2", "sites_only")

@@ -23,6 +23,7 @@ from rnnimp.formats.vcf.header import IMPUTE_COMMAND
 from rnnimp.imputation.engines.choice import require_device
 from rnnimp.imputation.matched_target import join_model
 from rnnimp.imputation.plan import ImputationPlan
+from rnnimp.pipeline.impute.excluded import without_samples, without_sites
 from rnnimp.pipeline.impute.output import OutputSettings, open_writer, require_library
 from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, model_records, ready_to_impute
 from rnnimp.pipeline.impute.report import save_report
@@ -52,6 +53,8 @@ class ImputeSettings(TargetFiles):
         model_prefix: Prefix of the model files.
         output_prefix: Prefix of the files to write.
         samples: A file that names the samples to impute; None for all.
+        exclude_samples: A file that names samples to leave out; None for none.
+        exclude_sites: A file that lists sites of the target to leave out; None for none.
         region: See `ImputeOptions`.
         output_format: See `OutputSettings`.
         default_format: See `OutputSettings`.
@@ -69,6 +72,8 @@ class ImputeSettings(TargetFiles):
     model_prefix: str
     output_prefix: str
     samples: str | None = None
+    exclude_samples: str | None = None
+    exclude_sites: str | None = None
     region: str | None = None
     output_format: str | None = None
     default_format: str = DEFAULT_FORMAT
@@ -88,7 +93,8 @@ class ImputeSettings(TargetFiles):
 
     def input_files(self) -> list[str | Path]:
         """All files that are read: the target's, and those of the model that are there."""
-        return [*self.files(), *([] if self.samples is None else [self.samples]), *bundle_files(self.model_prefix)]
+        lists = (self.samples, self.exclude_samples, self.exclude_sites)
+        return [*self.files(), *(name for name in lists if name is not None), *bundle_files(self.model_prefix)]
 
     @property
     def output(self) -> OutputSettings:
@@ -125,7 +131,9 @@ def run_impute(settings: ImputeSettings) -> Path:
     bundle = open_bundle(settings.model_prefix)
     require_whole(bundle, settings.force)
     target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
+    target = without_samples(target, settings.exclude_samples)
     chromosome = checked_chromosome(settings.options, target, bundle.chromosome)
+    target = without_sites(target, settings.exclude_sites, chromosome)
     report_haploid(target, chromosome)
     if settings.output.needs_chromosome and chromosome is None:
         name = settings.output.chosen_format.upper()

@@ -103,7 +103,8 @@ def plan_parts(bundle: Bundle, chromosome: str | None, n_tasks: int | None, most
 
 def _target_files(settings: ImputeSettings) -> dict[str, list[int]]:
     """Size and time of change of the target's files: if they have changed, all parts must be imputed again."""
-    names = [getattr(settings, key) for key in ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "samples")]
+    keys = ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "samples", "exclude_samples", "exclude_sites")
+    names = [getattr(settings, key) for key in keys]
     names += [] if settings.pgen is None else [f"{settings.pgen.removesuffix('.pgen')}.pgen"]
     states = {name: Path(name).stat() for name in names if name is not None and Path(name).is_file()}
     return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError, SettingsError
@@ -181,6 +182,10 @@ def chosen_samples(target: Target, path: str | None) -> Target:
         found = f"no {sorted(unknown)[0]}" if unknown else "no name"
         raise DataError(f"expected samples of the target, one name per line, found {found}; check --samples", path)
     chosen = set(names)
-    rows = np.flatnonzero([name in chosen for name in target.panel.sample_names])
+    return with_samples(target, np.flatnonzero([name in chosen for name in target.panel.sample_names]))
+
+
+def with_samples(target: Target, rows: NDArray[np.intp]) -> Target:
+    """Only some samples of the target, int64 (n_rows,)."""
     ploidy = None if target.ploidy is None else target.ploidy.take_samples(rows)
     return replace(target, panel=target.panel.take_samples(rows), ploidy=ploidy)
