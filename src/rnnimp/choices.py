@@ -29,6 +29,7 @@ OTHER_ENDINGS = (
 )
 """Endings of other formats: a name that ends in one of them asks for something that is not written."""
 DEFAULT_FORMAT = "vcf.gz"
+DEMO_FORMAT = "vcf"
 PUBLISHED_FORMAT = "gen"
 """What the published program writes."""
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")

@@ -13,6 +13,7 @@ import pytest
 from helpers import random_panel
 from rnnimp.cli import main
 from rnnimp.errors import DataError
+from rnnimp.formats.files import read_lines
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline import demo as demo_stage
@@ -129,6 +130,12 @@ def test_the_packaged_model_of_real_people_takes_the_users_data(
     assert len(table.sites) > 6_500 and table.is_typed is not None
     assert table.dosages.min() >= 0 and table.dosages.max() <= 2
     assert 0.1 < table.dosages[~table.is_typed].std() < 1
+    for name in ("gen", "bgen"):
+        more = ["--truth", str(tmp_path / "kgp3_chr22.vcf"), "--output-format", name]
+        assert main(["demo", "--vcf", str(target), "--output-dir", str(tmp_path / "more"), *more]) == 0
+        assert f"imputed genotypes:    {tmp_path}/more/kgp3_chr22.{name}" in capsys.readouterr().out
+        scored = read_lines(tmp_path / "more" / "kgp3_chr22.sites.tsv.gz")
+        assert len(list(scored)) == 1 + np.count_nonzero(~table.is_typed)
 
 
 def _markers(sites: Sites) -> Iterator[tuple[tuple[int, str, str], float]]:
@@ -140,3 +147,5 @@ def _markers(sites: Sites) -> Iterator[tuple[tuple[int, str, str], float]]:
 def test_a_truth_needs_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--truth", "t.vcf"]) == 2
     assert "--truth needs --vcf" in capsys.readouterr().err
+    assert main(["demo", "--output-format", "gen"]) == 2
+    assert "--output-format needs --vcf" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from rnnimp.choices import DEMO_FORMAT, OUTPUT_FORMATS
 from rnnimp.errors import SettingsError
 
 
@@ -35,6 +36,11 @@ def add_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="folder for the results (default: %(default)s)",
     )
+    output.add_argument(
+        "--output-format",
+        choices=OUTPUT_FORMATS,
+        help=f"format of the imputed genotypes of --vcf (default: {DEMO_FORMAT})",
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,7 +51,10 @@ def run(args: argparse.Namespace) -> None:
 
     if args.truth is not None and args.vcf is None:
         raise SettingsError("--truth needs --vcf; the packaged example has its own truth")
-    result = demo(args.output_dir) if args.vcf is None else impute_real(args.vcf, args.output_dir, args.truth)
+    if args.output_format is not None and args.vcf is None:
+        raise SettingsError("--output-format needs --vcf; the packaged example is written as VCF")
+    chosen = args.output_format or DEMO_FORMAT
+    result = demo(args.output_dir) if args.vcf is None else impute_real(args.vcf, args.output_dir, args.truth, chosen)
     if result.evaluation is None:
         sys.stdout.write(f"imputed genotypes: {result.vcf}\n")
         return

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnimp.choices import DEMO_FORMAT
 from rnnimp.errors import DataError
 from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
@@ -24,6 +25,7 @@ PACKAGED = Path(__file__).resolve().parent.parent / "demo"
 MODEL = "model/demo"
 REAL_MODEL = "kgp3_chr22/chr22"
 _PANELS = ("target", "truth")
+_WITHOUT_FLAGS = ("gen", "bgen")  # the formats that do not say which sites are typed
 _PANEL_ENDINGS = ("hap.gz", "legend.gz", "sample")
 _MODEL_FILES = (f"{MODEL}_1.onnx", f"{MODEL}_1.legend.gz")
 
@@ -66,31 +68,40 @@ def demo(output_dir: str | Path, data: Path | None = None) -> DemoResult:
             hap=hap,
             legend=legend,
             sample=sample,
-            output_format="vcf",
+            output_format=DEMO_FORMAT,
         )
     )
     return _scored(vcf, data / "truth.hap.gz", prefix)
 
 
-def impute_real(target: str, output_dir: str | Path, truth: str | Path | None = None) -> DemoResult:
+def impute_real(
+    target: str, output_dir: str | Path, truth: str | Path | None = None, output_format: str = DEMO_FORMAT
+) -> DemoResult:
     """Impute the user's people on an array at 22:50.25-51.24 Mb (build 37) with the packaged model of real people.
 
     Args:
         target: Phased VCF or BCF.
         output_dir: Folder to write to; made if it is not there.
         truth: The same people at all sites, to compare the result with.
+        output_format: One of `OUTPUT_FORMATS`.
 
     Raises:
         DataError: if the files cannot be read or written, or do not fit the model.
+        RnnimpError: if the format needs a library that is not installed.
     """
     prefix = Path(output_dir) / "kgp3_chr22"
     model = str(PACKAGED / REAL_MODEL)
-    vcf = run_impute(ImputeSettings(model_prefix=model, output_prefix=str(prefix), vcf=target, output_format="vcf"))
-    return DemoResult(vcf, None, None, None) if truth is None else _scored(vcf, Path(truth), prefix)
+    settings = ImputeSettings(model_prefix=model, output_prefix=str(prefix), vcf=target, output_format=output_format)
+    imputed = run_impute(settings)
+    if truth is None:
+        return DemoResult(imputed, None, None, None)
+    return _scored(imputed, Path(truth), prefix, target if output_format in _WITHOUT_FLAGS else None)
 
 
-def _scored(vcf: Path, truth: Path, prefix: Path) -> DemoResult:
-    evaluation = evaluate(GenotypeSource(vcf), GenotypeSource(truth), EvaluateSettings(), output_prefix=prefix)
+def _scored(vcf: Path, truth: Path, prefix: Path, typed: str | None = None) -> DemoResult:
+    evaluation = evaluate(
+        GenotypeSource(vcf), GenotypeSource(truth), EvaluateSettings(), typed=typed, output_prefix=prefix
+    )
     return DemoResult(vcf, Path(f"{prefix}.bins.tsv"), Path(f"{prefix}.sites.tsv.gz"), evaluation)
 
 
