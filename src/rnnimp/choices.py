@@ -32,6 +32,9 @@ DEFAULT_FORMAT = "vcf.gz"
 DEMO_FORMAT = "vcf"
 PUBLISHED_FORMAT = "gen"
 """What the published program writes."""
+BUILDS = ("NCBI36", "GRCh37", "GRCh38", "T2T-CHM13v2")
+"""Genome builds whose chromosomes' lengths are known."""
+
 FORMAT_FIELDS = ("GT", "DS", "HDS", "GP", "AP")
 """The values of `--format-fields`; `AP` stands for Beagle's two fields AP1 and AP2."""
 DEFAULT_FIELDS = ("GT", "DS", "GP")

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import (
+    BUILDS,
     DEFAULT_FIELDS,
     DEFAULT_FORMAT,
     FORMAT_FIELDS,
@@ -165,6 +166,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="compare typed sites that the model can impute with their imputed values: INFO ER2, PREFIX.checks.json",
     )
+    group.add_argument(
+        "--contigs",
+        choices=BUILDS,
+        help="declare all chromosomes of this build in the header of a VCF or BCF (default: the imputed one only)",
+    )
     group.add_argument("--sites-only", action="store_true", help="write VCF and BCF without samples")
 
 
@@ -211,6 +217,7 @@ def run(args: argparse.Namespace) -> None:
         format_fields=None if args.format_fields is None else parse_fields(args.format_fields),
         min_r2=args.min_r2,
         sites_only=args.sites_only,
+        contigs=args.contigs,
         threads=args.threads,
         device=args.device,
         flip=args.flip,
@@ -242,7 +249,7 @@ def _task_arguments(args: argparse.Namespace) -> list[str]:
     """The arguments of a task: those given, without the region, the output and the options of the submission."""
     given = (
         *("hap", "legend", "sample", "haps", "vcf", "bgen", "pgen", "chromosome", "samples", "model_prefix"),
-        *("exclude_samples", "exclude_sites", "format_fields"),
+        *("exclude_samples", "exclude_sites", "format_fields", "contigs"),
     )
     always = ("min_r2", "threads", "device", "typed_only")
     switches = ("keep_first_duplicate", "flip", "force", "empirical_r2", "sites_only")

@@ -68,6 +68,20 @@ def possible_builds(chromosome: str | None, last_position: int) -> tuple[str, ..
     return tuple(build for build in _LENGTHS if lengths.get(build, last_position) >= last_position)
 
 
+def contigs_of(build: str, like: str) -> tuple[tuple[str, int], ...]:
+    """Names and lengths in base pairs of chromosomes 1 to 22, X and Y of a build.
+
+    Args:
+        build: One of `BUILDS`.
+        like: Name of a chromosome; the others have `chr` before their names if it has.
+
+    >>> contigs_of("GRCh37", "22")[21], contigs_of("GRCh38", "chr22")[0]
+    (('22', 51304566), ('chr1', 248956422))
+    """
+    start = like[:3] if like.lower().startswith("chr") else ""
+    return tuple((f"{start}{name}", length) for name, length in zip(_CHROMOSOMES, _LENGTHS[build], strict=True))
+
+
 def _lengths_of(chromosome: str) -> dict[str, int]:
     name = plain_chromosome(chromosome).upper()
     if name not in _CHROMOSOMES:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 import sys
 from pathlib import Path
 
+import cyvcf2
 import numpy as np
 import pytest
 
-from helpers import REPOSITORY, error_line
-from impute_cases import output_names, records, records_of, run_impute, write_target
+from helpers import REPOSITORY, error_line, program
+from impute_cases import output_names, records, records_of, run_impute, vcf_of, write_target
+from rnnimp.cli import main
 from rnnimp.errors import SettingsError
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline.impute.output import OutputSettings
@@ -171,6 +174,37 @@ def test_the_header_says_how_the_file_was_made(folder: Path) -> None:
     assert command.startswith("##rnnimp_imputeCommand=rnnimp impute --hap ")
     assert " --chromosome 22 --model-prefix " in command
     assert command.endswith(" --format-fields GT,DS")
+
+
+@pytest.mark.parametrize("ending", ["vcf.gz", "bcf"])
+def test_all_chromosomes_are_declared_when_asked(folder: Path, ending: str) -> None:
+    assert run_impute(folder, f"x.{ending}", "--contigs", "GRCh37") == 0
+    file = cyvcf2.VCF(str(folder / "out" / f"x.{ending}"))
+    assert file.seqnames == ["22", *map(str, range(1, 22)), "X", "Y"]
+    assert file.seqlens[:2] == [51304566, 249250621]
+    bcftools, path = program("bcftools"), str(folder / "out" / f"x.{ending}")
+    found = [run_program(bcftools, "view", "-H", "-r", name, path) for name in ("22", "1")]
+    assert len(found[0].splitlines()) == len(records_as_text(folder, path)) and not found[1]
+
+
+def records_as_text(folder: Path, path: str) -> list[str]:
+    return run_program(program("bcftools"), "view", "-H", path).splitlines()
+
+
+def run_program(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_declared_chromosomes_of_another_build_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = vcf_of(folder / "t", "chr22")
+    path.write_text(path.read_text().replace("##contig=<ID=chr22>", "##contig=<ID=chr22,length=51304566>"))
+    command = ["impute", "--vcf", str(path), "--model-prefix", str(folder / "m"), "--output", str(folder / "out" / "x")]
+    assert main([*command, "--contigs", "GRCh38"]) == 2
+    assert "--contigs GRCh38: chromosome chr22 has 50818468 base pairs there, but 51304566" in error_line(capsys)
+    assert main([*command, "--contigs", "GRCh37"]) == 0
+    assert cyvcf2.VCF(str(folder / "out" / "x.vcf.gz")).seqnames[:3] == ["chr22", "chr1", "chr2"]
+    assert main([*command, "--contigs", "GRCh37", "--output-format", "gen"]) == 2
+    assert "--contigs goes with VCF and BCF" in error_line(capsys)
 
 
 def test_the_header_has_the_checksum_of_the_manifest(tmp_path: Path) -> None:

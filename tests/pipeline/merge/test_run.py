@@ -259,6 +259,16 @@ def test_bcf_parts_merge_to_the_very_lines_of_a_vcf(folder: Path, endings: tuple
     assert any(b"FILLED=" in line for line in expected) and any(b"\t.\t.\tPASS\tAN=" in line for line in expected)
 
 
+def test_parts_that_declare_all_chromosomes_merge(folder: Path) -> None:
+    expected = records(whole(folder))
+    middle = int(expected[40].split(b"\t")[1])
+    for name, span in (("a.bcf", f"1-{middle}"), ("b.vcf.gz", f"{middle + 1}-")):
+        assert run_impute(folder, name, "--region", f"22:{span}", "--contigs", "GRCh37") == 0
+    assert merge(folder, str(folder / "out" / "a.bcf"), str(folder / "out" / "b.vcf.gz")) == 0
+    assert records(folder / "out" / "merged.vcf.gz") == expected
+    assert cyvcf2.VCF(str(folder / "out" / "merged.vcf.gz")).seqnames == ["22", *map(str, range(1, 22)), "X", "Y"]
+
+
 def test_bcf_without_sites_and_damaged_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     middle = int(records(whole(folder))[40].split(b"\t")[1])
     first = of_region(folder, "a", 1, middle)

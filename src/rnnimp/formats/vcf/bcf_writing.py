@@ -30,8 +30,8 @@ class BcfWriter(VcfWriter):
     """Writes a BCF and its index, block by block; see `VcfWriter`."""
 
     @property
-    def _index_name(self) -> str | None:
-        return None  # the header names the chromosomes
+    def _index_chromosomes(self) -> tuple[str | None, int]:
+        return None, len(self._content.other_contigs)  # the header names the chromosomes
 
     def _is_packed(self) -> bool:
         return True

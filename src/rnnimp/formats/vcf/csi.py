@@ -25,8 +25,9 @@ def write_csi(
     ends: NDArray[np.int64],
     offsets: NDArray[np.uint64],
     vcf_chromosome: str | None = None,
+    n_without_sites: int = 0,
 ) -> None:
-    """Write the index of a file with one chromosome.
+    """Write the index of a file with the sites of one chromosome.
 
     Args:
         file: File to write to.
@@ -34,11 +35,13 @@ def write_csi(
         ends: Positions behind the last base of REF, int64 (n_sites,).
         offsets: Virtual offsets of the sites in the file and of its end, uint64 (n_sites + 1,).
         vcf_chromosome: Name of the chromosome if the file is a VCF; a BCF has the name in its header.
+        n_without_sites: Chromosomes that a BCF's header names after that one.
     """
     auxiliary = b"" if vcf_chromosome is None else _tabix_settings(vcf_chromosome)
     packed = BgzfWriter(file)
     packed.write(b"CSI\1" + struct.pack("<3i", _MIN_SHIFT, _DEPTH, len(auxiliary)) + auxiliary)
-    packed.write(struct.pack("<i", 1) + _bins(starts, ends, offsets) + struct.pack("<Q", 0))
+    chromosomes = [_bins(starts, ends, offsets), *[struct.pack("<i", 0)] * n_without_sites]
+    packed.write(struct.pack("<i", len(chromosomes)) + b"".join(chromosomes) + struct.pack("<Q", 0))
     packed.close()
 
 

@@ -50,6 +50,7 @@ class VcfContent:
         chromosome: Name of the chromosome.
         fields: Some of `FORMAT_FIELDS`; empty to leave out the samples.
         contig_length: Length of the chromosome in base pairs; None where not known.
+        other_contigs: Names and lengths in base pairs of other chromosomes to declare, after this one.
         records: More header lines `##key=value`, by key.
     """
 
@@ -58,6 +59,7 @@ class VcfContent:
     fields: tuple[str, ...] = ("GT", "DS", "GP")
     contig_length: int | None = None
     records: tuple[tuple[str, str], ...] = ()
+    other_contigs: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.sample_names:
@@ -112,6 +114,7 @@ def header_text(content: VcfContent) -> str:
         number, kind, meaning = _FORMAT_LINES[key]
         lines.append(f'##FORMAT=<ID={key},Number={number},Type={kind},Description="{meaning}">')
     lines.append(f"##contig=<ID={content.chromosome}{length}>")
+    lines += [f"##contig=<ID={name},length={other}>" for name, other in content.other_contigs]
     columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
     if content.fields:
         columns += ["FORMAT", *content.sample_names]

@@ -103,11 +103,12 @@ class VcfWriter(AtomicGroup):
             self._packed.close()
             if self.is_regular(self._path):
                 index = self.open(f"{self._path}.csi", packed=False)
-                self._index.write(index, self._packed, self._n_header, self._index_name)
+                self._index.write(index, self._packed, self._n_header, *self._index_chromosomes)
 
     @property
-    def _index_name(self) -> str | None:
-        return self._content.chromosome
+    def _index_chromosomes(self) -> tuple[str | None, int]:
+        """The name in the index, and how many more chromosomes the index counts."""
+        return self._content.chromosome, 0
 
 
 class SiteIndex:
@@ -125,12 +126,14 @@ class SiteIndex:
         self._ends.append(starts + np.fromiter(map(len, sites.a0.tolist()), np.int64, len(starts)))
         self._lengths.append(np.array(lengths, dtype=np.int64))
 
-    def write(self, file: IO[bytes], packed: BgzfWriter, n_header: int, vcf_chromosome: str | None) -> None:
-        """The index, once the file is complete."""
+    def write(
+        self, file: IO[bytes], packed: BgzfWriter, n_header: int, vcf_chromosome: str | None, n_without_sites: int = 0
+    ) -> None:
+        """The index, once the file is complete; see `write_csi`."""
         none = [np.empty(0, np.int64)]
         starts, ends = np.concatenate(self._starts or none), np.concatenate(self._ends or none)
         offsets = n_header + np.cumsum(np.concatenate([[0], *self._lengths]))
-        write_csi(file, starts, ends, packed.virtual_offsets(offsets.astype(np.int64)), vcf_chromosome)
+        write_csi(file, starts, ends, packed.virtual_offsets(offsets.astype(np.int64)), vcf_chromosome, n_without_sites)
 
 
 def pieces(block: ImputedBlock, content: VcfContent) -> Iterator[ImputedBlock]:

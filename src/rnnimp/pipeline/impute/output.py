@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnimp.choices import (
+    BUILDS,
     DEFAULT_FIELDS,
     DEFAULT_FORMAT,
     OTHER_ENDINGS,
@@ -29,6 +30,8 @@ from rnnimp.formats.vcf.writing import VcfWriter
 from rnnimp.pipeline.impute.report import report_path
 from rnnimp.pipeline.outputs import require_output_name
 from rnnimp.scoring.quality import minimac_r2
+from rnnimp.sites.chromosomes import same_chromosome
+from rnnimp.sites.genome_build import contigs_of
 from rnnimp.sites.panel import ImputedBlock
 
 _LIBRARIES = {"bgen": bgen.library, "pgen": pgen.library}
@@ -58,6 +61,8 @@ class OutputSettings:
         fields: FORMAT fields of VCF and BCF; None for `DEFAULT_FIELDS`.
         sites_only: Whether VCF and BCF have no samples.
         default_format: The format where neither `format` nor the prefix chooses one.
+        contigs: The build, one of `BUILDS`, whose chromosomes the header of a VCF or BCF declares; None for the
+            imputed chromosome only.
     """
 
     prefix: str
@@ -65,6 +70,7 @@ class OutputSettings:
     fields: tuple[str, ...] | None = None
     sites_only: bool = False
     default_format: str = DEFAULT_FORMAT
+    contigs: str | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in OUTPUT_FORMATS:
@@ -73,6 +79,10 @@ class OutputSettings:
         self._require_place()
         if self.sites_only and not self.is_vcf:
             raise SettingsError(f"--sites-only goes with VCF and BCF; {self.chosen_format} has nothing but genotypes")
+        if self.contigs is not None and not self.is_vcf:
+            raise SettingsError(f"--contigs goes with VCF and BCF; {self.chosen_format} has no list of chromosomes")
+        if self.contigs is not None and self.contigs not in BUILDS:
+            raise SettingsError(f"--contigs must be {' or '.join(BUILDS)}, found {self.contigs}")
         if self.fields is not None:
             parse_fields(",".join(self.fields))
             self._require_use_of_fields()
@@ -206,11 +216,30 @@ def open_writer(
         return with_site_table(open_genotypes, settings.site_table, chromosome)
     assert chromosome is not None
     fields = () if settings.sites_only else settings.fields or DEFAULT_FIELDS
-    content = VcfContent(tuple(sample_names), chromosome, fields, contig_length, records)
+    length, others = _contigs(settings.contigs, chromosome, contig_length)
+    content = VcfContent(tuple(sample_names), chromosome, fields, length, records, others)
     writer = _VCF_WRITERS[settings.chosen_format]
     if settings.is_stream:
         return writer(settings.path, content, is_packed=settings.chosen_format == "vcf.gz")
     return writer(settings.path, content, f"{settings.bare_prefix}.sums.tsv.gz", site_table=settings.site_table)
+
+
+def _contigs(build: str | None, chromosome: str, length: int | None) -> tuple[int | None, tuple[tuple[str, int], ...]]:
+    """The length of the chromosome, and names and lengths of the others to declare.
+
+    Raises:
+        SettingsError: if the target says another length than the build has.
+    """
+    if build is None:
+        return length, ()
+    contigs = contigs_of(build, chromosome)
+    known = next((known for name, known in contigs if same_chromosome(name, chromosome)), length)
+    if length is not None and length != known:
+        raise SettingsError(
+            f"--contigs {build}: chromosome {chromosome} has {known} base pairs there, but {length} in the target's "
+            "header; give the target's build"
+        )
+    return known, tuple(item for item in contigs if not same_chromosome(item[0], chromosome))
 
 
 def _genotypes(

@@ -61,6 +61,7 @@ class ImputeSettings(TargetFiles):
         format_fields: See `OutputSettings`.
         min_r2: See `ImputeOptions`.
         sites_only: See `OutputSettings`.
+        contigs: See `OutputSettings`.
         threads: See `ImputeOptions`.
         device: See `ImputeOptions`.
         flip: See `ImputeOptions`.
@@ -80,6 +81,7 @@ class ImputeSettings(TargetFiles):
     format_fields: tuple[str, ...] | None = None
     min_r2: float = 0.0
     sites_only: bool = False
+    contigs: str | None = None
     threads: int = 1
     device: str = "cpu"
     flip: bool = False
@@ -99,7 +101,7 @@ class ImputeSettings(TargetFiles):
     @property
     def output(self) -> OutputSettings:
         """Format and place of the output."""
-        chosen = (self.output_format, self.format_fields, self.sites_only, self.default_format)
+        chosen = (self.output_format, self.format_fields, self.sites_only, self.default_format, self.contigs)
         return OutputSettings(self.output_prefix, *chosen)
 
     @property

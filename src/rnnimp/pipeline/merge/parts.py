@@ -59,7 +59,7 @@ class Part:
 
     @property
     def chromosome(self) -> str:
-        """The name of the only contig in the header."""
+        """The name of the first contig in the header, of which the sites are."""
         line = next(line for line in self.header if line.startswith(_CONTIG))
         return line.removeprefix(_CONTIG).rstrip(b">\n").split(b",")[0].decode(errors="replace")
 
