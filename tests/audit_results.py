@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rnnimp.pipeline.audit.results import (
@@ -19,6 +21,7 @@ from rnnimp.pipeline.audit.results import (
 from rnnimp.privacy.figures import Estimate, extrapolated, figures, roc_curve
 from rnnimp.privacy.rare_alleles import RareAlleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt, Spread
+from rnnimp.privacy.whole_states import WholeStates
 
 _DISTANCES = {FLOOR: 0.0, MODEL: 1.5, CEILING: 4.0}
 _STRENGTHS = {"loss": 0.6, "longest_match": 0.8, "combined": 1.0}
@@ -68,6 +71,11 @@ def audit_results(has_hmm: bool = True, n_outsiders: int = 150) -> AuditResults:
             for scope, n_regions in (("regions", 2), ("model", 6), ("chromosome", 211), ("genome", 16270))
         ),
         stretches=_stretches() if has_hmm else None,
+        whole_states=(
+            tuple(WholeStates(region, 2048 * n, 0, 0, 0, 0, 0) for region, n in ((None, 2), (3, 1), (4, 1)))
+            if has_hmm
+            else ()
+        ),
         rebuilt=tuple(
             _rebuilt(source) for source in (MODEL, "states", FLOOR, CEILING) if has_hmm or source != "states"
         ),
@@ -76,6 +84,13 @@ def audit_results(has_hmm: bool = True, n_outsiders: int = 150) -> AuditResults:
         sentence="From the 2 audited regions (0.95% of chromosome 22), 40 of 100 members are recognised when 1 of 100 "
         "outsiders is recognised by mistake.",
     )
+
+
+def with_whole_states(results: AuditResults, *numbers: int) -> AuditResults:
+    """The same results with 64 states in each region, of which so many are whole haplotypes of a member each."""
+    regions = [WholeStates(region, 64, n, n, 1 if n else 0, 1, 1) for region, n in enumerate(numbers, start=3)]
+    total = WholeStates(None, 64 * len(numbers), sum(numbers), max(numbers) + 6, 1, len(numbers), 1)
+    return replace(results, whole_states=(total, *regions))
 
 
 def _result(attack: str, subject: str, region: int | None, n_outsiders: int) -> AttackResult:

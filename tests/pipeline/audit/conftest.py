@@ -28,6 +28,7 @@ class Trained:
         data_list: List of the regions.
         with_hmm: Prefix of a model whose states are whole training haplotypes.
         without_hmm: Prefix of a model of recurrent networks that have hardly learned.
+        anonymous: Prefix of a model whose states are drawn so that five people or more carry every stretch.
         sample: Names of the samples.
         panels: The regions' panels.
     """
@@ -35,6 +36,7 @@ class Trained:
     data_list: Path
     with_hmm: Path
     without_hmm: Path
+    anonymous: Path
     sample: Path
     panels: list[Panel]
 
@@ -47,12 +49,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     data_list.write_text("".join(f"{folder}/chr22_{number}\n" for number in (1, 2)))
     sample = folder / "panel.sample"
     sample.write_text(sample_text([f"NA{number:03d}" for number in range(N_SAMPLES)]))
-    for name, n_states in (("with", 64), ("without", 0)):
-        hmm = ["--num-states", str(n_states), "--state-pieces", "1"]
+    for name, n_states, carriers in (("with", 64, 0), ("without", 0, 0), ("anonymous", 64, 5)):
+        hmm = ["--num-states", str(n_states), "--state-pieces", "1", "--state-carriers", str(carriers)]
         options = ["--data-list", str(data_list), "--output", f"{folder}/{name}/chr22", *_SMALL, *_SHORT, *hmm]
         assert main(["train", "--recipe", "published", *options]) == 0
-    with_hmm, without_hmm = (folder / name / "models" / "chr22" for name in ("with", "without"))
-    return Trained(data_list, with_hmm, without_hmm, sample, panels)
+    models = (folder / name / "models" / "chr22" for name in ("with", "without", "anonymous"))
+    return Trained(data_list, *models, sample, panels)
 
 
 def _write_region(prefix: Path, number: int) -> Panel:

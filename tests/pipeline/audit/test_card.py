@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from audit_results import audit_results
+from audit_results import audit_results, with_whole_states
 from rnnimp.pipeline.audit.card import card_section
 from rnnimp.pipeline.audit.texts import not_tested
 from rnnimp.privacy.figures import Estimate
@@ -73,3 +73,33 @@ def test_names_cannot_break_a_table_or_become_markup():
     text = card_section(replace(results, people=people))
 
     assert r"a\|b\\n\<b\>\*x\*\</b\> \[l\](u) \`c\`" in text
+
+
+def test_states_that_are_whole_haplotypes_need_no_guess():
+    guessing = with_auc(with_whole_states(audit_results(), 64, 60), Estimate(0.52, 0.46, 0.58))
+
+    rows = rows_of(card_section(guessing))
+
+    copied = (
+        "124 of 128 states are a whole haplotype of a member in their region, of 64 people in the most exposed region"
+    )
+    assert copied in rows["Can personal data be extracted from the parameters?"][0]
+    assert f"But nothing has to be guessed: {copied}" in rows["Is it better than guessing?"][0]
+    of_none = rows_of(card_section(audit_results()))["Can personal data be extracted from the parameters?"][0]
+    assert "No state is a whole haplotype of a member in its region." in of_none
+
+
+def test_nothing_is_expected_from_scores_that_chance_explains():
+    question = "What if someone uses all of the model?"
+    guessing = card_section(with_auc(audit_results(), Estimate(0.52, 0.46, 0.58)))
+
+    assert "of the members found from" not in guessing and "it would be noise" in rows_of(guessing)[question][0]
+    assert "of the members found from the whole chromosome" in rows_of(card_section(audit_results()))[question][0]
+
+
+def test_regions_that_the_files_lack_are_not_said_to_reveal_more():
+    results = audit_results()
+    text = card_section(replace(results, model=replace(results.model, missing_regions=(1, 2, 5, 6))))
+
+    assert "regions 3-4 of the 2 in its files" in text and "only 2 exist in these files" in text
+    assert "the whole model reveals more" not in text

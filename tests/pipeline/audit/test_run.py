@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from rnnimp.cli import main
 from rnnimp.errors import DataError, SettingsError
+from rnnimp.formats.bundle import open_bundle
 from rnnimp.formats.hapslegend import HapsLegendWriter
+from rnnimp.pipeline.audit.regions import read_states
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
 from rnnimp.pipeline.audit.run import audit
 from rnnimp.pipeline.audit.settings import AuditSettings
@@ -44,6 +47,20 @@ def test_states_that_are_whole_haplotypes_are_found(trained, tmp_path):
     assert results.stretches.members_rows.median == 80 > results.stretches.outsiders_rows.longest
     assert results.over_all("longest_match", CEILING).auc.value == 1
     assert results.over_all("longest_match", FLOOR) is None
+    total, first, second = results.whole_states
+    assert (total.n_states, total.of_members) == (128, 128) and (first.region, second.region) == (1, 2)
+    training = np.setdiff1d(np.arange(60), held_out_samples(60, 12, DEFAULT_SEED))
+    region = open_bundle(trained.with_hmm).regions[0]
+    states = read_states(region) > 0
+    columns = trained.panels[0].alleles.T == 1
+    carrying = [
+        person
+        for person in training.tolist()
+        if any((column == states.T).all(axis=1).any() for column in columns[2 * person : 2 * person + 2])
+    ]
+    assert first.members == len(carrying) > 30
+    assert results.sentence.startswith("128 of 128 states are a whole haplotype of a member in their region, of ")
+    assert not results.sentence.endswith("cannot be said from so little.")
     states = next(part for part in results.rebuilt if part.source == "states")
     assert states.members_mismatches < states.outsiders_mismatches
     assert states.members.value > 0.3 and states.outsiders.value == 0
@@ -61,6 +78,24 @@ def test_states_that_are_whole_haplotypes_are_found(trained, tmp_path):
     )
     assert public.count("12 outsiders are too few") == 3
     assert not any(row["sample"] in public for row in private)
+    modes = [(tmp_path / "out" / f"chr22.{ending}").stat().st_mode & 0o777 for ending in ("private.tsv", "tsv")]
+    assert modes == [0o600, 0o666 & ~umask()]
+
+
+def test_members_who_are_not_tested_count_as_whole_states_too(trained, tmp_path):
+    few = AuditSettings(allow_few_outsiders=True, members=2, regions=(1,))
+
+    results, _ = run(trained, tmp_path, settings=few)
+
+    assert results.people.n_members == 2
+    assert results.whole_states[0].of_members == 64 and results.whole_states[0].members > 30
+
+
+def test_anonymous_states_are_nobodys_haplotype(trained, tmp_path):
+    results, _ = run(trained, tmp_path, "anonymous")
+
+    assert [part.of_members for part in results.whole_states] == [0, 0, 0]
+    assert "whole haplotype" not in results.sentence
 
 
 def test_a_model_without_hmm_is_audited_by_its_networks(trained, tmp_path):
@@ -68,7 +103,7 @@ def test_a_model_without_hmm_is_audited_by_its_networks(trained, tmp_path):
 
     names = [attack.name for attack in results.attacks]
     assert names == ["loss", "relative_loss", "frequencies", "combined"]
-    assert results.stretches is None
+    assert results.stretches is None and results.whole_states == ()
     assert {part.source for part in results.rebuilt} == {MODEL, FLOOR, CEILING}
     loss = results.over_all("loss")
     assert loss.auc.low < 0.5 < loss.auc.high  # it has hardly learned
@@ -86,6 +121,30 @@ def test_an_audit_is_the_same_again_whatever_the_threads(trained, tmp_path):
             del log["log_time"]
     assert contents[0] == contents[1]
     assert first.people.n_members == 20
+
+
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_model_that_lacks_regions_says_so(trained, tmp_path, caplog):
+    for path in trained.without_hmm.parent.glob("chr22_1.*"):
+        (tmp_path / path.name).symlink_to(path)
+    manifest = json.loads(trained.without_hmm.with_name("chr22.manifest.json").read_text())
+    manifest |= {"regions": manifest["regions"][:1], "n_regions": 2}
+    (tmp_path / "chr22.manifest.json").write_text(json.dumps(manifest))
+    files = AuditFiles(str(tmp_path / "chr22"), str(trained.data_list), str(tmp_path / "out" / "chr22"))
+
+    results = audit(files, FEW)
+
+    assert "the model's files lack 1 of 2 regions: 2" in caplog.text
+    assert (results.model.n_regions, results.model.n_there, results.model.missing_regions) == (2, 1, (2,))
+    assert [part.n_regions for part in results.extrapolations[:2]] == [1, 1]
+    for ending in ("html", "card.md"):
+        text = (tmp_path / "out" / f"chr22.{ending}").read_text()
+        assert "Of 2 regions, only 1 exists in these files" in text and "whole model reveals more" not in text
 
 
 def write_outsiders(prefix, trained, alleles, keep=slice(None)):
@@ -204,7 +263,7 @@ def test_the_last_line_is_the_sentence(trained, tmp_path, capsys):
     assert main(["audit", *files, *options]) == 0
 
     sentence = capsys.readouterr().out.splitlines()[-1]
-    assert sentence.startswith("From the 1 audited region (")
+    assert sentence.startswith("64 of 64 states are") and "; from the 1 audited region (" in sentence
     assert sentence == json.loads((tmp_path / "out.json").read_text())["sentence"]
 
 

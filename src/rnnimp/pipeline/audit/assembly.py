@@ -44,9 +44,9 @@ def assembled_results(
     people, settings, model = work.people, work.settings, _audited_model(work, findings)
     results, best_attack = summary.attack_results(scoring, settings.seed), scoring.best_attack()
     best = next(result.figures for result in results if result.attack == best_attack)
-    place = model.span, len(work.regions), model.n_regions, model.chromosome
-    extrapolations = summary.extrapolations(best, *place)
-    stretches = summary.stretches(findings, people.is_member)
+    extrapolations = summary.extrapolations(best, model.span, len(work.regions), model.n_there, model.chromosome)
+    stretches, whole = summary.stretches(findings, people.is_member), summary.whole_haplotypes(findings)
+    share, _ = summary.chromosome_share(model.span, len(work.regions), model.n_regions, model.chromosome)
     described = summary.descriptions(attacks, scoring)
     by_chance, options = summary.chance(scoring, settings.seed), _options(work, described)
     return AuditResults(
@@ -64,10 +64,11 @@ def assembled_results(
         exposed=summary.exposed_people(scoring),
         extrapolations=extrapolations,
         stretches=stretches,
-        rebuilt=summary.rebuilt_haplotypes(findings, people.is_member, summary.chromosome_share(*place)[0]),
+        whole_states=whole,
+        rebuilt=summary.rebuilt_haplotypes(findings, people.is_member, share),
         rare_alleles=summary.inferred_rare_alleles(findings, people.is_member, settings),
         seconds=round(seconds, 1),
-        sentence=sentence(model, best_attack, best, by_chance, stretches, extrapolations),
+        sentence=sentence(model, best_attack, best, by_chance, stretches, whole, extrapolations),
     )
 
 
@@ -87,6 +88,7 @@ def _audited_model(work: AuditWork, findings: Sequence[RegionFindings]) -> Audit
         checksums={region.model_path.name: sha256_of(region.model_path) for region in work.regions},
         rnnimp_version=None if manifest is None else manifest.rnnimp_version,
         recipe={} if manifest is None else dict(manifest.settings),
+        missing_regions=bundle.missing_regions,
     )
 
 

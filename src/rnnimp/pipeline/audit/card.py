@@ -15,20 +15,24 @@ from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, STATES, AuditRe
 from rnnimp.pipeline.audit.texts import (
     ASSUMPTION,
     ATTACKER,
+    LEFT_OUT,
     NONE,
     auc_texts,
     chance_text,
+    doubt_of_regions,
     large,
     not_tested,
     percent,
     share_texts,
     warnings,
+    whole_states_text,
 )
 from rnnimp.privacy.combined import NAME as COMBINED
 from rnnimp.privacy.figures import Estimate, Extrapolation
 from rnnimp.wording import printable
 
 _RATE = 0.01
+_NO_WHOLE = "No state is a whole haplotype of a member in its region"
 _MARKS = re.compile(r"([\\`*_\[\]<>|&~$])")
 
 _NO_JUDGEMENT = (
@@ -97,7 +101,7 @@ def _scope(results: AuditResults) -> str:
     model, people = results.model, results.people
     return (
         f"Audited by rnnimp {results.versions.get('rnnimp', '')} on {results.log_time[:10]}, number {results.log_id}: "
-        f"regions {format_regions(model.regions)} of {model.n_regions}, {large(people.n_members)} of "
+        f"regions {format_regions(model.regions)} of the {model.n_there} in its files, {large(people.n_members)} of "
         f"{large(people.n_training)} members, {large(people.n_outsiders)} outsiders ({people.outsiders}). AUC: 0.5 "
         "is a coin toss, 1 is certainty. The floor gives everybody the allele frequencies; the ceiling is the panel "
         "itself. Intervals are 95% intervals."
@@ -121,9 +125,10 @@ def _extraction(results: AuditResults) -> str:
         read = "The model has no haplotype HMM, so it has no states in which haplotypes could be read."
     else:
         read = (
-            f"The states of the HMM can be read. The longest stretch of a member's haplotype in one of them has "
-            f"{large(stretches.members_rows.median)} rows, that of an outsider's "
-            f"{large(stretches.outsiders_rows.median)} (medians)."
+            f"The alleles of the HMM's states can be read. The longest stretch that a state shares with a member's "
+            f"haplotype has {large(stretches.members_rows.median)} sites, with an outsider's "
+            f"{large(stretches.outsiders_rows.median)} (medians). "
+            f"{whole_states_text(results.whole_states) or _NO_WHOLE}."
         )
     rebuilt = [
         f"By the best states, {share_texts(part.members)[0]} of the members' haplotypes and "
@@ -180,9 +185,13 @@ def _each_person(results: AuditResults) -> str:
 
 
 def _wider(results: AuditResults) -> str:
+    doubt = doubt_of_regions(results)
+    if not results.is_beyond_chance():
+        return f"{LEFT_OUT} {doubt}".strip()
     rest = [part for part in results.extrapolations if part.scope != "regions"]
     expected = "; ".join(map(_expected, rest))
-    return f"Expected at 1% false alarms: {expected}. {ASSUMPTION}" if rest else "Nothing is expected of more regions."
+    told = f"Expected at 1% false alarms: {expected}. {ASSUMPTION}" if rest else "Nothing is expected of more regions."
+    return f"{told} {doubt}".strip()
 
 
 def _expected(part: Extrapolation) -> str:
@@ -193,6 +202,12 @@ def _expected(part: Extrapolation) -> str:
 
 def _guessing(results: AuditResults) -> str:
     interval = _joined(auc_texts(results.best().auc))
+    whole = results.whole_states
+    if whole and whole[0].are_many and not results.is_beyond_chance():
+        return (
+            f"The scores cannot tell: AUC {interval} by the strongest attack; {chance_text(results)} But nothing has "
+            f"to be guessed: {whole_states_text(whole)}."
+        )
     if results.is_beyond_chance():
         return (
             f"Yes: AUC {interval} by the strongest attack; {chance_text(results)} The Opinion says of a model from "

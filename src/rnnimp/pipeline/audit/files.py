@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -72,7 +73,7 @@ def private_rows(scoring: Scoring, names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def write_files(paths: Sequence[str], results: AuditResults, scoring: Scoring, names: Sequence[str]) -> None:
-    """Write all files, which take their names together.
+    """Write all files, which take their names together. Only their owner may read the private one.
 
     Args:
         paths: Names of the files, one for each of `ENDINGS`.
@@ -86,4 +87,7 @@ def write_files(paths: Sequence[str], results: AuditResults, scoring: Scoring, n
         write_table(group.open(table), FIGURE_COLUMNS, figure_rows(results))
         group.open(readable).write(page(results).encode())
         group.open(card).write(card_section(results).encode())
-        write_table(group.open(private), private_columns(scoring), private_rows(scoring, names))
+        named = group.open(private)
+        if group.is_regular(private):
+            os.fchmod(named.fileno(), 0o600)
+        write_table(named, private_columns(scoring), private_rows(scoring, names))

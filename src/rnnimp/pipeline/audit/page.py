@@ -22,11 +22,11 @@ from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, STATES, SUBJECT
 from rnnimp.pipeline.audit.texts import (
     ASSUMPTION,
     ATTACKER,
+    LEFT_OUT,
     NONE,
     SUBJECT_NAMES,
     auc_texts,
     chance_text,
-    doubt_of_model,
     large,
     not_tested,
     percent,
@@ -36,6 +36,9 @@ from rnnimp.pipeline.audit.texts import (
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate, Extrapolation, Figures
 from rnnimp.privacy.reconstruction import Spread
 from rnnimp.wording import counted
+
+MOST_WHOLE = 10
+"""Regions in the table of states that are whole haplotypes."""
 
 MOST_REGIONS = 100
 """Regions and files in the page's tables; the TSV and JSON files have all."""
@@ -47,7 +50,12 @@ _SOURCES = {
     CEILING: SUBJECT_NAMES[CEILING],
 }
 
-_SCOPES = {"regions": "audited regions", "model": "whole model", "chromosome": "chromosome", "genome": "22 autosomes"}
+_SCOPES = {
+    "regions": "audited regions",
+    "model": "all in its files",
+    "chromosome": "chromosome",
+    "genome": "22 autosomes",
+}
 
 _HOW_TO_READ = (
     ("member, outsider", "A person whom the model was trained on, and one of the same populations who was left out."),
@@ -61,7 +69,8 @@ _HOW_TO_READ = (
     ("interval", "95% intervals. With few outsiders they are wide: then the audit says little, in either direction."),
     ("floor", "The same attack on a model that gives everybody the allele frequencies. It should be near 0.5."),
     ("ceiling", "The same attack on the panel itself, by a Li & Stephens model in which members find themselves."),
-    ("rows", "Markers and imputed sites of the model."),
+    ("state", "A row of alleles in the model's haplotype HMM. Anyone who has the model's files can read it."),
+    ("rows", "Markers and imputed sites of the model; the sentence at the top calls them sites."),
 )
 
 
@@ -112,7 +121,8 @@ def _tested(results: AuditResults) -> list[str]:
         ("model", model.name),
         ("trained with", "not known" if model.rnnimp_version is None else f"rnnimp {model.rnnimp_version}"),
         ("chromosome", model.chromosome or "not known"),
-        ("regions", f"{len(model.regions)} of the model's {model.n_regions}: {format_regions(model.regions)}"),
+        ("regions", f"{len(model.regions)} of the {model.n_there} in its files: {format_regions(model.regions)}"),
+        *([("regions that its files lack", format_regions(model.missing_regions))] if model.missing_regions else []),
         ("imputed sites in them", f"{large(model.n_sites)}, over {large(model.span)} base pairs{share}"),
         ("haplotype HMM", states),
         ("members", f"{large(people.n_members)} of the {large(people.n_training)} people whom it was trained on"),
@@ -234,12 +244,12 @@ def _exposed(results: AuditResults) -> list[str]:
 
 
 def _more_regions(results: AuditResults) -> list[str]:
+    if not results.is_beyond_chance():
+        return [paragraph(LEFT_OUT, "warning")]
     groups = [(_SCOPES[part.scope], [_expected(part)]) for part in results.extrapolations]
     header = ["part", "regions", "distance", *_FIGURE_NAMES]
     caption = f"Expected if regions are independent (attack: {results.best_attack})"
-    doubt = doubt_of_model(results)
-    doubts = [paragraph(doubt, "warning")] if doubt else []
-    return [*doubts, table(caption, header, groups), paragraph(ASSUMPTION, "note")]
+    return [table(caption, header, groups), paragraph(ASSUMPTION, "note")]
 
 
 def _expected(part: Extrapolation) -> list[Cell | str]:
@@ -250,7 +260,7 @@ def _expected(part: Extrapolation) -> list[Cell | str]:
 
 
 def _reading(results: AuditResults) -> list[str]:
-    parts = [_stretches(results)]
+    parts = [_stretches(results), *_whole_states(results)]
     header = [
         "rebuilt by",
         *("members: share rebuilt", "outsiders: share rebuilt"),
@@ -298,6 +308,33 @@ def _stretches(results: AuditResults) -> str:
     return table(
         "Longest stretch of a haplotype that a state has without any mismatch", header, groups, "numbers subjects"
     )
+
+
+def _whole_states(results: AuditResults) -> list[str]:
+    """A table of states that are whole haplotypes: all regions together, and those with the most such states."""
+    if not results.whole_states:
+        return []
+    total, *regions = results.whole_states
+    most = sorted(regions, key=lambda part: (-part.of_members, part.region or 0))[:MOST_WHOLE]
+    groups: list[Group] = [
+        (
+            "all" if part.region is None else str(part.region),
+            [
+                [large(number) for number in (part.n_states, part.of_members, part.members, part.fewest_members)]
+                + [large(part.of_outsiders), large(part.outsiders)]
+            ],
+        )
+        for part in (total, *(most if len(regions) > 1 else []))
+    ]
+    header = ["region", "states", "of members", "members", "fewest members of one", "of outsiders", "outsiders"]
+    text = (
+        "A state counts if it equals a haplotype at every marker and site of its region. All people whom the model was "
+        "trained on are compared, tested or not; of the outsiders, those tested, and never a haplotype with a missing "
+        "allele. Someone with the files can copy such a haplotype out. Where many people carry it, outsiders do too, "
+        f"and it points to nobody in particular. The table has the {MOST_WHOLE} regions with the most; the JSON file "
+        "has all."
+    )
+    return [table("States that are a whole haplotype of a person", header, groups), paragraph(text, "note")]
 
 
 def _lengths(spread: Spread, n_decimals: int) -> list[str]:

@@ -37,6 +37,7 @@ from rnnimp.privacy.figures import Scores
 from rnnimp.privacy.rare_alleles import count_rare_alleles
 from rnnimp.privacy.reconstruction import best_guess_mismatches, best_state_mismatches
 from rnnimp.privacy.region import AuditedRegion, Floats
+from rnnimp.privacy.whole_states import Carriers, carriers
 from rnnimp.sites.panel import MISSING, Panel, haplotype_columns
 
 
@@ -53,6 +54,8 @@ class RegionFindings:
         mismatches: For each source, wrong alleles of each haplotype, int64 (n_haplotypes,).
         stretch_rows: Longest stretch of each haplotype in a state, in rows, int64 (n_haplotypes,); None without HMM.
         stretch_cm: The same in cM, float64 (n_haplotypes,).
+        member_carriers: Who of all people trained on carries a state as a whole haplotype; None without HMM.
+        outsider_carriers: The same of the outsiders.
         rare_counts: For each subject, what `count_rare_alleles` gives.
         n_rare_sites: Imputed sites with a rare allele.
     """
@@ -65,6 +68,8 @@ class RegionFindings:
     mismatches: dict[str, NDArray[np.int64]]
     stretch_rows: NDArray[np.int64] | None
     stretch_cm: NDArray[np.float64] | None
+    member_carriers: Carriers | None
+    outsider_carriers: Carriers | None
     rare_counts: dict[str, NDArray[np.float64]]
     n_rare_sites: int
 
@@ -233,11 +238,13 @@ def _findings(
     alleles, is_site = audited.site_alleles, ~audited.is_marker
     panel_counts = np.stack([np.count_nonzero(training[is_site] == allele, axis=1) for allele in (0, 1)], axis=1)
     mismatches = {name: best_guess_mismatches(alleles, subject.expected) for name, subject in subjects.items()}
-    rows = cm = None
+    rows = cm = of_members = of_outsiders = None
     if audited.states is not None:
         states = state_alleles(audited.states)
         mismatches[STATES] = best_state_mismatches(alleles, states[is_site])
         rows, cm = longest_matches(audited.alleles, states, audited.map_cm, settings.threads)
+        of_members = carriers(states, training)
+        of_outsiders = carriers(states, audited.alleles[:, 2 * len(people.members) :])
     rare = {
         name: count_rare_alleles(alleles, subject.expected, panel_counts, people.is_member, settings.rare_maf)
         for name, subject in subjects.items()
@@ -252,6 +259,8 @@ def _findings(
         mismatches=mismatches,
         stretch_rows=rows,
         stretch_cm=cm,
+        member_carriers=of_members,
+        outsider_carriers=of_outsiders,
         rare_counts=rare,
         n_rare_sites=int(np.count_nonzero(panel_counts.min(axis=1) <= settings.rare_maf * panel_counts.sum(axis=1))),
     )

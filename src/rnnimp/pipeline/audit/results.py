@@ -12,6 +12,7 @@ from typing import Any
 from rnnimp.privacy.figures import Estimate, Extrapolation, Figures
 from rnnimp.privacy.rare_alleles import RareAlleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt
+from rnnimp.privacy.whole_states import WholeStates
 
 FORMAT = "rnnimp-audit"
 FORMAT_VERSION = 1
@@ -32,7 +33,7 @@ class AuditedModel:
     Attributes:
         name: Name of the model's files without folders and numbers.
         chromosome: Name of the chromosome; None if not known.
-        n_regions: Regions of the model.
+        n_regions: Regions of the model, with those that its files lack.
         regions: Numbers of the audited regions, in order.
         n_sites: Imputed sites of the audited regions.
         span: Base pairs that the audited regions' imputed sites span, without the gaps between regions.
@@ -41,6 +42,7 @@ class AuditedModel:
         checksums: SHA-256 of each audited model file, by its name.
         rnnimp_version: Version that trained the model; None for models without a manifest.
         recipe: Settings of the training, by name; empty for models without a manifest.
+        missing_regions: Numbers of the regions that the model should have and that its files lack.
     """
 
     name: str
@@ -54,6 +56,12 @@ class AuditedModel:
     checksums: dict[str, str]
     rnnimp_version: str | None
     recipe: dict[str, Any]
+    missing_regions: tuple[int, ...] = ()
+
+    @property
+    def n_there(self) -> int:
+        """Regions that exist in the model's files."""
+        return self.n_regions - len(self.missing_regions)
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,8 @@ class AuditResults:
         exposed: The most exposed members, in order.
         extrapolations: What to expect of the audited regions, the model, the chromosome and a genome.
         stretches: What can be read in the HMM's states; None for a model without HMM.
+        whole_states: States that are a whole haplotype of a person, over all audited regions first, then in each; empty
+            for a model without HMM.
         rebuilt: The share of haplotypes that can be rebuilt, by source.
         rare_alleles: Inference of rare alleles by the model and the controls.
         seconds: Duration of the audit, in seconds.
@@ -186,6 +196,7 @@ class AuditResults:
     exposed: tuple[ExposedPerson, ...]
     extrapolations: tuple[Extrapolation, ...]
     stretches: ReadableStretches | None
+    whole_states: tuple[WholeStates, ...]
     rebuilt: tuple[Rebuilt, ...]
     rare_alleles: tuple[RareAlleles, ...]
     seconds: float

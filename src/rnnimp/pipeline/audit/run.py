@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from rnnimp.cluster.slices import format_regions
 from rnnimp.errors import SettingsError
 from rnnimp.pipeline.audit import summary
 from rnnimp.pipeline.audit.assembly import assembled_results
@@ -49,6 +50,12 @@ def audit(files: AuditFiles, settings: AuditSettings, attacks: Sequence[Attack] 
         *(counted(len(work.regions), "region"), len(people.members), len(people.training)),
         *(people.n_outsiders, people.source),
     )
+    missing = work.bundle.missing_regions
+    if missing:
+        logger.warning(
+            "warning: the model's files lack %d of %s: %s; the audit says nothing of them",
+            *(len(missing), counted(work.bundle.n_regions, "region"), format_regions(missing)),
+        )
     closeness = Closeness(people)
     findings = [_attack(work, number, closeness, chosen) for number in range(len(work.regions))]
     closeness.warn_of_relatives()

@@ -36,6 +36,7 @@ from rnnimp.privacy.figures import (
 )
 from rnnimp.privacy.rare_alleles import RareAlleles, rare_alleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt, readable_stretches, rebuilt
+from rnnimp.privacy.whole_states import WholeStates, added_up, whole_states
 from rnnimp.sites.genome_lengths import AUTOSOMES_BASES, sequenced_bases
 
 MOST_EXPOSED = 10
@@ -172,6 +173,20 @@ def stretches(findings: Sequence[RegionFindings], is_member: NDArray[np.bool_]) 
     if not rows:
         return None
     return readable_stretches(np.max(rows, axis=0), np.max(cm, axis=0), np.repeat(is_member, 2))
+
+
+def whole_haplotypes(findings: Sequence[RegionFindings]) -> tuple[WholeStates, ...]:
+    """States that are whole haplotypes, over all regions first; empty for a model without HMM."""
+    found = [
+        (part, part.member_carriers, part.outsider_carriers)
+        for part in findings
+        if part.member_carriers is not None and part.outsider_carriers is not None
+    ]
+    if not found:
+        return ()
+    members, outsiders = added_up([first for _, first, _ in found]), added_up([second for _, _, second in found])
+    total = whole_states(None, sum(part.n_states for part, _, _ in found), members, outsiders)
+    return (total, *(whole_states(part.number, part.n_states, first, second) for part, first, second in found))
 
 
 def rebuilt_haplotypes(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rnnimp.choices import LEAST_OUTSIDERS
+from rnnimp.cluster.slices import format_regions
 from rnnimp.pipeline.audit.people import HELD_OUT
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, AuditResults
 from rnnimp.privacy.attacks.frequencies import FrequencyAttack
 from rnnimp.privacy.attacks.registry import ATTACKS
 from rnnimp.privacy.combined import NAME as COMBINED
 from rnnimp.privacy.figures import FALSE_POSITIVE_RATES, Estimate
+from rnnimp.privacy.whole_states import WholeStates
 from rnnimp.wording import counted
 
 NONE = "-"
@@ -32,6 +34,11 @@ ASSUMPTION = (
     "This is an expectation, not a measurement. It takes regions as independent, and as telling as much as the audited "
     "ones on average. Scores of both groups are taken as normal, with the same variance. The distance between members "
     "and outsiders then grows with the square root of the number of regions."
+)
+
+LEFT_OUT = (
+    "What to expect of more regions, of the chromosome and of a genome is left out: worked out from scores that chance "
+    "explains, it would be noise."
 )
 
 _NEVER_TESTED = (
@@ -96,8 +103,28 @@ def doubt_of_model(results: AuditResults) -> str:
         return ""
     return (
         f"The strongest attack's AUC, {auc_texts(results.best().auc)[0]}, is no greater than chance explains: "
-        f"{chance_text(results)} So neither a leak nor its absence is shown, and what is expected of more regions is "
-        "as uncertain."
+        f"{chance_text(results)} So the scores show neither a leak nor its absence. {LEFT_OUT}"
+    )
+
+
+def whole_states_text(parts: Sequence[WholeStates]) -> str:
+    """How many states are whole haplotypes of members; empty if there are none.
+
+    Args:
+        parts: Over all audited regions, then for each.
+    """
+    if not parts or not parts[0].of_members:
+        return ""
+    total, regions = parts[0], parts[1:]
+    place = " in the most exposed region" if len(regions) > 1 else ""
+    people = max(part.members for part in regions)
+    notes = [f"each of {large(total.fewest_members)} members or more"] if total.fewest_members > 1 else []
+    notes += [f"{large(total.of_outsiders)} of an outsider"] if total.of_outsiders else []
+    noted = f" ({'; '.join(notes)})" if notes else ""
+    return (
+        f"{large(total.of_members)} of {large(total.n_states)} states {'is' if total.of_members == 1 else 'are'} a "
+        "whole haplotype of a member in their region, "
+        f"of {large(people)} {'person' if people == 1 else 'people'}{place}{noted}"
     )
 
 
@@ -121,8 +148,24 @@ def warnings(results: AuditResults) -> list[str]:
             f"{counted(people.n_close, 'outsider')} may be related to a member, or be a member. Figures with such "
             "outsiders are too low."
         )
-    doubt = doubt_of_model(results)
-    return [*found, *([doubt] if doubt else []), *_doubts_of_controls(results)]
+    doubts = [text for text in (doubt_of_model(results), doubt_of_regions(results)) if text]
+    return [*_read_without_attack(results), *found, *doubts, *_doubts_of_controls(results)]
+
+
+def _read_without_attack(results: AuditResults) -> list[str]:
+    text = whole_states_text(results.whole_states)
+    return [f"{text}. Anyone who has the model's files can copy them out, whatever the attacks find."] if text else []
+
+
+def doubt_of_regions(results: AuditResults) -> str:
+    """Says that the model's files lack regions; empty if they have all."""
+    model = results.model
+    if not model.missing_regions:
+        return ""
+    return (
+        f"Of {counted(model.n_regions, 'region')}, only {model.n_there} {'exists' if model.n_there == 1 else 'exist'} "
+        "in these files, so nothing is said of the others."
+    )
 
 
 def _doubts_of_controls(results: AuditResults) -> list[str]:
@@ -148,12 +191,14 @@ def not_tested(results: AuditResults) -> list[str]:
     """What this audit leaves open."""
     model, people = results.model, results.people
     found = []
-    n_regions = model.n_regions - len(model.regions)
+    n_regions = model.n_there - len(model.regions)
     if n_regions:
         found.append(
-            f"{counted(n_regions, 'region')} of the model's {model.n_regions}. Evidence adds up over regions, so the "
-            "whole model reveals more."
+            f"{counted(n_regions, 'region')} of the {model.n_there} in the model's files. Evidence adds up over "
+            "regions, so the whole model reveals more."
         )
+    if model.missing_regions:
+        found.append(f"Regions that do not exist in these files: {format_regions(model.missing_regions)}.")
     n_members = people.n_training - people.n_members
     if n_members:
         found.append(f"{large(n_members)} of {large(people.n_training)} members. One of them may be more exposed.")
