@@ -109,6 +109,53 @@ def test_one_shared_haplotype_is_a_warning(caplog):
         closeness.add(np.hstack([training[:, [5]], 1 - training[:, [5]]]), training)
 
     closeness.refuse_same(["A"])
-    closeness.warn_of_relatives()
+    closeness.warn_of_relatives(["A"])
 
     assert "warning: 1 outsider may be relatives of members" in caplog.text
+    assert "both haplotypes" not in caplog.text
+
+
+def closeness_of(n_members_among_outsiders, n_regions=1, n_rows=30, seed=4):
+    """Closeness of 40 outsiders, of whom the first are members, and of 50 training samples."""
+    closeness = Closeness(People(50, np.arange(50), np.arange(50), np.arange(0), 40, "file"))
+    rng = np.random.default_rng(seed)
+    for _ in range(n_regions):
+        training, others = (rng.integers(0, 2, (n_rows, 2 * number)).astype(np.int8) for number in (50, 40))
+        others[:, : 2 * n_members_among_outsiders] = training[:, : 2 * n_members_among_outsiders]
+        closeness.add(others, training)
+    return closeness
+
+
+@pytest.mark.parametrize("n_regions", [1, 2])
+def test_several_members_among_outsiders_are_refused_in_few_regions_too(n_regions):
+    names = [f"X{number}" for number in range(40)]
+
+    with pytest.raises(DataError, match=rf"3 outsiders with both haplotypes of a member in {n_regions} region.*X0, X1"):
+        closeness_of(3, n_regions).refuse_same(names)
+
+
+def test_two_members_among_outsiders_are_a_warning_in_few_regions(caplog):
+    names = [f"X{number}" for number in range(40)]
+    closeness = closeness_of(2)
+
+    closeness.refuse_same(names)
+    closeness.warn_of_relatives(names)
+
+    assert "warning: 2 outsiders have both haplotypes of a member in 1 audited region, and may be members: X0, X1" in (
+        caplog.text
+    )
+    assert "in so few regions, unrelated people may do so too" in caplog.text
+
+
+def test_equal_people_are_not_refused_where_many_in_the_panel_are_equal():
+    closeness = closeness_of(0, n_rows=2)
+
+    assert closeness._equal().size > 20 and closeness._equal_in_panel() > 0.5
+    closeness.refuse_same([f"X{number}" for number in range(40)])
+
+
+def test_a_member_is_refused_at_any_later_region():
+    closeness = closeness_of(1, n_regions=5)
+
+    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member in 5 regions: X0"):
+        closeness.refuse_same([f"X{number}" for number in range(40)])

@@ -205,6 +205,14 @@ def test_members_are_no_outsiders(trained, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_members_under_other_names_are_no_outsiders(trained, tmp_path):
+    prefix = write_outsiders(tmp_path / "renamed", trained, [panel.alleles[:, :30] for panel in trained.panels])
+
+    with pytest.raises(DataError, match="outsiders with both haplotypes of a member in 1 region: "):
+        run(trained, tmp_path, outsiders=prefix)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

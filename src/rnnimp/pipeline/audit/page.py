@@ -328,11 +328,12 @@ def _whole_states(results: AuditResults) -> list[str]:
     ]
     header = ["region", "states", "of members", "members", "fewest members of one", "of outsiders", "outsiders"]
     text = (
-        "A state counts if it equals a haplotype at every marker and site of its region. All people whom the model was "
-        "trained on are compared, tested or not; of the outsiders, those tested, and never a haplotype with a missing "
-        "allele. Someone with the files can copy such a haplotype out. Where many people carry it, outsiders do too, "
-        f"and it points to nobody in particular. The table has the {MOST_WHOLE} regions with the most; the JSON file "
-        "has all."
+        "A state counts if it equals a haplotype at every marker and site of its region. Compared are all "
+        f"{large(results.people.n_training)} people whom the model was trained on, tested or not, and the "
+        f"{large(results.people.n_outsiders)} outsiders, who are mostly fewer. A haplotype with a missing allele equals "
+        "none. Someone with the files can copy such a haplotype out. Where many people carry it, outsiders do too, and "
+        f"it points to nobody in particular. The table has the {MOST_WHOLE} regions with the most; the JSON file has "
+        "all."
     )
     return [table("States that are a whole haplotype of a person", header, groups), paragraph(text, "note")]
 

@@ -58,7 +58,7 @@ def audit(files: AuditFiles, settings: AuditSettings, attacks: Sequence[Attack] 
         )
     closeness = Closeness(people)
     findings = [_attack(work, number, closeness, chosen) for number in range(len(work.regions))]
-    closeness.warn_of_relatives()
+    closeness.warn_of_relatives(work.outsider_names)
     scoring = summary.score(findings, people, settings)
     results = assembled_results(work, closeness, findings, scoring, chosen, time.monotonic() - started)
     write_files(files.outputs(), results, scoring, work.tested_names)
