@@ -330,10 +330,10 @@ def _whole_states(results: AuditResults) -> list[str]:
     text = (
         "A state counts if it equals a haplotype at every marker and site of its region. Compared are all "
         f"{large(results.people.n_training)} people whom the model was trained on, tested or not, and the "
-        f"{large(results.people.n_outsiders)} outsiders, who are mostly fewer. A haplotype with a missing allele equals "
-        "none. Someone with the files can copy such a haplotype out. Where many people carry it, outsiders do too, and "
-        f"it points to nobody in particular. The table has the {MOST_WHOLE} regions with the most; the JSON file has "
-        "all."
+        f"{large(results.people.n_outsiders)} outsiders, who are mostly fewer. A haplotype with a missing allele "
+        "equals none. Someone with the files can copy such a haplotype out. Where many people carry it, outsiders do "
+        f"too, and it points to nobody in particular. The table has the {MOST_WHOLE} regions with the most; the JSON "
+        "file has all."
     )
     return [table("States that are a whole haplotype of a person", header, groups), paragraph(text, "note")]
 

@@ -215,9 +215,7 @@ class Closeness:
                 "warning: %s may be relatives of members: they share %g%% of the audited rows or more with one; "
                 "relatives make a model look safer than it is%s",
                 *(counted(self.n_close(), "outsider"), 100 * CLOSE_SHARE),
-                ""
-                if self._n_regions >= REGIONS_THAT_IDENTIFY
-                else "; in so few regions, unrelated people may do so too",
+                "" if self._n_regions >= REGIONS_THAT_IDENTIFY else "; in so few regions, unrelated people may too",
             )
 
 
