@@ -12,6 +12,7 @@ _OPTIONS = [
     *("--sites-only", "--flip", "--force", "--threads", "--device", "--chromosome", "--keep-first-duplicate", "--vcf"),
     *("--hap", "--legend", "--sample", "--bins", "--typed", "--frequencies", "--quiet", "--verbose", "--log-file=log"),
     *("--maf-threshold", "--imp-site-count-limit", "--body-marker-count-limit", "--flanking-marker-count-limit"),
+    *("--exclude-samples", "--exclude-sites", "--contigs"),
     *("--draw-test-samples", "--test-samples", "--name", "--all-sites", "--calibration", "--output", "--no-such", "-"),
 ]
 _VALUES = [

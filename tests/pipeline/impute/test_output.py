@@ -144,6 +144,24 @@ def test_every_format_has_the_same_table_of_its_sites(folder: Path, name: str) -
     assert set(kinds) == {"IMPUTED", "TYPED"}
 
 
+@pytest.mark.parametrize("name", ["gen", "bgen"])
+def test_plink2_filters_by_the_table(folder: Path, name: str) -> None:
+    assert run_impute(folder, f"x.{name}") == 0
+    source = {
+        "gen": ["--gen", "x.gen", "ref-first", "--sample", "x.sample", "--oxford-single-chr", "22"],
+        "bgen": ["--bgen", "x.bgen", "ref-first"],
+    }
+    condition = ["--extract-col-cond", "x.info.tsv.gz", "8", "3", "1", "--extract-col-cond-min", "0.3"]
+    command = [program("plink2"), *source[name], *condition, "--make-just-pvar", "--out", "kept"]
+    subprocess.run(command, cwd=folder / "out", check=True, capture_output=True)
+    lines = (folder / "out" / "kept.pvar").read_text().splitlines()
+    table = gzip.decompress((folder / "out" / "x.info.tsv.gz").read_bytes()).decode()
+    rows = [row.split("\t") for row in table.splitlines()]
+    expected = [row[2] for row in rows[1:] if row[7] != "NA" and float(row[7]) >= 0.3]
+    assert [line.split("\t")[2] for line in lines if not line.startswith("#")] == expected
+    assert 0 < len(expected) < len(rows) - 1
+
+
 @pytest.mark.parametrize("name", ["gen", "vcf", "vcf.gz", "bcf"])
 def test_threads_change_no_byte(folder: Path, name: str) -> None:
     contents = []
