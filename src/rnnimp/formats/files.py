@@ -35,7 +35,6 @@ except ImportError:
     _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
 _UNFINISHED = ".part"
-_STANDARD_OUTPUT = 1  # the descriptor
 LARGEST_TABLE = 1 << 30
 """Bytes of a text file that is read as a whole, unpacked; a kind of file may have a bound of its own."""
 
@@ -102,9 +101,10 @@ class _NamedFile(io.FileIO):
     """
 
     def __init__(self, file: str | Path | int, mode: str, path: str | Path) -> None:
-        self._path = path
+        is_output = mode == "wb" and str(file) == STANDARD_STREAM  # a copy of it, as closing this leaves it open
+        self._path = "standard output" if is_output else path
         with self._blame(reading=mode == "rb"):
-            super().__init__(file, mode)
+            super().__init__(os.dup(1) if is_output else file, mode)
         if mode == "rb" and _is_device(self):
             self.close()
             raise DataError("expected a file, found a device; check the path", path)
@@ -301,9 +301,8 @@ class AtomicGroup:
             return self._within.open(path, packed)
         target = _followed(path)
         try:
-            file: Path | int = self._temporary(target) if self.is_regular(target) else _straight(target)
-            name = "standard output" if str(path) == STANDARD_STREAM else path
-            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", name)))
+            file: Path | int = self._temporary(target) if self.is_regular(target) else target
+            raw: IO[bytes] = self._stack.enter_context(io.BufferedWriter(_NamedFile(file, "wb", path)))
             is_packed = Path(path).suffix == ".gz" if packed is None else packed
             return self._stack.enter_context(_compressed(raw)) if is_packed else raw
         except OSError as error:
@@ -372,11 +371,6 @@ class AtomicGroup:
                 temporary.unlink(missing_ok=True)
             for folder in self._folders:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _straight(target: Path) -> Path | int:
-    """What to open for a pipe, a device or standard output; the latter stays open when that is closed."""
-    return os.dup(_STANDARD_OUTPUT) if str(target) == STANDARD_STREAM else target
 
 
 def _followed(path: str | Path) -> Path:
