@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,9 @@ def test_one_version(project: dict[str, Any]) -> None:
     assert project["version"] == rnnimp.__version__
     citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {rnnimp.__version__}" in citation
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    assert newest is not None and newest[1] in (rnnimp.__version__, "Unreleased")
 
 
 def test_pre_commit_runs_the_pinned_ruff() -> None:

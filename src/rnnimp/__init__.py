@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         write_genotypes,
     )
 
-__version__ = "2.0.0"
+__version__ = "2.2.0"
 
 __all__ = [
     "Haplotypes",
