@@ -11,6 +11,7 @@ from rnnimp.errors import DataError
 from rnnimp.sites.ploidy import ABSENT
 
 _SPACE, _TAB, _NEWLINE, _RETURN = b" \t\n\r"
+_LAST_ASCII = 0x7E
 
 
 def parse_alleles(
@@ -25,7 +26,8 @@ def parse_alleles(
         int8 (n_lines, n_columns); 0, 1, or -1 for any other token; `ABSENT` for `-` if that is kept apart.
 
     Raises:
-        DataError: where a line has another number of tokens than `n_columns`, or a number other than 0 and 1.
+        DataError: where a line has another number of tokens than `n_columns`, a number other than 0 and 1, a character
+            that is not ASCII at the start of a token, or a digit within one.
 
     >>> parse_alleles(b"0 1\\n? 0\\n", 2).tolist()
     [[0, 1], [-1, 0]]
@@ -58,6 +60,16 @@ def _codes(
             row = int(np.argmax(is_number.any(axis=1)))
             raise DataError(
                 "expected alleles 0 and 1, or ? for missing, found another number; code a0 as 0 and a1 as 1",
+                path,
+                first_line + row,
+            )
+        is_digit = (nexts >= ord("0")) & (nexts <= ord("9"))
+        has_digit_inside = is_digit & ((codes < 0) | (codes > 9)) & (starts != ord("-"))  # -9 is missing
+        is_garbled = unknown & ((starts > _LAST_ASCII) | (nexts > _LAST_ASCII) | has_digit_inside)
+        if is_garbled.any():
+            row = int(np.argmax(is_garbled.any(axis=1)))
+            raise DataError(
+                "expected alleles 0 and 1, or ? for missing, found something else; the file may be damaged",
                 path,
                 first_line + row,
             )
