@@ -26,8 +26,8 @@ def parse_alleles(
         int8 (n_lines, n_columns); 0, 1, or -1 for any other token; `ABSENT` for `-` if that is kept apart.
 
     Raises:
-        DataError: where a line has another number of tokens than `n_columns`, a number other than 0 and 1, a character
-            that is not ASCII at the start of a token, or a digit within one.
+        DataError: where a line has another number of tokens than `n_columns`, a number other than 0 and 1, or a token
+            that begins with characters that are not ASCII.
 
     >>> parse_alleles(b"0 1\\n? 0\\n", 2).tolist()
     [[0, 1], [-1, 0]]
@@ -63,9 +63,7 @@ def _codes(
                 path,
                 first_line + row,
             )
-        is_digit = (nexts >= ord("0")) & (nexts <= ord("9"))
-        has_digit_inside = is_digit & ((codes < 0) | (codes > 9)) & (starts != ord("-"))  # -9 is missing
-        is_garbled = unknown & ((starts > _LAST_ASCII) | (nexts > _LAST_ASCII) | has_digit_inside)
+        is_garbled = unknown & ((starts > _LAST_ASCII) | (nexts > _LAST_ASCII))
         if is_garbled.any():
             row = int(np.argmax(is_garbled.any(axis=1)))
             raise DataError(
