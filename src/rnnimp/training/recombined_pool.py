@@ -62,7 +62,7 @@ def recombined_pool(
         source = mosaic_sources(columns, crossovers, len(part), mean_crossovers, rng)
         drawn = np.take_along_axis(model.alleles, source, axis=1)
         markers = drawn[model.is_marker]
-        others = model.of_samples(teachers).expected(markers, np.full(len(part), -1), device)
+        others = model.of_samples(teachers).expected(markers, None, device)
         alleles.append(drawn)
         expected.append(others.cpu().numpy())
     return RecombinedPool(np.concatenate(alleles, axis=1), np.concatenate(expected, axis=1))
@@ -93,7 +93,7 @@ def expected_by_parts(
         taught_by = model
         if teacher_share < 1:
             taught_by = model.of_samples(_dealt(model.alleles.shape[1] // 2, teacher_share, rng)[1])
-        found = taught_by.expected(np.ascontiguousarray(markers[:, part]), np.full(len(part), -1), device)
+        found = taught_by.expected(np.ascontiguousarray(markers[:, part]), None, device)
         result[:, part] = found.cpu().numpy()
     return result
 

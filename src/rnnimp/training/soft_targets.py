@@ -57,7 +57,7 @@ class LiStephensModel:
     def expected(
         self,
         markers: NDArray[np.int8],
-        own: NDArray[np.intp],
+        own: NDArray[np.intp] | None,
         device: torch.device,
         threads: int = 1,
         bytes_at_once: int | None = None,
@@ -67,6 +67,7 @@ class LiStephensModel:
         Args:
             markers: Their alleles at the markers, int8 (n_markers, n_queries); -1 for missing.
             own: The sample of the model whose haplotypes each of them does not copy, int64 (n_queries,); -1 for none.
+                None if all may copy every sample.
             device: Device to compute on.
             threads: Groups of haplotypes computed at once; no bit of the result depends on it.
             bytes_at_once: Size of a group: bytes of its posteriors at one marker. A thread needs it for every marker.
@@ -80,7 +81,7 @@ class LiStephensModel:
         at_once = min(n_queries, max(1, n_bytes // (4 * len(states))))
         expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_queries, device=device)
         codes = torch.as_tensor(markers, device=device).long() % 3
-        owners = torch.as_tensor(own, device=device)
+        owners = torch.as_tensor(np.full(n_queries, -1) if own is None else own, device=device)
         groups = torch.split(torch.arange(n_queries, device=device), at_once)
 
         def run(first: int) -> None:

@@ -52,10 +52,10 @@ class CopyingModel:
         """
         members = self.own >= 0
         result = reference.copy()
-        result[:, members] = self._expected(alleles[:, members], np.full(int(members.sum()), -1))
+        result[:, members] = self._expected(alleles[:, members], None)
         return result
 
-    def _expected(self, alleles: NDArray[np.int8], own: NDArray[np.intp]) -> Floats:
+    def _expected(self, alleles: NDArray[np.int8], own: NDArray[np.intp] | None) -> Floats:
         model = LiStephensModel(self.panel, self.is_marker, self.map_cm, EFFECTIVE_SIZE, ERROR, seed=0)
         threads = min(self.threads, _MOST_THREADS)
         result: Floats = model.expected(alleles[self.is_marker], own, _CPU, threads, _BYTES_AT_ONCE).numpy()
