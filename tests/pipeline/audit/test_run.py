@@ -102,7 +102,7 @@ def test_a_model_without_hmm_is_audited_by_its_networks(trained, tmp_path):
     results, _ = run(trained, tmp_path, "without_hmm")
 
     names = [attack.name for attack in results.attacks]
-    assert names == ["loss", "relative_loss", "frequencies", "combined"]
+    assert names == ["loss", "relative_loss", "direction", "frequencies", "combined"]
     assert results.stretches is None and results.whole_states == ()
     assert {part.source for part in results.rebuilt} == {MODEL, FLOOR, CEILING}
     loss = results.over_all("loss")

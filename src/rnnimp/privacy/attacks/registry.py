@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnnimp.errors import SettingsError
+from rnnimp.privacy.attacks.direction import DirectionAttack
 from rnnimp.privacy.attacks.frequencies import FrequencyAttack
 from rnnimp.privacy.attacks.loss import LossAttack, RelativeLossAttack
 from rnnimp.privacy.attacks.protocol import Attack
@@ -13,6 +14,7 @@ from rnnimp.privacy.attacks.states import LongestMatchAttack, RelativeStateLikel
 ATTACKS: tuple[Attack, ...] = (
     LossAttack(),
     RelativeLossAttack(),
+    DirectionAttack(),
     FrequencyAttack(),
     LongestMatchAttack(),
     StateLikelihoodAttack(),
