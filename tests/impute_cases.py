@@ -72,8 +72,10 @@ def run_impute(folder: Path, output: str, *more: str) -> int:
 
 
 def output_names(folder: Path) -> set[str]:
-    """Names of the output files, except the reports of the checks."""
-    return {path.name for path in (folder / "out").iterdir() if not path.name.endswith(".checks.json")}
+    """Names of the output files, except the reports of the checks and the tables of the samples."""
+    return {
+        path.name for path in (folder / "out").iterdir() if not path.name.endswith((".checks.json", ".samples.tsv"))
+    }
 
 
 def records(path: Path) -> list[bytes]:

@@ -18,6 +18,7 @@ from rnnimp.sites.target_checks import (
     count_alleles,
     cover_regions,
     flip_strand,
+    frequency_table,
     is_palindromic,
     model_rows,
     rows_to_flip,
@@ -155,6 +156,23 @@ def test_regions_are_covered_by_their_own_markers() -> None:
     )
     assert (second.n_markers, second.n_observed, second.share) == (2, 1, 0.5)
     assert third.share == 1  # there is nothing to miss
+    assert [(part.first_imputed, part.last_imputed) for part in (first, second, third)] == [
+        (20, 20),
+        (50, 50),
+        (50, 50),
+    ]
+
+
+def test_sites_are_counted_by_both_frequencies() -> None:
+    rng = np.random.default_rng(5)
+    target, model = rng.random((2, 400))
+    target[:9], model[5:20], target[30], model[31] = np.nan, np.nan, 1, 0
+    table = frequency_table(Frequencies(np.arange(400), target, model, np.full(400, 8)), 7)
+    expected = np.zeros((7, 7), int)
+    for x, y in zip(model.tolist(), target.tolist(), strict=True):
+        if x == x and y == y:
+            expected[min(int(7 * x), 6), min(int(7 * y), 6)] += 1
+    assert table.tolist() == expected.tolist()
 
 
 def test_called_shares_count_both_haplotypes() -> None:

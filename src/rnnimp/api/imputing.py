@@ -230,7 +230,7 @@ def write_genotypes(
     """
     names = None if format_fields is None else tuple(format_fields)
     settings = OutputSettings(str(output), output_format, names, sites_only)
-    check_outputs(settings.files()[:-1], [])  # not the report of the checks
+    check_outputs([path for path in settings.files() if path not in settings.findings], [])
     require_library(settings)
     if settings.needs_chromosome and imputed.chromosome is None:
         raise SettingsError(f"{output}: this format needs the chromosome; give impute(..., chromosome=...)")

@@ -139,7 +139,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         default=DEFAULT_FORMAT,
         choices=OUTPUT_FORMATS,
         help="gen: PREFIX.gen and PREFIX.sample; vcf.gz and bcf: with an index, PREFIX.vcf.gz.csi or PREFIX.bcf.csi; "
-        "pgen: PREFIX.pgen, .pvar and .psam, with dosages; all: PREFIX.info.tsv.gz, a table of the sites with R2. "
+        "pgen: PREFIX.pgen, .pvar and .psam, with dosages; all: PREFIX.info.tsv.gz, a table of the sites with R2, "
+        "and PREFIX.samples.tsv, a table of the samples. "
         "Without this option, an ending of PREFIX chooses (default: %(default)s)",
     )
     group.add_argument(

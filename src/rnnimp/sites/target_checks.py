@@ -19,6 +19,9 @@ from rnnimp.sites.panel import MISSING, Sites, as_strings
 LOW_SHARE = 0.5
 """Below this share of a region's markers, or of a sample's alleles at markers, a warning is due."""
 
+FREQUENCY_BINS = 50
+"""Bins of a frequency from 0 to 1 in which sites are counted."""
+
 _FREQUENCY_MARGIN = 0.1
 _FREQUENCY_FIT = 0.2
 _STANDARD_ERRORS = 3
@@ -133,6 +136,26 @@ def worst_differences(frequencies: Frequencies, n_worst: int = 20) -> NDArray[np
     size = np.abs(frequencies.differences)
     order = np.argsort(-size, kind="stable")  # NaN goes last
     return order[: min(n_worst, int(np.count_nonzero(~np.isnan(size))))]
+
+
+def frequency_table(frequencies: Frequencies, n_bins: int = FREQUENCY_BINS) -> NDArray[np.int64]:
+    """Count sites by their frequency in the model and in the target; those with both known.
+
+    Returns:
+        int64 (n_bins, n_bins): rows by the model's frequency, columns by the target's, in equal bins from 0 to 1. A bin
+        contains its lower edge; the last one contains 1 too.
+
+    >>> frequencies = Frequencies(*map(np.array, ([4, 7, 9], [0.9, 1.0, 0.2], [0.1, 0.7, np.nan], [8, 8, 8])))
+    >>> frequency_table(frequencies, 2).tolist()
+    [[0, 1], [0, 1]]
+    """
+    is_known = ~np.isnan(frequencies.differences)
+    bins = [
+        np.minimum((values[is_known] * n_bins).astype(np.int64), n_bins - 1)
+        for values in (frequencies.model, frequencies.target)
+    ]
+    counts = np.bincount(bins[0] * n_bins + bins[1], minlength=n_bins * n_bins)
+    return counts.reshape(n_bins, n_bins).astype(np.int64)
 
 
 def without_rows(match: SiteMatch, rows: NDArray[np.int64]) -> SiteMatch:
@@ -255,6 +278,8 @@ class RegionCoverage:
         last_position: Last position of the same.
         n_markers: Markers that its model reads.
         n_observed: How many of these markers the target has.
+        first_imputed: First position that it imputes.
+        last_imputed: Last position that it imputes.
     """
 
     index: int
@@ -262,6 +287,8 @@ class RegionCoverage:
     last_position: int
     n_markers: int
     n_observed: int
+    first_imputed: int
+    last_imputed: int
 
     @property
     def share(self) -> float:
@@ -272,7 +299,7 @@ class RegionCoverage:
 def cover_regions(
     indices: Sequence[int], model: Sites, rows_by_region: Sequence[NDArray[np.int64]], match: SiteMatch
 ) -> list[RegionCoverage]:
-    """Count the observed markers of each region.
+    """Count the observed markers of each region, all of which impute a site.
 
     Args:
         indices: The regions' numbers.
@@ -284,8 +311,9 @@ def cover_regions(
     coverage = []
     for index, rows in zip(indices, rows_by_region, strict=True):
         markers = rows[is_marker[rows]]
-        first, last = int(model.positions[rows[0]]), int(model.positions[rows[-1]])
-        coverage.append(RegionCoverage(index, first, last, len(markers), int(is_found[markers].sum())))
+        imputed = model.positions[rows[~is_marker[rows]]]
+        span, body = ((int(positions[0]), int(positions[-1])) for positions in (model.positions[rows], imputed))
+        coverage.append(RegionCoverage(index, *span, len(markers), int(is_found[markers].sum()), *body))
     return coverage
 
 

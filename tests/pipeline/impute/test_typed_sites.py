@@ -83,6 +83,16 @@ def test_empirical_r2_is_the_correlation_with_what_is_imputed_without_the_site(e
     assert summary["n_sites"] == len(expected)
     assert summary["mean"] == pytest.approx(np.mean(list(expected.values())), abs=0.01)
     assert [site["er2"] for site in summary["worst"]] == sorted(site["er2"] for site in summary["worst"])
+    r2 = {site: alone[site].var() / (alone[site].mean() * (1 - alone[site].mean())) for site in expected}
+    for by in ("by_estimate", "by_maf_percent"):
+        n_sites = [row["n_sites"] for row in summary[by]]
+        assert sum(n_sites) == len(expected)
+        for name, known in (("mean_er2", expected), ("mean_r2", r2)):
+            mean = np.average([row[name] for row in summary[by]], weights=n_sites)
+            assert mean == pytest.approx(np.mean(list(known.values())), abs=0.01)
+    for row in summary["by_estimate"]:
+        low, high = map(float, row["bin"].split("-"))
+        assert low <= row["mean_r2"] <= high
 
 
 def test_empirical_r2_changes_nothing_else(example: Example) -> None:

@@ -26,6 +26,8 @@ def test_what_impute_writes(folder: Path, output_format: str) -> None:
     (place,) = found.facts["chromosomes"].values()
     assert place["sites"] == found.facts["sites"]
     assert checks.facts["counts"]["matched"] > 0
+    samples = inspect(folder / "out" / "out.samples.tsv")
+    assert (samples.kind, samples.facts["lines"]) == ("table of the samples of an imputation", found.facts["samples"])
     if output_format in ("vcf", "vcf.gz", "bcf"):
         assert found.facts["written_by"][0].startswith("rnnimp ")
     if output_format in ("vcf", "vcf.gz", "bcf", "pgen"):

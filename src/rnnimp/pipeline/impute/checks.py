@@ -29,6 +29,7 @@ from rnnimp.sites.target_checks import (
     compare_frequencies,
     count_alleles,
     cover_regions,
+    frequency_table,
     is_on_other_strand,
     is_palindromic,
     rows_to_flip,
@@ -51,10 +52,13 @@ class CheckedTarget:
         target: The target, matched to the model. On request, it is on the model's strand, and the alleles of sites of
             unknown strand are missing.
         report: The findings.
+        called_shares: Share of each sample's alleles that is called at the markers that the target has, float64
+            (n_samples,).
     """
 
     target: MatchedTarget
     report: TargetReport
+    called_shares: NDArray[np.float64]
 
 
 def check_target(
@@ -92,6 +96,8 @@ def check_target(
     frequencies = compare_frequencies(counts, target.model.sites, target.match)
     numbers = _counts(target, seen, n_repeated=n_repeated, n_flipped=len(flipped), n_hidden=len(hidden))
     sites, model = target.panel.sites, target.model
+    observed = seen.target_index[model.sites.markers() & (seen.target_index >= 0)]
+    called = called_shares(target.panel.alleles, observed)
     report = TargetReport(
         counts=numbers,
         strand=_strand_counts(target, frequencies, is_other_strand),
@@ -99,14 +105,14 @@ def check_target(
         genome_build=_builds(target, seen, chromosome, contig_length),
         regions=[{**asdict(region), "share": round(region.share, 4)} for region in coverage],
         frequencies=_frequency_records(sites, frequencies),
-        samples=_few_called(target, seen),
+        samples=_few_called(target, called),
         shared_positions=shared_positions(sites)[:_MAX_LISTED_POSITIONS].tolist(),
         contradicted_strand=sites.ids[contradicted][:_MAX_LISTED_POSITIONS].tolist(),
     )
     report.warnings.extend(_warnings(report, coverage, flip))
     report.warnings.extend(frequency_warnings(frequencies, target.model.frequency_step))
     report.errors.extend(_errors(report, coverage))
-    return CheckedTarget(target, report)
+    return CheckedTarget(target, report, called)
 
 
 def _palindromic(
@@ -194,13 +200,12 @@ def _frequency_records(target: Sites, frequencies: Frequencies) -> dict[str, Any
         for row in [int(frequencies.rows[index])]
     ]
     mean = round(float(known.mean()), 6) if known.size else None
-    return {"n_compared": int(known.size), "mean_difference": mean, "worst": worst}
+    counts = [" ".join(map(str, row)) for row in frequency_table(frequencies).tolist()]
+    return {"n_compared": int(known.size), "mean_difference": mean, "worst": worst, "counts": counts}
 
 
-def _few_called(target: MatchedTarget, seen: SiteMatch) -> list[dict[str, Any]]:
+def _few_called(target: MatchedTarget, shares: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Samples that have few alleles called at the markers that the target has."""
-    rows = seen.target_index[target.model.sites.markers() & (seen.target_index >= 0)]
-    shares = called_shares(target.panel.alleles, rows)
     return [
         {"sample": target.panel.sample_names[index], "called_share": round(float(shares[index]), 4)}
         for index in np.flatnonzero(shares < LOW_SHARE).tolist()

@@ -27,6 +27,7 @@ from rnnimp.formats.site_table import BlockWriter, with_site_table
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent, parse_fields
 from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.pipeline.impute import samples
 from rnnimp.pipeline.impute.report import report_path
 from rnnimp.pipeline.outputs import require_output_name
 from rnnimp.scoring.quality import minimac_r2
@@ -157,7 +158,12 @@ class OutputSettings:
         if self.is_stream:
             return []
         beside = [Path(f"{self.bare_prefix}.{ending}") for ending in _BESIDE[self.chosen_format]]
-        return [self.path, *beside, self.site_table, report_path(self.bare_prefix)]
+        return [self.path, *beside, self.site_table, *self.findings]
+
+    @property
+    def findings(self) -> list[Path]:
+        """What is written about the target and its samples, not together with the genotypes."""
+        return [path for path in (self.sample_table, self.report) if path is not None]
 
     @property
     def is_stream(self) -> bool:
@@ -168,6 +174,11 @@ class OutputSettings:
     def report(self) -> Path | None:
         """Where the findings of the checks are saved; None for nowhere."""
         return None if self.is_stream else report_path(self.bare_prefix)
+
+    @property
+    def sample_table(self) -> Path | None:
+        """The table of the samples; None for nowhere."""
+        return None if self.is_stream else Path(f"{self.bare_prefix}.{samples.ENDING}")
 
     @property
     def site_table(self) -> Path:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnimp.choices import TYPED_ONLY
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, manifest_path
@@ -80,6 +83,7 @@ class ReadyImputation:
         report: Findings of the checks.
         target: The target as it was read.
         options: How to impute.
+        called_shares: See `CheckedTarget`.
         empirical: Gathers the empirical R2 of the blocks; None if that was not asked for.
     """
 
@@ -87,6 +91,7 @@ class ReadyImputation:
     report: TargetReport
     target: Target
     options: ImputeOptions
+    called_shares: NDArray[np.float64]
     empirical: EmpiricalR2 | None
 
     def blocks(self) -> Generator[ImputedBlock, None, None]:
@@ -137,7 +142,7 @@ def ready_to_impute(
     if options.interval is not None:
         plan = restrict(plan, options.interval)
     empirical = EmpiricalR2() if options.empirical_r2 else None
-    return ReadyImputation(plan, checked.report, target, options, empirical)
+    return ReadyImputation(plan, checked.report, target, options, checked.called_shares, empirical)
 
 
 def _checked_target(options: ImputeOptions, target: Target, model: JoinedModel, report: Path | None) -> CheckedTarget:

@@ -27,6 +27,7 @@ from rnnimp.pipeline.impute.excluded import without_samples, without_sites
 from rnnimp.pipeline.impute.output import OutputSettings, open_writer, require_library
 from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, model_records, ready_to_impute
 from rnnimp.pipeline.impute.report import save_report
+from rnnimp.pipeline.impute.samples import SampleTable
 from rnnimp.pipeline.impute.target import (
     TargetFiles,
     chosen_samples,
@@ -146,12 +147,13 @@ def run_impute(settings: ImputeSettings) -> Path:
     report = settings.output.report
     ready = ready_to_impute(settings.options, target, join_model(bundle), report)
     names, length = target.panel.sample_names, target.contig_length
+    samples = SampleTable(names, ready.called_shares)
     n_written = 0
     with (
         open_writer(settings.output, names, chromosome, length, provenance(settings, bundle)) as writer,
         closing(ready.blocks()) as blocks,
     ):
-        for block in _with_progress(blocks, ready.plan.n_sites):
+        for block in samples.added(_with_progress(blocks, ready.plan.n_sites)):
             writer.write(block)
             n_written += len(block)
     _report(ready.plan, bundle, settings.output.path, n_written, time.perf_counter() - start)
@@ -159,6 +161,8 @@ def run_impute(settings: ImputeSettings) -> Path:
         ready.empirical.log()
     if ready.empirical is not None and report is not None:
         save_report(report, ready.report, empirical_r2=ready.empirical.summary())
+    if settings.output.sample_table is not None:
+        samples.save(settings.output.sample_table)
     return settings.output.path
 
 

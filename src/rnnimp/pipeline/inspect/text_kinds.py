@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rnnimp.formats.genetic_map import map_columns
 from rnnimp.formats.sums import sums_header
+from rnnimp.pipeline.impute.samples import COLUMNS as SAMPLE_COLUMNS
 from rnnimp.pipeline.split import REGION_INFO_COLUMNS
 
 _ALLELES = frozenset("01?-.")
@@ -65,6 +66,8 @@ def _with_header(name: str, lines: Lines) -> TextKind | None:
         return TextKind("table of regions of 'rnnimp split'")
     if "\t".join(lines[0]) + "\n" == sums_header().decode():
         return TextKind("sums of an imputed file, for 'rnnimp merge'", 0, None, 1)
+    if tuple(lines[0]) == SAMPLE_COLUMNS:
+        return TextKind("table of the samples of an imputation", n_header=1)
     if {"position", "a0", "a1"} <= set(first):
         return TextKind("LEGEND", first.index("position"), _place(first, _CHROMOSOME), 1)
     if lines[0][0] == "#CHROM" and "ref" in first:
