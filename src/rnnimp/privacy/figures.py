@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.privacy.false_alarms import Tail, can_resolve
+
 Scores = NDArray[np.float64]
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
@@ -20,6 +22,7 @@ FALSE_POSITIVE_RATES = (0.01, 0.001)
 
 N_DRAWS = 1000
 _TAIL = 0.025
+_FEW = 5
 _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf(1 - _TAIL)
 
@@ -124,44 +127,31 @@ def _sigmoid(odds: float) -> float:
 def true_positive_rate(members: Scores, outsiders: Scores, rate: float, rng: np.random.Generator) -> Estimate:
     """The share of members found when a share `rate` of the outsiders is found by mistake.
 
-    The threshold is the lowest outsider's score that not more than `rate` of the outsiders exceed. Only members whose
-    score is above it count. The interval is that of a bootstrap over members and outsiders, so it contains the
-    threshold's uncertainty too.
+    The threshold is that of a curve through the outsiders' highest scores (`false_alarms.py`). Only members whose score
+    is above it count. The interval contains the uncertainty of the threshold and that of the members.
 
     Args:
         members: float64 (n_members,).
         outsiders: float64 (n_outsiders,).
-        rate: False alarms, a share of the outsiders. If it is below one outsider, there is no value.
-        rng: Draws the bootstrap.
+        rate: False alarms, a share of the outsiders, at most 0.1. If it is below one outsider, there is no value.
+        rng: Draws the interval.
     """
     n_outsiders = len(outsiders)
-    n_above = allowed_false_alarms(rate, n_outsiders)
-    if n_above == 0:
+    if not can_resolve(rate, n_outsiders):
         least = math.ceil(1 / rate)
         return Estimate(None, note=f"{n_outsiders} outsiders cannot resolve a rate of {rate:g}; {least} are needed")
-    ordered, thresholds, place = np.sort(members), np.sort(outsiders), n_outsiders - 1 - n_above
-    # drawn outsiders in order are quantiles of uniform numbers in order, whose distribution is a beta
-    drawn = np.floor(n_outsiders * rng.beta(place + 1, n_outsiders - place, N_DRAWS)).astype(np.int64)
-    share = _share_above(ordered, thresholds[np.minimum(drawn, n_outsiders - 1)])
+    ordered, tail = np.sort(members), Tail.of(outsiders, rate)
+    value = float(_share_above(ordered, np.array([tail.threshold(rate)]))[0])
+    share = _share_above(ordered, tail.drawn_thresholds(rate, rng, N_DRAWS))
     low, high = np.quantile(rng.binomial(len(members), share) / len(members), [_TAIL, 1 - _TAIL]).tolist()
-    value = float(_share_above(ordered, thresholds[place]))
     note = None
-    if n_above < 5:
-        fewest, most = np.quantile(rng.beta(n_above + 1, n_outsiders - n_above, N_DRAWS), [_TAIL, 1 - _TAIL])
+    if rate * n_outsiders < _FEW:
+        fewest, most = np.quantile(tail.drawn_rates(rate, rng, N_DRAWS), [_TAIL, 1 - _TAIL])
         note = (
-            f"the threshold rests on the {n_above + 1} highest of {n_outsiders} outsiders; of further people, "
+            f"the threshold is fitted to the {tail.n_highest} highest of {n_outsiders} outsiders; of further people, "
             f"{100 * fewest:.1f} to {100 * most:.1f}% may be above it, and the share of members depends on that"
         )
     return Estimate(value, min(low, value), max(high, value), note)
-
-
-def allowed_false_alarms(rate: float, n_outsiders: int) -> int:
-    """How many outsiders may be above the threshold, never all of them.
-
-    >>> allowed_false_alarms(0.01, 100), allowed_false_alarms(0.01, 99), allowed_false_alarms(0.01, 250)
-    (1, 0, 2)
-    """
-    return min(math.floor(rate * n_outsiders + 1e-9), n_outsiders - 1)
 
 
 def _share_above(ordered: Scores, thresholds: Scores) -> Scores:
