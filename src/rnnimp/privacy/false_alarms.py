@@ -67,12 +67,14 @@ class Tail:
         ratio of the fitted scale to the true one has a gamma distribution.
         """
         share, ratio = self._drawn(rng, n_draws)
-        return self.start + self.scale / ratio * np.log(share / rate)
+        result: NDArray[np.float64] = self.start + self.scale / ratio * np.log(share / rate)
+        return result
 
     def drawn_rates(self, rate: float, rng: np.random.Generator, n_draws: int) -> NDArray[np.float64]:
         """Shares of further people who may be above `threshold`: float64 (n_draws,)."""
         share, ratio = self._drawn(rng, n_draws)
-        return share * (self.n_highest / self.n_all / rate) ** -ratio
+        result: NDArray[np.float64] = share * (self.n_highest / self.n_all / rate) ** -ratio
+        return result
 
     def _drawn(self, rng: np.random.Generator, n_draws: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         share = rng.beta(self.n_highest + 1, self.n_all - self.n_highest, n_draws)
