@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.pipeline.audit.people import Closeness, People, choose_people
+from rnnimp.pipeline.audit.people import choose_people
 from rnnimp.training.data import held_out_samples
 
 
@@ -72,90 +71,3 @@ def test_people_who_cannot_be_compared_are_refused(model, options, error, messag
 
 def test_few_outsiders_are_allowed_where_that_is_asked_for():
     assert choose(bundle(n_held_out=20, n_trained=480), allow_few=True).n_outsiders == 20
-
-
-def test_people_who_are_the_same_in_several_regions_are_refused(trained):
-    people = People(4, np.arange(4), np.arange(4), np.arange(0), 2, "file")
-    rng, closeness = np.random.default_rng(1), Closeness(people)
-    for _ in range(3):
-        training = rng.integers(0, 2, (20, 8)).astype(np.int8)
-        others = np.hstack([training[:, [5, 4]], rng.integers(0, 2, (20, 2)).astype(np.int8)])  # the third member
-        closeness.add(others, training)
-
-    assert (closeness.longest(), closeness.n_close()) == (1, 1)
-    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member in 3 regions: A;"):
-        closeness.refuse_same(["A", "B"])
-
-
-def test_rows_that_outsiders_lack_do_not_hide_a_member():
-    people = People(4, np.arange(4), np.arange(4), np.arange(0), 1, "file")
-    rng, closeness = np.random.default_rng(3), Closeness(people)
-    for _ in range(3):
-        training = rng.integers(0, 2, (20, 8)).astype(np.int8)
-        others = training[:, [4, 5]]
-        others[[2, 7]] = -1
-        closeness.add(others, training)
-
-    assert (closeness.longest(), closeness.n_close()) == (1, 1)
-    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member"):
-        closeness.refuse_same(["A"])
-
-
-def test_one_shared_haplotype_is_a_warning(caplog):
-    people = People(4, np.arange(4), np.arange(4), np.arange(0), 1, "file")
-    rng, closeness = np.random.default_rng(2), Closeness(people)
-    for _ in range(3):
-        training = rng.integers(0, 2, (20, 8)).astype(np.int8)
-        closeness.add(np.hstack([training[:, [5]], 1 - training[:, [5]]]), training)
-
-    closeness.refuse_same(["A"])
-    closeness.warn_of_relatives(["A"])
-
-    assert "warning: 1 outsider may be relatives of members" in caplog.text
-    assert "both haplotypes" not in caplog.text
-
-
-def closeness_of(n_members_among_outsiders, n_regions=1, n_rows=30, seed=4):
-    """Closeness of 40 outsiders, of whom the first are members, and of 50 training samples."""
-    closeness = Closeness(People(50, np.arange(50), np.arange(50), np.arange(0), 40, "file"))
-    rng = np.random.default_rng(seed)
-    for _ in range(n_regions):
-        training, others = (rng.integers(0, 2, (n_rows, 2 * number)).astype(np.int8) for number in (50, 40))
-        others[:, : 2 * n_members_among_outsiders] = training[:, : 2 * n_members_among_outsiders]
-        closeness.add(others, training)
-    return closeness
-
-
-@pytest.mark.parametrize("n_regions", [1, 2])
-def test_several_members_among_outsiders_are_refused_in_few_regions_too(n_regions):
-    names = [f"X{number}" for number in range(40)]
-
-    with pytest.raises(DataError, match=rf"3 outsiders with both haplotypes of a member in {n_regions} region.*X0, X1"):
-        closeness_of(3, n_regions).refuse_same(names)
-
-
-def test_two_members_among_outsiders_are_a_warning_in_few_regions(caplog):
-    names = [f"X{number}" for number in range(40)]
-    closeness = closeness_of(2)
-
-    closeness.refuse_same(names)
-    closeness.warn_of_relatives(names)
-
-    assert "warning: 2 outsiders have both haplotypes of a member in 1 audited region, and may be members: X0, X1" in (
-        caplog.text
-    )
-    assert "in so few regions, unrelated people may too" in caplog.text
-
-
-def test_equal_people_are_not_refused_where_many_in_the_panel_are_equal():
-    closeness = closeness_of(0, n_rows=2)
-
-    assert closeness._equal().size > 20 and closeness._equal_in_panel() > 0.5
-    closeness.refuse_same([f"X{number}" for number in range(40)])
-
-
-def test_a_member_is_refused_at_any_later_region():
-    closeness = closeness_of(1, n_regions=5)
-
-    with pytest.raises(DataError, match="1 outsider with both haplotypes of a member in 5 regions: X0"):
-        closeness.refuse_same([f"X{number}" for number in range(40)])

@@ -15,7 +15,8 @@ from typing import Any
 from rnnimp import __version__
 from rnnimp.formats.files import sha256_of
 from rnnimp.pipeline.audit import summary
-from rnnimp.pipeline.audit.people import Closeness, People
+from rnnimp.pipeline.audit.closeness import Closeness
+from rnnimp.pipeline.audit.people import People
 from rnnimp.pipeline.audit.regions import RegionFindings
 from rnnimp.pipeline.audit.results import AttackDescription, AuditedModel, AuditedPeople, AuditResults
 from rnnimp.pipeline.audit.sentence import sentence

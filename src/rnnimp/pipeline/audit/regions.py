@@ -24,9 +24,10 @@ from rnnimp.imputation.engines.choice import load_engine
 from rnnimp.imputation.engines.model_graph import read_graph
 from rnnimp.imputation.region_runs import RegionTask, run_regions
 from rnnimp.network.hmm.weights import ODDS_STEP
+from rnnimp.pipeline.audit.closeness import SameHaplotypes, same_haplotypes
 from rnnimp.pipeline.audit.copying_model import CopyingModel, copied_samples
 from rnnimp.pipeline.audit.outsiders import Outsiders
-from rnnimp.pipeline.audit.people import Closeness, People
+from rnnimp.pipeline.audit.people import People
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, STATES
 from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.privacy import controls
@@ -56,6 +57,7 @@ class RegionFindings:
         stretch_cm: The same in cM, float64 (n_haplotypes,).
         member_carriers: Who of all people trained on carries a state as a whole haplotype; None without HMM.
         outsider_carriers: The same of the outsiders.
+        same: Which haplotypes of outsiders and of people trained on are the same.
         rare_counts: For each subject, what `count_rare_alleles` gives.
         n_rare_sites: Imputed sites with a rare allele.
     """
@@ -70,6 +72,7 @@ class RegionFindings:
     stretch_cm: NDArray[np.float64] | None
     member_carriers: Carriers | None
     outsider_carriers: Carriers | None
+    same: SameHaplotypes
     rare_counts: dict[str, NDArray[np.float64]]
     n_rare_sites: int
 
@@ -79,7 +82,6 @@ def attack_region(
     panel: Panel,
     people: People,
     outsiders: Outsiders | None,
-    closeness: Closeness,
     genetic_map: GeneticMap | None,
     attacks: Sequence[Attack],
     settings: AuditSettings,
@@ -91,14 +93,12 @@ def attack_region(
         panel: Its training files.
         people: Who is tested.
         outsiders: Outsiders of a file of their own; None for those held out.
-        closeness: Gets what outsiders and members share.
         genetic_map: Genetic map; None for 1 cM per million base pairs.
         attacks: The attacks to run.
         settings: Settings of the audit.
     """
     training = panel.alleles[:, haplotype_columns(people.training)]
     alleles = _tested_alleles(region, panel, people, outsiders)
-    closeness.add(alleles[:, 2 * len(people.members) :], training)
     positions = region.sites.positions
     map_cm = (positions * CM_PER_BASE).astype(np.float64) if genetic_map is None else genetic_map.at(positions)
     copying = _copying_model(training, region, map_cm, people, settings)
@@ -237,6 +237,7 @@ def _findings(
     audited = subjects[MODEL]
     alleles, is_site = audited.site_alleles, ~audited.is_marker
     panel_counts = np.stack([np.count_nonzero(training[is_site] == allele, axis=1) for allele in (0, 1)], axis=1)
+    outsiders = audited.alleles[:, 2 * len(people.members) :]
     mismatches = {name: best_guess_mismatches(alleles, subject.expected) for name, subject in subjects.items()}
     rows = cm = of_members = of_outsiders = None
     if audited.states is not None:
@@ -244,7 +245,7 @@ def _findings(
         mismatches[STATES] = best_state_mismatches(alleles, states[is_site])
         rows, cm = longest_matches(audited.alleles, states, audited.map_cm, settings.threads)
         of_members = carriers(states, training)
-        of_outsiders = carriers(states, audited.alleles[:, 2 * len(people.members) :])
+        of_outsiders = carriers(states, outsiders)
     rare = {
         name: count_rare_alleles(alleles, subject.expected, panel_counts, people.is_member, settings.rare_maf)
         for name, subject in subjects.items()
@@ -261,6 +262,7 @@ def _findings(
         stretch_cm=cm,
         member_carriers=of_members,
         outsider_carriers=of_outsiders,
+        same=same_haplotypes(outsiders, training),
         rare_counts=rare,
         n_rare_sites=int(np.count_nonzero(panel_counts.min(axis=1) <= settings.rare_maf * panel_counts.sum(axis=1))),
     )

@@ -16,8 +16,8 @@ from rnnimp.cluster.slices import format_regions
 from rnnimp.errors import SettingsError
 from rnnimp.pipeline.audit import summary
 from rnnimp.pipeline.audit.assembly import assembled_results
+from rnnimp.pipeline.audit.closeness import Closeness
 from rnnimp.pipeline.audit.files import write_files
-from rnnimp.pipeline.audit.people import Closeness
 from rnnimp.pipeline.audit.regions import RegionFindings, attack_region
 from rnnimp.pipeline.audit.results import MODEL, AuditResults
 from rnnimp.pipeline.audit.settings import AuditSettings
@@ -68,15 +68,14 @@ def audit(files: AuditFiles, settings: AuditSettings, attacks: Sequence[Attack] 
 def _attack(work: AuditWork, place: int, closeness: Closeness, attacks: Sequence[Attack]) -> RegionFindings:
     started = time.monotonic()
     region, panel = work.regions[place], work.panel(place)
-    found = attack_region(
-        region, panel, work.people, work.outsiders, closeness, work.genetic_map, attacks, work.settings
-    )
+    found = attack_region(region, panel, work.people, work.outsiders, work.genetic_map, attacks, work.settings)
     if not found.scores[MODEL]:
         needed = " and ".join(dict.fromkeys(name for attack in attacks for name in attack.needs))
         raise SettingsError(
             f"none of the chosen attacks can be tried: they need {needed}, which region {region.index} does not have; "
             "give others with --attacks"
         )
+    closeness.add(found.same)
     closeness.refuse_same(work.outsider_names)
     logger.info("region %d: attacked in %.1f s", region.index, time.monotonic() - started)
     return found
