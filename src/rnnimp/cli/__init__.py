@@ -1,6 +1,7 @@
 """The command `rnnimp`: one module per command, and the one place where errors become exit codes.
 
-A command's module has `add_parser(subparsers)`, which sets `run=<function of the parsed arguments>`. Modules import
+A command's module has `add_parser(subparsers)`, which sets `run=<function of the parsed arguments>`. A command that can
+be resumed sets `left_behind=<function of the parsed arguments>` too: what to say when it is interrupted. Modules import
 what they run only when they run it, so that `rnnimp --help` is immediate and imputing never loads torch.
 """
 
@@ -132,9 +133,9 @@ def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
         return _report(str(error), error.exit_code)
     except Terminated as end:
         how = "the terminal was closed" if end.exit_code == EXIT_HUNG_UP else "terminated"
-        return _report(f"{how}; no unfinished file was left", end.exit_code, kind="")
-    except KeyboardInterrupt:
-        return _report("interrupted; no unfinished file was left", EXIT_INTERRUPTED, kind="")
+        return _report(f"{how}; {_left_behind(end)}", end.exit_code, kind="")
+    except KeyboardInterrupt as stop:
+        return _report(f"interrupted; {_left_behind(stop)}", EXIT_INTERRUPTED, kind="")
     except BrokenPipeError:
         _drop_output()
         return EXIT_FAILURE
@@ -218,8 +219,18 @@ def _dispatch(argv: Sequence[str] | None, script: PublishedScript | None = None)
     set_up_logging(args.volume, args.log_file)
     if logger.isEnabledFor(logging.DEBUG):
         _log_versions(sys.argv[1:] if argv is None else argv)
-    code: int | None = args.run(args)
+    try:
+        code: int | None = args.run(args)
+    except KeyboardInterrupt as stop:
+        if "left_behind" in args:
+            stop.args = (args.left_behind(args),)
+        raise
     return code or 0
+
+
+def _left_behind(stop: KeyboardInterrupt) -> str:
+    """What the interrupted command has left, and how to resume it."""
+    return str(stop.args[0]) if stop.args else "no unfinished file was left"
 
 
 def _log_versions(argv: Sequence[str]) -> None:

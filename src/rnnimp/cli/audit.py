@@ -21,7 +21,8 @@ def add_parser(subparsers: Any) -> None:
         usage="%(prog)s --model-prefix PREFIX --data-list FILE --output PREFIX\n       [options]",
         description="Attack a model as someone who has it could: try to recognise the people it was trained on among "
         "people who are not in the panel, and try to read or rebuild their haplotypes. The same attacks see two "
-        "controls: allele frequencies only, and the panel itself. The last line is the result in one sentence.",
+        "controls: allele frequencies only, and the panel itself. The last line is the result in one sentence. To "
+        "resume an interrupted audit, run the same command again.",
         epilog="Example:\n"
         "  rnnimp audit --model-prefix results/models/chr22 \\\n"
         "      --data-list data/split/chr22.list --genetic-map chr22.b37.gmap.gz \\\n"
@@ -29,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     )
     _add_files(parser.add_argument_group("model, people and output"))
     _add_settings(parser.add_argument_group("what to try"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, left_behind=left_behind)
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
@@ -109,6 +110,12 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="seed of all random choices (default: %(default)s)",
     )
+
+
+def left_behind(args: argparse.Namespace) -> str:
+    """What to say when the command was interrupted."""
+    folder = f"{args.output_prefix}.audit_regions"
+    return f"regions that are finished are kept in {folder}: run the same command again to resume"
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """Audit: what a model tells about the people whom it was trained on.
 
 1. Open the model, and choose members and outsiders (`work.py`).
-2. Attack each region (`regions.py`).
+2. Attack each region (`regions.py`), or take what an interrupted audit has found there (`finished_regions.py`).
 3. Add up the scores, and compute the figures (`summary.py`, `assembly.py`).
 4. Write all files together (`files.py`).
 """
@@ -13,11 +13,12 @@ import time
 from collections.abc import Sequence
 
 from rnnimp.cluster.slices import format_regions
-from rnnimp.errors import SettingsError
+from rnnimp.errors import DataError, SettingsError
 from rnnimp.pipeline.audit import summary
 from rnnimp.pipeline.audit.assembly import assembled_results
 from rnnimp.pipeline.audit.closeness import Closeness
 from rnnimp.pipeline.audit.files import write_files
+from rnnimp.pipeline.audit.finished_regions import FinishedRegions
 from rnnimp.pipeline.audit.regions import RegionFindings, attack_region
 from rnnimp.pipeline.audit.results import MODEL, AuditResults
 from rnnimp.pipeline.audit.settings import AuditSettings
@@ -56,16 +57,39 @@ def audit(files: AuditFiles, settings: AuditSettings, attacks: Sequence[Attack] 
             "warning: the model's files lack %d of %s: %s; the audit says nothing of them",
             *(len(missing), counted(work.bundle.n_regions, "region"), format_regions(missing)),
         )
-    closeness = Closeness(people)
-    findings = [_attack(work, number, closeness, chosen) for number in range(len(work.regions))]
+    closeness, finished = Closeness(people), FinishedRegions(work, chosen)
+    parts = [_region(work, place, chosen, finished, closeness) for place in range(len(work.regions))]
+    findings, seconds_before = [found for found, _ in parts], sum(seconds for _, seconds in parts)
     closeness.warn_of_relatives(work.outsider_names)
     scoring = summary.score(findings, people, settings)
-    results = assembled_results(work, closeness, findings, scoring, chosen, time.monotonic() - started)
+    results = assembled_results(work, closeness, findings, scoring, chosen, time.monotonic() - started + seconds_before)
     write_files(files.outputs(), results, scoring, work.tested_names)
+    finished.remove()
     return results
 
 
-def _attack(work: AuditWork, place: int, closeness: Closeness, attacks: Sequence[Attack]) -> RegionFindings:
+def _region(
+    work: AuditWork, place: int, attacks: Sequence[Attack], finished: FinishedRegions, closeness: Closeness
+) -> tuple[RegionFindings, float]:
+    """What is found in a region, and the seconds of an earlier run that found it; 0 if it is attacked now."""
+    kept = finished.read(place)
+    found, seconds = _attack(work, place, attacks) if kept is None else kept
+    closeness.add(found.same)
+    try:
+        closeness.refuse_same(work.outsider_names)
+    except DataError:
+        finished.remove()
+        raise
+    if kept is None:
+        finished.write(place, found, seconds)
+        logger.info("region %d: attacked in %.1f s", found.number, seconds)
+        return found, 0.0
+    logger.info("region %d: finished by the interrupted audit", found.number)
+    return found, seconds
+
+
+def _attack(work: AuditWork, place: int, attacks: Sequence[Attack]) -> tuple[RegionFindings, float]:
+    """What is found in a region, and the seconds that it takes."""
     started = time.monotonic()
     region, panel = work.regions[place], work.panel(place)
     found = attack_region(region, panel, work.people, work.outsiders, work.genetic_map, attacks, work.settings)
@@ -75,7 +99,4 @@ def _attack(work: AuditWork, place: int, closeness: Closeness, attacks: Sequence
             f"none of the chosen attacks can be tried: they need {needed}, which region {region.index} does not have; "
             "give others with --attacks"
         )
-    closeness.add(found.same)
-    closeness.refuse_same(work.outsider_names)
-    logger.info("region %d: attacked in %.1f s", region.index, time.monotonic() - started)
-    return found
+    return found, time.monotonic() - started
