@@ -173,7 +173,15 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="regions per task (default: as many as fit the time limit or a GPU)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, left_behind=left_behind)
+
+
+def left_behind(args: argparse.Namespace) -> str:
+    """What to say when the command was interrupted."""
+    if args.slurm:
+        return "no unfinished file was left; tasks that were submitted before are in the queue"
+    how = "the same command again" if args.resume else "the same command without --no-resume"
+    return f"finished regions and checkpoints are kept in {args.output_prefix}_regions: run {how} to resume"
 
 
 def _add_recipe(group: argparse._ArgumentGroup) -> None:

@@ -68,7 +68,8 @@ def test_what_is_not_complete_is_named(trained: Path, capsys: pytest.CaptureFixt
     (folder / "2/summary.json").unlink()
     line = refused(trained, capsys)
     assert f"{trained}: 2 of 2 regions cannot be bundled: region 1: {models}/chr22_1.onnx is not there; run" in line
-    assert line.endswith("; region 2: waiting (interrupted in the hybrid of both networks); run the training again")
+    interrupted = "interrupted; last checkpoint: hybrid of both networks, iteration 30 of 30"
+    assert line.endswith(f"; region 2: waiting ({interrupted}); run the training again")
     (models / "chr22_1.onnx").write_bytes(model[:-1] + b"x")
     assert "region 1: " in (line := refused(trained, capsys)) and "is not what training wrote, by its SHA-256" in line
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +21,13 @@ from rnnimp.training.loop import Evaluation, NetworkRun
 from training_cases import train_arguments
 
 ELSEWHERE = replace(Holder.this_process(), host="node7", machine="another", job="77_3", log="/logs/slurm-77_3.log")
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def function(*_: object) -> None:
+        raise error
+
+    return function
 
 
 def lock(folder: Path, holder: Holder, age: float = 0) -> None:
@@ -179,8 +187,25 @@ def test_an_interrupted_region_says_how_far_it_came(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(NetworkRun, "write", interrupted)
-    assert main(train_arguments(data_list, tmp_path / "out/chr22", "--regions", "1")) == 130
-    assert shown(tmp_path / "out/chr22", capsys, 3)[1].endswith("interrupted in the lower-MAF network")
+    prefix = tmp_path / "out/chr22"
+    assert main(train_arguments(data_list, prefix, "--regions", "1")) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"rnnimp: interrupted; finished regions and checkpoints are kept in {prefix}_regions: run the same command "
+        "again to resume"
+    )
+    last = "last checkpoint: lower-MAF network, iteration 30 of 30"
+    assert shown(prefix, capsys, 3)[1].endswith(f"interrupted; {last}")
+    folder = tmp_path / "out/chr22_regions/1"
+    lock(folder, ELSEWHERE, age=STALE_SECONDS + 5)
+    assert f"is gone; {last}; log: " in shown(prefix, capsys, 1)[1]
+    (folder / "lock").unlink()
+    os.utime(folder / "higher.pt")
+    (folder / "higher.history.tsv").write_text("")
+    assert shown(prefix, capsys, 3)[1].endswith("interrupted; last checkpoint: higher-MAF network")
+    monkeypatch.undo()
+    monkeypatch.setattr(NetworkRun, "record", raising(KeyboardInterrupt()))
+    assert main(train_arguments(data_list, prefix, "--regions", "1", "--no-resume")) == 130
+    assert "run the same command without --no-resume to resume" in capsys.readouterr().err
 
 
 def test_several_trainings_at_once(data_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,16 +12,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from rnnimp.cluster.locks import Held, read_lock
 from rnnimp.errors import DataError
+from rnnimp.formats.files import read_lines
 from rnnimp.formats.json_files import write_json
-from rnnimp.pipeline.train.files import RegionFiles, read_json, read_summary
+from rnnimp.pipeline.train.files import RegionFiles, read_json, read_settings, read_summary
 from rnnimp.pipeline.train.progress import ProgressNote
 from rnnimp.pipeline.train.schemas import FAILURE, PROGRESS
-from rnnimp.training.names import HYBRID, NETWORKS, TITLES
+from rnnimp.training.names import HMM, HYBRID, NETWORKS, TITLES
 from rnnimp.wording import printable
 
 
@@ -50,7 +52,7 @@ class RegionState:
         progress: How far a running region is; None before its first step.
         validation_r2: Mean dosage r2 on the samples held out: the final model's if the region is finished, that of the
             network in training if it is running.
-        note: Why it failed, which process runs it or ran it, or where it was interrupted.
+        note: Why it failed, which process runs it or ran it, or which network its last checkpoint is of.
         log: The file that its process's messages go to.
     """
 
@@ -79,10 +81,37 @@ def read_state(files: RegionFiles, now: float | None = None) -> RegionState:
         log = failure["log"]
         return RegionState(files.number, State.FAILED, None, None, printable(failure["reason"]), log and printable(log))
     if held is not None:
-        note = f"{held.holder} is gone" if held.holder else "its process is gone"
-        return RegionState(files.number, State.LOST, note=note, log=held.holder.log if held.holder else None)
-    begun = [name for name in NETWORKS if (files.folder / f"{name}.pt").exists()]
-    return RegionState(files.number, State.WAITING, note=f"interrupted in the {TITLES[begun[-1]]}" if begun else "")
+        notes = [f"{held.holder} is gone" if held.holder else "its process is gone", _last_checkpoint(files)]
+        log = held.holder.log if held.holder else None
+        return RegionState(files.number, State.LOST, note="; ".join(filter(None, notes)), log=log)
+    last = _last_checkpoint(files)
+    return RegionState(files.number, State.WAITING, note=f"interrupted; {last}" if last else "")
+
+
+def _last_checkpoint(files: RegionFiles) -> str:
+    """The network whose checkpoint is the newest, and how far it is; empty if there is none.
+
+    Networks can be in training at the same time. Then each has a checkpoint, and training resumes from all of them.
+    """
+    written = {}
+    for name in NETWORKS:
+        with suppress(OSError):
+            written[name] = (files.folder / f"{name}.pt").stat().st_mtime_ns
+    if not written:
+        return ""
+    last = max(written, key=lambda name: (written[name], NETWORKS.index(name)))
+    return f"last checkpoint: {TITLES[last]}{_iteration(files, last)}"
+
+
+def _iteration(files: RegionFiles, network: str) -> str:
+    """How far a network's checkpoint is; empty if the files beside it do not say."""
+    try:
+        row = read_lines(files.folder / f"{network}.history.tsv")[-1]
+        settings = read_settings(files)["settings"]
+        most = min(settings[name] for name in ("max_iterations", *["copying_iterations"] * (network == HMM)))
+        return f", iteration {float(row.split()[0]):.0f} of {most}"
+    except (DataError, IndexError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _running(files: RegionFiles, held: Held) -> RegionState:
