@@ -4,7 +4,8 @@
    held out from training, which must be the same for all models.
 2. Impute the samples held out with each model, and with `--panel-programs` with Beagle and Minimac4, whose panel is the
    other samples. Score the sites from 0.5% MAF on that the array does not type, as `benchmarks/accuracy/` does.
-3. Run `rnnimp audit` on each model. `--reuse-audits` takes those of an earlier run with the same model files.
+3. Run `rnnimp audit` on each model. `--reuse-audits` takes those of an earlier run with the same model
+   files, people, settings and version.
 4. Impute members with Beagle and Minimac4, whose panel contains them, and run the audit's loss attacks on the result.
 5. Write `frontier.tsv` and the picture `frontier.svg`.
 
@@ -48,12 +49,14 @@ from privacy.frontier import (
     write_points,
 )
 from privacy.inputs import Inputs, read_inputs, write_reference
+from privacy.reuse import differences
 from rnnimp.choices import AUDIT_SEED, AUDITED_MEMBERS
 from rnnimp.errors import RnnimpError
-from rnnimp.formats.files import AtomicGroup, sha256_of
+from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import aligned_text
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline.audit.results import MODEL
+from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.privacy.figures import Estimate
 
 EDGES = (0.5, 50.0)
@@ -76,7 +79,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     how = parser.add_argument_group("how")
     how.add_argument("--members", type=int, default=AUDITED_MEMBERS, metavar="N", help="to test (default: %(default)s)")
     how.add_argument("--allow-few-outsiders", action="store_true", help="as 'rnnimp audit'")
-    how.add_argument("--reuse-audits", action="store_true", help="of the same model files, in the output folder")
+    how.add_argument(
+        "--reuse-audits", action="store_true", help="in the output folder, if they would come out the same today"
+    )
     how.add_argument("--replicates", type=int, default=1000, metavar="N", help="of the bootstrap (default: 1000)")
     how.add_argument("--seed", type=int, default=AUDIT_SEED, metavar="N", help="of everything (default: %(default)s)")
     how.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default: 2)")
@@ -166,25 +171,16 @@ def audited(args: argparse.Namespace, name: str, prefix: Path, inputs: Inputs) -
     path = Path(f"{output}.json")
     if args.reuse_audits and path.exists():
         audit = read_audit(path)
-        if is_of(audit, prefix, inputs, args.seed):
+        settings = AuditSettings(args.members, seed=args.seed)
+        differing = differences(audit, prefix, inputs, settings)
+        if not differing:
             return audit
+        print(f"{path}: the audit has other {', '.join(differing)}; auditing {name} again")
     options = ("--members", args.members, "--seed", args.seed, "--threads", args.threads)
     files = ("--model-prefix", prefix, "--data-list", args.data_list, "--genetic-map", args.genetic_map)
     few = ["--allow-few-outsiders"] * args.allow_few_outsiders
     rnnimp("audit", *files, "--output", output, *options, *few)
     return read_audit(path)
-
-
-def is_of(audit: Mapping[str, Any], prefix: Path, inputs: Inputs, seed: int) -> bool:
-    """Whether an audit is of these model files and people."""
-    files = {prefix.parent / name: digest for name, digest in audit["model"]["checksums"].items()}
-    return (
-        all(path.exists() and sha256_of(path) == digest for path, digest in files.items())
-        and list(inputs.regions) == audit["model"]["regions"]
-        and audit["people"]["n_members"] == len(inputs.people.members)
-        and audit["people"]["n_outsiders"] == inputs.people.n_outsiders
-        and audit["settings"]["seed"] == seed
-    )
 
 
 def program_leaks(args: argparse.Namespace, inputs: Inputs, study: Study) -> dict[str, Leak]:

@@ -19,6 +19,7 @@ from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.reading import open_panel as open_vcf
 from rnnimp.formats.vcf.writing import VcfWriter
+from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.pipeline.evaluate.run import EvaluateSettings, evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.sites.panel import ImputedBlock, Panel, alt_frequency
@@ -162,7 +163,32 @@ def test_audits_are_reused_only_for_the_same_model_files(
     path = copy / "train" / "models" / first
     path.write_bytes(path.read_bytes() + b" ")
     audit, inputs = run.read_audit(tmp_path / "out/audits/small.json"), _inputs(load, data, copy)
-    assert run.is_of(audit, path.parent / "panel", inputs, 2) is False
+    found = run.differences(audit, path.parent / "panel", inputs, AuditSettings(N_MEMBERS, seed=2))
+    assert found == ["model files"]
+
+
+@pytest.mark.slow
+def test_an_audit_that_would_come_out_otherwise_today_is_not_reused(
+    data: Path, trained: Path, tmp_path: Path, load: Load
+) -> None:
+    run = load("privacy.run")
+    prefix, inputs, settings = trained / "train/models/panel", _inputs(load, data, trained), AuditSettings(N_MEMBERS)
+    options = ["--members", N_MEMBERS, "--allow-few-outsiders", "--genetic-map", data / "map"]
+    files = ["--data-list", trained / "split/panel.list", "--output", tmp_path / "audit"]
+    run.rnnimp("audit", "--model-prefix", prefix, *files, *options)
+    audit = run.read_audit(tmp_path / "audit.json")
+    assert run.differences(audit, prefix, inputs, settings) == []
+    for part, change, reason in (
+        ("versions", {"rnnimp": "2.1.0"}, "version of rnnimp"),
+        ("settings", {"rare_maf": 0.3}, "setting rare_maf"),
+        ("settings", {"genetic_map": "other.gz"}, "setting genetic_map"),
+        ("settings", {"attacks": ["loss", "combined"]}, "attacks"),
+        ("people", {"outsiders": "others.vcf"}, "outsiders"),
+    ):
+        changed = {**audit, part: {**audit[part], **change}}
+        assert run.differences(changed, prefix, inputs, settings) == [reason]
+    assert run.differences({**audit, "format_version": 0}, prefix, inputs, settings) == ["format"]
+    assert run.differences({}, prefix, inputs, settings)[:3] == ["format", "version of rnnimp", "model files"]
 
 
 def _inputs(load: Load, data: Path, trained: Path) -> object:
