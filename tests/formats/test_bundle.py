@@ -17,6 +17,7 @@ from helpers import shared_data
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import (
     Bundle,
+    Manifest,
     manifest_path,
     open_bundle,
     read_manifest,
@@ -232,6 +233,22 @@ def test_legends_of_several_chromosomes_are_refused(prefix: Path, regions: list[
     assert open_bundle(prefix).chromosome == "chr22"
     write_legend(f"{prefix}_2.legend.gz", replace(regions[1].sites, chromosome="21"))
     assert "m_2.legend.gz: expected chromosome chr22 as in the rest of the model, found 21" in error_of(prefix)
+
+
+def test_the_recipe_is_known_where_all_regions_name_the_same(prefix: Path, regions: list[TinyRegion]) -> None:
+    manifest = manifest_of(prefix, regions)
+    recipe = {"name": "open", "changed_settings": {"n_units": {"model": 8, "recipe": 48}}}
+    assert manifest.recipe is None
+
+    def named(*recipes: object) -> Manifest:
+        entries = zip(manifest.regions, recipes, strict=True)
+        return replace(manifest, regions=tuple(replace(entry, summary={"recipe": one}) for entry, one in entries))
+
+    write_manifest(prefix, named(recipe, recipe, recipe))
+    assert read_manifest(prefix).recipe == recipe
+    assert named(recipe, {**recipe, "name": "accurate"}, recipe).recipe is None
+    write_manifest(prefix, named(recipe, {"name": "open", "changed_settings": {"n_units": 8}}, recipe))
+    assert "entry 2 of regions: expected a recipe with its name and changed settings" in error_of(prefix)
 
 
 def test_model_unknown_to_the_manifest_is_not_used(prefix: Path, regions: list[TinyRegion]) -> None:

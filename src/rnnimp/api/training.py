@@ -75,6 +75,7 @@ def train(
         chromosome=chromosome,
         genetic_map=None if genetic_map is None else str(genetic_map),
         disclosure=disclosure(recipe, chosen, {item.name: item.name for item in fields(chosen)}),
+        recipe=recipe,
     )
     shown: AbstractContextManager[NoDisplay | TrainingBar] = TrainingBar() if progress else NoDisplay()
     with shown as display:

@@ -295,6 +295,7 @@ def run(args: argparse.Namespace) -> None:
             args.genetic_map,
             task,
             disclosure(args.recipe, settings, {field: option for option, field, *_ in _RECIPE_OPTIONS}),
+            args.recipe,
         )
         if display is None:
             _submit(args, settings, options)

@@ -24,20 +24,10 @@ from rnnimp.errors import DataError
 from rnnimp.formats.files import require_regular, sha256_of, unreadable
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.json_files import read_json, write_json
-from rnnimp.formats.schema import (
-    CHECKSUMS,
-    CHROMOSOME,
-    TABLE,
-    TEXT,
-    TEXTS,
-    Field,
-    excerpt,
-    table_problem,
-    whole_number,
-)
+from rnnimp.formats.manifest_fields import MANIFEST, REGION, SUMMARY
+from rnnimp.formats.schema import excerpt, table_problem
 from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES
 from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
-from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Sites, known_chromosome
 from rnnimp.wording import counted, first_few
 
@@ -48,34 +38,6 @@ FORMAT_VERSION = 1
 
 LARGEST_LEGEND = 1 << 26
 """Bytes of a region's legend, unpacked."""
-
-_MOST_REGIONS = 100_000
-_REGION_FIELDS = {
-    "index": whole_number(1, _MOST_REGIONS),
-    "files": CHECKSUMS,
-    "n_markers": whole_number(1),
-    "n_sites": whole_number(1),
-    "first_position": whole_number(1, LAST_POSITION),
-    "last_position": whole_number(1, LAST_POSITION),
-    "summary": TABLE.optional(),
-}
-_SUMMARY_FIELDS = {
-    "frequency_step": Field(
-        "a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1
-    ).optional(),
-    "panel": TEXT.optional(),
-}
-_MANIFEST_FIELDS = {
-    "format": TEXT,
-    "format_version": whole_number(1),
-    "rnnimp_version": TEXT,
-    "versions": TEXTS,
-    "chromosome": CHROMOSOME.or_null(),
-    "settings": TABLE,
-    "seed": whole_number(0, 2**64 - 1),
-    "regions": Field("a list of regions", lambda value: isinstance(value, list) and 0 < len(value) <= _MOST_REGIONS),
-    "n_regions": whole_number(1, _MOST_REGIONS).or_null().optional(),
-}
 
 _MODEL_ENDINGS = ("ort", "onnx")
 """In order of preference: an `.ort` file is optimised already, so that it loads much faster."""
@@ -129,6 +91,12 @@ class Manifest:
     n_regions: int | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """The `name` of the recipe, and `changed_settings`; None if not all regions name the same, as older ones do."""
+        first, *others = (entry.summary.get("recipe") for entry in self.regions)
+        return None if first is None or any(recipe != first for recipe in others) else dict(first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -423,7 +391,7 @@ def read_manifest(prefix: str | Path) -> Manifest:
     found = content.get("format_version")
     if type(found) is not int or found != FORMAT_VERSION:
         raise DataError(f"expected format version {FORMAT_VERSION}, found {excerpt(found)}; update rnnimp", path)
-    problem = table_problem(content, _MANIFEST_FIELDS) or _regions_problem(content)
+    problem = table_problem(content, MANIFEST) or _regions_problem(content)
     if problem is not None:
         raise DataError(f"{problem}; get the model again", path)
     regions = tuple(RegionEntry(**entry) for entry in content.pop("regions"))
@@ -434,8 +402,8 @@ def _regions_problem(content: dict[str, Any]) -> str | None:
     """The fault of the regions of a manifest, or of their number; None if there is none."""
     entries, n_regions = content["regions"], content.get("n_regions")
     for place, entry in enumerate(entries, start=1):
-        problem = table_problem(entry, _REGION_FIELDS)
-        problem = problem or table_problem(entry.get("summary", {}), _SUMMARY_FIELDS, is_open=True)
+        problem = table_problem(entry, REGION)
+        problem = problem or table_problem(entry.get("summary", {}), SUMMARY, is_open=True)
         if problem is None and entry["first_position"] > entry["last_position"]:
             problem = "expected a first_position that is not behind the last_position"
         if problem is not None:

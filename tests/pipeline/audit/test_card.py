@@ -59,6 +59,17 @@ def test_frequencies_that_count_the_outsiders_are_said_to_tell_nothing():
     assert not any(text.startswith(said) for text in [*not_tested(results), *not_tested(of_a_file)])
 
 
+def test_the_recipe_is_named():
+    results = audit_results()
+    changed = {"n_units": {"model": 40, "recipe": 48}}
+    named = replace(results.model, recipe_name="accurate", recipe_is_named=True, changed_settings=changed)
+
+    assert r"Recipe of the model: accurate, 1 setting changed: n\_units 40 (recipe: 48)." in card_section(
+        replace(results, model=named)
+    )
+    assert "Recipe of the model: not known." in card_section(results)
+
+
 def test_a_model_without_hmm_has_no_states_to_read():
     rows = rows_of(card_section(audit_results(has_hmm=False)))
 

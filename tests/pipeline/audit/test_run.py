@@ -43,6 +43,8 @@ def test_states_that_are_whole_haplotypes_are_found(trained, tmp_path):
 
     found = results.over_all("longest_match")
     assert found.auc.low > 0.8
+    assert results.model.recipe_text.startswith("published, ")
+    assert results.model.changed_settings["n_states"] == {"model": 64, "recipe": 0}
     assert results.model.n_states == 64 and results.people.n_members == 48 and results.people.n_outsiders == 12
     assert results.stretches.members_rows.median == 80 > results.stretches.outsiders_rows.longest
     assert results.over_all("longest_match", CEILING).auc.value == 1

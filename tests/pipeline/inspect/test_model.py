@@ -125,7 +125,7 @@ def test_the_packaged_models(tmp_path: Path) -> None:
     settings = json.loads(manifest_path(PACKAGED / REAL_MODEL).read_text())["settings"]
     assert real.facts["hmm_states"]["number"] == settings["n_states"]
     demo = inspected(PACKAGED / MODEL)
-    assert demo.facts["recipe"] == "published"
+    assert (demo.facts["recipe"], demo.facts["recipe_is_named"]) == ("published", False)
     assert demo.facts["changed_settings"]["max_iterations"]["recipe"] == 100_000
 
 

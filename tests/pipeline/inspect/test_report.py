@@ -39,8 +39,10 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 def test_changed_settings_follow_the_recipe() -> None:
-    facts = {"recipe": "accurate", "changed_settings": {"n_units": {"model": 32, "recipe": 48}}}
+    changed = {"changed_settings": {"n_units": {"model": 32, "recipe": 48}}}
+    facts = {"recipe": "accurate", "recipe_is_named": False, **changed}
     text = report(Inspection("x", "a thing", facts, ("m_1.onnx is missing",)))
-    assert "closest to accurate; 1 setting of it changed:" in text
+    assert "not named, closest to accurate, 1 setting changed:" in text
+    assert " accurate, 1 setting changed:" in report(Inspection("x", "a thing", {**facts, "recipe_is_named": True}))
     assert "n_units 32 (recipe: 48)" in text
     assert "problem" in text.splitlines()[-1]

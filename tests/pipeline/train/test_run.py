@@ -18,7 +18,7 @@ import torch
 
 from helpers import REPOSITORY, error_line, random_panel
 from rnnimp.cli import main
-from rnnimp.formats.bundle import open_bundle
+from rnnimp.formats.bundle import open_bundle, read_manifest
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
 from rnnimp.imputation.matched_target import join_model
 from rnnimp.network.graph.reading import read_folded_network
@@ -46,6 +46,10 @@ def test_a_bundle_is_made(data_list: Path, tmp_path: Path, capsys: pytest.Captur
     assert manifest["chromosome"] == "22"
     assert manifest["seed"] == manifest["settings"]["seed"] == 5
     assert [entry["index"] for entry in manifest["regions"]] == [1, 2]
+    recipe = read_manifest(models / "chr22").recipe
+    assert recipe is not None and recipe["name"] == "published"
+    assert recipe["changed_settings"]["max_iterations"] == {"model": 30, "recipe": 100_000}
+    assert "seed" not in recipe["changed_settings"]
     lines = capsys.readouterr().err.splitlines()
     assert sum(line.startswith("region 2: ") and "final model: R2 " in line for line in lines) == 1
     for number in (1, 2):

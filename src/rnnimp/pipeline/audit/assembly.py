@@ -21,6 +21,7 @@ from rnnimp.pipeline.audit.regions import RegionFindings
 from rnnimp.pipeline.audit.results import AttackDescription, AuditedModel, AuditedPeople, AuditResults
 from rnnimp.pipeline.audit.sentence import sentence
 from rnnimp.pipeline.audit.work import AuditWork
+from rnnimp.pipeline.recipes import model_recipe
 from rnnimp.privacy.attacks.protocol import Attack
 
 
@@ -76,6 +77,7 @@ def assembled_results(
 def _audited_model(work: AuditWork, findings: Sequence[RegionFindings]) -> AuditedModel:
     bundle, manifest = work.bundle, work.bundle.manifest
     span = sum(part.span for part in findings)
+    recipe = None if manifest is None else model_recipe(manifest)
     share, is_known = summary.chromosome_share(span, len(findings), bundle.n_regions, bundle.chromosome)
     return AuditedModel(
         name=bundle.prefix.name,
@@ -90,6 +92,9 @@ def _audited_model(work: AuditWork, findings: Sequence[RegionFindings]) -> Audit
         rnnimp_version=None if manifest is None else manifest.rnnimp_version,
         recipe={} if manifest is None else dict(manifest.settings),
         missing_regions=bundle.missing_regions,
+        recipe_name=None if recipe is None else recipe.name,
+        recipe_is_named=recipe is not None and recipe.is_named,
+        changed_settings={} if recipe is None else recipe.changed_settings,
     )
 
 

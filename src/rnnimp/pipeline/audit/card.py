@@ -102,9 +102,9 @@ def _scope(results: AuditResults) -> str:
     return (
         f"Audited by rnnimp {results.versions.get('rnnimp', '')} on {results.log_time[:10]}, number {results.log_id}: "
         f"regions {format_regions(model.regions)} of the {model.n_there} in its files, {large(people.n_members)} of "
-        f"{large(people.n_training)} members, {large(people.n_outsiders)} outsiders ({people.outsiders}). AUC: 0.5 "
-        "is a coin toss, 1 is certainty. The floor gives everybody the allele frequencies; the ceiling is the panel "
-        "itself. Intervals are 95% intervals."
+        f"{large(people.n_training)} members, {large(people.n_outsiders)} outsiders ({people.outsiders}). "
+        f"Recipe of the model: {model.recipe_text}. AUC: 0.5 is a coin toss, 1 is certainty. The floor gives everybody "
+        "the allele frequencies; the ceiling is the panel itself. Intervals are 95% intervals."
     )
 
 

@@ -120,6 +120,7 @@ def _tested(results: AuditResults) -> list[str]:
     rows = [
         ("model", model.name),
         ("trained with", "not known" if model.rnnimp_version is None else f"rnnimp {model.rnnimp_version}"),
+        ("recipe", model.recipe_text),
         ("chromosome", model.chromosome or "not known"),
         ("regions", f"{len(model.regions)} of the {model.n_there} in its files: {format_regions(model.regions)}"),
         *([("regions that its files lack", format_regions(model.missing_regions))] if model.missing_regions else []),

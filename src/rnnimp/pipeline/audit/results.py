@@ -9,6 +9,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rnnimp.pipeline.recipes import ModelRecipe
 from rnnimp.privacy.figures import Estimate, Extrapolation, Figures
 from rnnimp.privacy.rare_alleles import RareAlleles
 from rnnimp.privacy.reconstruction import ReadableStretches, Rebuilt
@@ -42,6 +43,9 @@ class AuditedModel:
         checksums: SHA-256 of each audited model file, by its name.
         rnnimp_version: Version that trained the model; None for models without a manifest.
         recipe: Settings of the training, by name; empty for models without a manifest.
+        recipe_name: Name of the recipe; None for models without a manifest.
+        recipe_is_named: Whether the manifest names the recipe; otherwise it is the one that is closest to the settings.
+        changed_settings: For each setting that differs from the recipe, the value in the `model` and in the `recipe`.
         missing_regions: Numbers of the regions that the model should have and that its files lack.
     """
 
@@ -57,6 +61,16 @@ class AuditedModel:
     rnnimp_version: str | None
     recipe: dict[str, Any]
     missing_regions: tuple[int, ...] = ()
+    recipe_name: str | None = None
+    recipe_is_named: bool = False
+    changed_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def recipe_text(self) -> str:
+        """The recipe in a few words."""
+        if self.recipe_name is None:
+            return "not known"
+        return str(ModelRecipe(self.recipe_name, self.changed_settings, self.recipe_is_named))
 
     @property
     def n_there(self) -> int:

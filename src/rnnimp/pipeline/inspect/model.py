@@ -29,7 +29,7 @@ from rnnimp.formats.files import sha256_of
 from rnnimp.formats.json_files import read_json
 from rnnimp.imputation.engines.model_graph import read_graph
 from rnnimp.pipeline.inspect.findings import Inspection, genome_builds
-from rnnimp.pipeline.inspect.recipes import closest_recipe
+from rnnimp.pipeline.recipes import model_recipe
 from rnnimp.wording import first_few
 
 AUDIT_FORMAT = "rnnimp-audit"
@@ -157,11 +157,12 @@ def _places(regions: Sequence[BundleRegion], entries: Sequence[RegionEntry], chr
 def _training_facts(manifest: Manifest | None, entries: Sequence[RegionEntry]) -> dict[str, Any]:
     if manifest is None:
         return {}
-    recipe, changed = closest_recipe(manifest.settings)
+    recipe = model_recipe(manifest)
     return {
         "rnnimp_version": manifest.rnnimp_version,
-        "recipe": recipe,
-        "changed_settings": changed,
+        "recipe": recipe.name,
+        "recipe_is_named": recipe.is_named,
+        "changed_settings": recipe.changed_settings,
         "training_samples": _common(entries, "training_samples"),
         "held_out_samples": _common(entries, "validation_samples"),
         "validation_r2": _validation_r2(entries),

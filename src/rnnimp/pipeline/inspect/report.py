@@ -74,7 +74,8 @@ def _recipe(value: str, facts: Mapping[str, Any]) -> list[str]:
     changed = facts["changed_settings"]
     if not changed:
         return [value]
-    lines = [f"closest to {value}; {counted(len(changed), 'setting')} of it changed:"]
+    name = value if facts["recipe_is_named"] else f"not named, closest to {value}"
+    lines = [f"{name}, {counted(len(changed), 'setting')} changed:"]
     return lines + [f"  {name} {both['model']} (recipe: {both['recipe']})" for name, both in changed.items()]
 
 

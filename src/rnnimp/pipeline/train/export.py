@@ -25,8 +25,17 @@ logger = logging.getLogger(__name__)
 CHECKED_HAPLOTYPES = 20
 
 
-def export_region(data: RegionData, region: TrainedRegion, files: RegionFiles) -> dict[str, Any]:
-    """Write a region's models, then its summary, which says that they are complete."""
+def export_region(
+    data: RegionData, region: TrainedRegion, files: RegionFiles, recipe: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write a region's models, then its summary, which says that they are complete.
+
+    Args:
+        data: Data of the region.
+        region: What was trained.
+        files: Where to write it.
+        recipe: What the summary says of the recipe; None for nothing.
+    """
     graph = build_graph(region.higher, region.lower, region.hybrid, region.hmm)
     rows = data.validation_rows()[:CHECKED_HAPLOTYPES]
     rows[1::2, ::5] = -1  # networks may read missing alleles in a way of their own
@@ -42,7 +51,7 @@ def export_region(data: RegionData, region: TrainedRegion, files: RegionFiles) -
         with atomic_output(files.ending("ort")) as file:
             file.write(ort)
     write_legend(files.ending("legend.gz"), replace(data.panel.sites, a1_freq=data.model_freq))
-    summary = _summary(data, region, files)
+    summary = _summary(data, region, files) | ({} if recipe is None else {"recipe": recipe})
     write_json(files.summary, summary)
     return summary
 

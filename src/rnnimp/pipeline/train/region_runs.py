@@ -27,6 +27,7 @@ from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.json_files import write_json
 from rnnimp.network.hmm.reference import HaplotypeHmm
 from rnnimp.network.recurrent.reference import ImputationNetwork
+from rnnimp.pipeline.recipes import noted_recipe
 from rnnimp.pipeline.train.export import export_region
 from rnnimp.pipeline.train.files import fingerprint, is_finished, read_map_of
 from rnnimp.pipeline.train.manifest import write_bundle_manifest
@@ -156,7 +157,9 @@ class RegionRuns:
         progress = self._progress(number).network
         region = train_region(data, work.settings, number, files.folder, self._device, progress, self._runner())
         self._locks[number].check()
-        summary = export_region(data, region, files)
+        name, settings = work.options.recipe, work.settings
+        recipe = None if name is None else noted_recipe(name, settings.as_dict())
+        summary = export_region(data, region, files, recipe)
         seconds = None if started is None else time.monotonic() - started
         logger.info("%s", result_line(number, summary, region.evaluations, seconds))
 

@@ -38,6 +38,7 @@ class TrainOptions:
         genetic_map: File of the chromosome's genetic map.
         task: The share of the regions that this task of an array job takes; None for all.
         disclosure: Lines that say what the models will tell about the people in the panel. They are reported first.
+        recipe: Name of the recipe that the settings are based on, for the manifest; None if it has none.
     """
 
     regions: tuple[int, ...] | None = None
@@ -49,6 +50,7 @@ class TrainOptions:
     genetic_map: str | None = None
     task: TaskSlice | None = None
     disclosure: tuple[str, ...] = ()
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
