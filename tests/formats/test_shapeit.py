@@ -30,7 +30,8 @@ def test_small_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "expected"), [("---", "9"), ("chr22", "chr22"), ("22:5_A_G", "22"), ("SNP_A-1", "9")]
+    ("first", "expected"),
+    [("---", "9"), ("chr22", "chr22"), ("22:5_A_G", "22"), ("SNP_A-1", "9"), ("\ufeff22", "22"), ("\ufeff---", "9")],
 )
 def test_chromosome_of_the_first_column(tmp_path: Path, first: str, expected: str) -> None:
     asked = None if expected != "9" else "9"
@@ -52,6 +53,7 @@ def test_chromosome_of_the_first_column(tmp_path: Path, first: str, expected: st
         ("22 rs1 5 A G 0 1\n22 rs1 5 G A 0 1\n", "x.haps:2: expected each site once"),
         ("22 rs1 5 A G 0 1\n22 rs1 6 A G 1 2\n", "x.haps:2: expected alleles 0 and 1"),
         ("22 rs1 5 A G 0 1\n21 rs1 6 A G 1 0\n", "x.haps:2: expected chromosome 22, found 21"),
+        ("\ufeff rs1 5 A G 0 1\n", ":1: expected 'chromosome id position a0 a1' and two columns per sample, found 6"),
     ],
 )
 def test_malformed_rows_name_their_line(tmp_path: Path, text: str, message: str) -> None:

@@ -56,7 +56,9 @@ _FILE_KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _BGZF_SUBFIELD = b"BC"
-_BYTE_ORDER_MARK = "\ufeff".encode()
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""What some programs write at the start of a text in UTF-8."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -155,7 +157,7 @@ def read_lines(path: str | Path, most_bytes: int = LARGEST_TABLE) -> list[str]:
     Raises:
         DataError: if it cannot be read, is no text in UTF-8, or is larger than `read_unpacked` allows.
     """
-    data = read_unpacked(path, most_bytes).removeprefix(_BYTE_ORDER_MARK)
+    data = read_unpacked(path, most_bytes).removeprefix(BYTE_ORDER_MARK)
     lines: list[str] = []
     for raw in data.splitlines():  # not of text: there U+0085 and others end lines too
         try:

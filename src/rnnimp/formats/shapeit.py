@@ -19,7 +19,7 @@ import numpy as np
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.biallelic import doubled, logged, with_sequences
-from rnnimp.formats.files import open_input, whole_lines
+from rnnimp.formats.files import BYTE_ORDER_MARK, open_input, whole_lines
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.formats.site_rules import check_alleles, check_order, has_sequence, require_printable
 from rnnimp.numbers import whole_number
@@ -58,7 +58,7 @@ def read_haps(
     heads: list[list[str]] = []
     with open_input(path) as file:
         rest = whole_lines(file, path)
-        first = next(rest, b"")
+        first = next(rest, b"").removeprefix(BYTE_ORDER_MARK)
         n_columns = _count_alleles(first.split(None, _N_HEAD), path) if first else 0
         names = default_sample_names(n_columns // 2)
         if sample is not None:
