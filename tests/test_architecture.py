@@ -54,6 +54,7 @@ COMMANDS = [
     "impute",
     "merge",
     "evaluate",
+    "report",
     "audit",
     "inspect",
     "demo",

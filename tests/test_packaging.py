@@ -24,7 +24,7 @@ else:
 
 MAX_PACKAGED_BYTES = 5_000_000
 MAX_WHEEL_BYTES = 17_000_000
-KNOWN_ENDINGS = {".md", ".py", ".typed", ".css", ".gz", ".sample", ".onnx", ".json"}
+KNOWN_ENDINGS = {".md", ".py", ".typed", ".css", ".js", ".gz", ".sample", ".onnx", ".json"}
 
 
 @pytest.fixture(scope="module")

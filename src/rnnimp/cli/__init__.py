@@ -28,6 +28,7 @@ from rnnimp.cli import (
     inspect,
     merge,
     prepare,
+    report,
     split,
     status,
     train,
@@ -40,7 +41,10 @@ from rnnimp.cli.streams import open_standard_streams
 from rnnimp.errors import RnnimpError
 from rnnimp.wording import shortened
 
-_COMMANDS = (prepare, split, train, status, bundle, impute, merge, evaluate, audit, inspect, demo, completion, help)
+_COMMANDS = (
+    *(prepare, split, train, status, bundle, impute, merge, evaluate, report, audit, inspect, demo),
+    *(completion, help),
+)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

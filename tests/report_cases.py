@@ -1,0 +1,94 @@
+"""Results of `rnnimp impute` and `evaluate` on simulated data, for tests of `rnnimp report`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from impute_cases import write_target
+from rnnimp.cli import main
+from rnnimp.pipeline.report import rendering
+from rnnimp.pipeline.report.parts import Listing, Picture, Section, Table
+from rnnimp.sites.panel import Panel
+from tiny_model import tiny_chromosome, write_tiny_bundle
+
+N_SAMPLES, N_REGIONS = 12, 4
+
+
+def make_results(folder: Path) -> Path:
+    """Write results of two imputations and their evaluations.
+
+    `x` is imputed from all markers, `y` from every second one: `x.vcf`, `x.info.tsv.gz`, and so on. `accuracy/x` and
+    `accuracy/y` are their evaluations with calibration.
+    """
+    panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=N_REGIONS, n_samples=N_SAMPLES)
+    write_tiny_bundle(folder / "m", regions)
+    plain = replace(panel, sites=replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None))
+    write_target(folder / "truth", plain)
+    is_marker = panel.sites.markers()
+    is_extra = ~is_marker & (np.cumsum(~is_marker) % 3 == 0)
+    markers = np.flatnonzero(is_marker)
+    impute(folder, "x", plain[np.sort(np.concatenate([markers, np.flatnonzero(is_extra)]))])
+    impute(folder, "y", plain[markers[::2]])
+    return folder
+
+
+def impute(folder: Path, name: str, target: Panel) -> None:
+    """Impute a target with the model of a folder, and evaluate the result."""
+    write_target(folder / f"{name}_target", target)
+    files = ["--hap", f"{folder}/{name}_target.hap.gz", "--legend", f"{folder}/{name}_target.legend.gz"]
+    where = ["--model-prefix", f"{folder}/m", "--output", f"{folder}/{name}.vcf", "--chromosome", "22"]
+    assert main(["impute", *files, *where, "--empirical-r2", "--force"]) == 0
+    truth = ["--truth", f"{folder}/truth.hap.gz", "--output", f"{folder}/accuracy/{name}", "--calibration"]
+    assert main(["evaluate", "--imputed", f"{folder}/{name}.vcf", *truth]) == 0
+
+
+def copied(folder: Path, to: Path) -> Path:
+    """A copy of such a folder, to change it."""
+    shutil.copytree(folder, to)
+    return to
+
+
+def part(section: Section, name: str) -> Picture | Listing:
+    """The picture or table of a section with a name."""
+    (found,) = (p for p in section.parts if isinstance(p, (Picture, Listing)) and p.name == name)
+    return found
+
+
+def column(table: Table, name: str) -> list[Any]:
+    """The cells of a column."""
+    return [row[table.columns.index(name)] for row in table.rows]
+
+
+def require_drawable(section: Section) -> None:
+    """Draw every picture of a section, and check what all pictures need."""
+    pictures = [p for p in section.parts if isinstance(p, Picture)]
+    assert len({picture.name for picture in pictures}) == len(pictures) > 0
+    for picture in pictures:
+        svg = rendering.svg(picture)
+        ElementTree.fromstring(svg)
+        assert "var(--" not in svg  # colours of the page
+        assert "NaN" not in svg
+        assert escape(picture.title) in svg
+        assert picture.description
+        assert picture.caption
+        assert picture.table.rows
+        assert all("." not in field for field in _fields(picture.chart))  # Vega takes a dot for a path
+
+
+def _fields(chart: Any) -> Iterator[str]:
+    """All names of fields in a chart."""
+    if isinstance(chart, dict):
+        if isinstance(chart.get("field"), str):
+            yield chart["field"]
+        chart = list(chart.values())
+    if isinstance(chart, list):
+        for value in chart:
+            yield from _fields(value)
