@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bgen_layout import ZSTD, BgenFile, BgenVariant, MalformedError
-from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
+from rnnimp.formats.biallelic import (
+    Allele,
+    GenotypeRow,
+    ReadingRules,
+    SiteRecord,
+    alleles_of,
+    genotype_stream,
+    on_one_chromosome,
+    panel_of,
+)
 from rnnimp.formats.copies import copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
 from rnnimp.formats.files import AtomicGroup, open_input, unwritable
 from rnnimp.formats.kinds import UNKNOWN_KIND, kind_of
@@ -30,7 +39,7 @@ from rnnimp.formats.optional import require
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.formats.site_rules import check_texts
 from rnnimp.sites.matching import UNKNOWN_ALLELES
-from rnnimp.sites.panel import GenotypeTable, ImputedBlock, PanelStream, default_sample_names
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, ImputedBlock, PanelStream, default_sample_names
 from rnnimp.sites.ploidy import PloidyRecorder
 
 _BITS = 16
@@ -159,7 +168,12 @@ def open_panel(
 
 
 def read_genotypes(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeTable:
-    """Read genotypes with their uncertainty, phased or not.
+    """Read all genotypes with their uncertainty; see `open_genotypes`."""
+    return open_genotypes(path, sample, chromosome).read()
+
+
+def open_genotypes(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeStream:
+    """Open genotypes with their uncertainty, phased or not, for reading block by block.
 
     Haplotypes of a phased genotype count as independent. Haploid samples stand as if homozygous.
 
@@ -175,13 +189,19 @@ def read_genotypes(path: str | Path, sample: str | Path | None = None, chromosom
     """
     file = _Variants(path, sample)
     records = on_one_chromosome(file.records(chromosome), chromosome, path)
-    table = GenotypeRows()
-    for record, alleles in alleles_of(path, records, ReadingRules()):
-        probabilities = file.copies(record)
-        for allele in alleles:
-            row = probabilities[allele.number - 1]
-            table.add(allele, row, row[:, 1] + 2 * row[:, 2])
-    return table.joined(path, file.names if file.has_names else None)
+    rows = (
+        GenotypeRow(allele, row, row[:, 1] + 2 * row[:, 2])
+        for record, alleles in alleles_of(path, records, ReadingRules())
+        for allele, row in _with_copies(alleles, file.copies(record))
+    )
+    return genotype_stream(path, file.names if file.has_names else None, len(file.names), rows)
+
+
+def _with_copies(
+    alleles: list[Allele], probabilities: NDArray[np.float32]
+) -> Iterator[tuple[Allele, NDArray[np.float32]]]:
+    for allele in alleles:
+        yield allele, probabilities[allele.number - 1]
 
 
 class _Variants:

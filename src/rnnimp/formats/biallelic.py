@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,15 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.site_rules import check_order, has_sequence, is_sequence
+from rnnimp.formats.site_rules import has_sequence, is_sequence
 from rnnimp.sites.chromosomes import same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.matching import allele_key
-from rnnimp.sites.panel import GenotypeTable, Panel, PanelStream, Sites, as_strings
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, Panel, PanelStream, Sites, as_strings
 from rnnimp.sites.ploidy import PloidyRecorder
 from rnnimp.wording import counted
 
 BLOCK_BYTES = 1 << 24
+BLOCK_GENOTYPES = 1 << 19
 MAX_BLOCK_SITES = 4096
 
 NO_SEQUENCE = "alternative alleles that are no sequence"
@@ -248,44 +249,76 @@ def sites_of(alleles: list[Allele], chromosome: str | None = None) -> Sites:
     )
 
 
-class GenotypeRows:
-    """Gathers genotypes with their uncertainty, site by site."""
+class GenotypeRow(NamedTuple):
+    """A site and its genotypes with their uncertainty; see `GenotypeTable`.
 
-    def __init__(self) -> None:
-        self._alleles: list[Allele] = []
-        self._probabilities: list[NDArray[np.float32]] = []
-        self._dosages: list[NDArray[np.float32]] = []
+    Attributes:
+        allele: The alternative allele, which makes the site.
+        probabilities: P(0, 1, 2 copies), float32 (n_samples, 3).
+        dosages: float32 (n_samples,).
+        is_typed: Whether the site was observed; None where the source does not say, which is so at all its sites.
+        scores: The source's estimates of its r2, in the order of their names.
+    """
 
-    def add(self, allele: Allele, probabilities: NDArray[np.float32], dosages: NDArray[np.float32]) -> None:
-        """Append a site with its probabilities (n_samples, 3) and dosages (n_samples,); see `GenotypeTable`."""
-        self._alleles.append(allele)
-        self._probabilities.append(probabilities)
-        self._dosages.append(dosages)
+    allele: Allele
+    probabilities: NDArray[np.float32]
+    dosages: NDArray[np.float32]
+    is_typed: bool | None = None
+    scores: tuple[float, ...] = ()
 
-    def joined(
-        self,
-        path: str | Path,
-        names: tuple[str, ...] | None,
-        is_typed: NDArray[np.bool_] | None = None,
-        scores: dict[str, NDArray[np.float64]] | None = None,
-    ) -> GenotypeTable:
-        """All sites.
 
-        Args:
-            path: The file, for messages.
-            names: Names of the samples.
-            is_typed: As in `GenotypeTable`.
-            scores: As in `GenotypeTable`.
+def genotype_stream(
+    path: str | Path,
+    names: tuple[str, ...] | None,
+    n_samples: int,
+    rows: Iterator[GenotypeRow],
+    score_names: Sequence[str] = (),
+    has_reference: bool = False,
+) -> GenotypeStream:
+    """Make blocks of genotypes of rows.
 
-        Raises:
-            DataError: if there is no site, or sites are out of order or repeated.
-        """
-        if not self._alleles:
-            raise DataError("expected sites, found none whose alternative allele is a sequence", path)
-        sites = sites_of(self._alleles)
-        check_order(sites, path)
-        arrays = np.stack(self._probabilities), np.stack(self._dosages)
-        return GenotypeTable(sites, *arrays, names, is_typed, scores or {})
+    Args:
+        path: The file, for messages.
+        names: Names of the samples; None if there are none.
+        n_samples: Number of samples.
+        rows: Rows of one chromosome, in order of position.
+        score_names: Names of the rows' scores.
+        has_reference: Whether a0 is the reference genome's allele by the format's definition.
+
+    Raises:
+        DataError: if there is no site.
+    """
+    blocks = _genotype_blocks(rows, names, block_rows(n_samples), score_names, has_reference)
+    first = next(blocks, None)
+    if first is None:
+        raise DataError("expected sites, found none whose alternative allele is a sequence", path)
+    return GenotypeStream(names, n_samples, chain([first], blocks))
+
+
+def block_rows(n_samples: int) -> int:
+    """Sites per block of genotypes."""
+    return max(1, min(MAX_BLOCK_SITES, BLOCK_GENOTYPES // max(1, n_samples)))
+
+
+def _genotype_blocks(
+    rows: Iterator[GenotypeRow],
+    names: tuple[str, ...] | None,
+    n_rows: int,
+    score_names: Sequence[str],
+    has_reference: bool,
+) -> Iterator[GenotypeTable]:
+    while block := list(islice(rows, n_rows)):
+        alleles, probabilities, dosages, typed, scores = zip(*block, strict=True)
+        sites = replace(sites_of(list(alleles)), has_reference=has_reference)
+        columns = np.array(scores, dtype=np.float64).reshape(len(block), len(score_names))
+        yield GenotypeTable(
+            sites,
+            np.stack(probabilities),
+            np.stack(dosages),
+            names,
+            None if typed[0] is None else np.array(typed, dtype=np.bool_),
+            {name: columns[:, number] for number, name in enumerate(score_names)},
+        )
 
 
 def _panel_rows(

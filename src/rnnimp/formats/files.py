@@ -21,7 +21,7 @@ from typing import IO, Any, TypeVar, cast
 from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError
 from rnnimp.formats.bgzf import END_MARK, BgzfWriter
-from rnnimp.formats.kinds import BINARY_BYTES
+from rnnimp.formats.decoding import BYTE_ORDER_MARK, decoded_line
 from rnnimp.wording import counted, first_few
 
 try:  # several times faster; the standard library reads and writes the same files
@@ -56,9 +56,6 @@ _FILE_KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _BGZF_SUBFIELD = b"BC"
-BYTE_ORDER_MARK = "\ufeff".encode()
-"""What some programs write at the start of a text in UTF-8."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -160,18 +157,19 @@ def read_lines(path: str | Path, most_bytes: int = LARGEST_TABLE) -> list[str]:
     data = read_unpacked(path, most_bytes).removeprefix(BYTE_ORDER_MARK)
     lines: list[str] = []
     for raw in data.splitlines():  # not of text: there U+0085 and others end lines too
-        try:
-            lines.append(raw.decode())
-        except UnicodeDecodeError as error:
-            if set(data) & set(BINARY_BYTES):
-                raise DataError("expected text, found binary data; check that it is the right file", path) from error
-            raise DataError(
-                f"expected text in UTF-8, found {raw[:40]!a}; convert the file, for instance with "
-                "iconv -f latin1 -t utf-8",
-                path,
-                len(lines) + 1,
-            ) from error
+        lines.append(decoded_line(raw, path, len(lines) + 1, data))
     return lines
+
+
+def text_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a text file, without their ends; memory does not grow with the file.
+
+    Raises:
+        DataError: if it cannot be read, is no text in UTF-8, or has a line that is far too long.
+    """
+    with open_input(path) as file:
+        for number, raw in enumerate((raw for text in whole_lines(file, path) for raw in text.splitlines()), start=1):
+            yield decoded_line(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw, path, number, raw)
 
 
 def read_unpacked(path: str | Path, most_bytes: int = LARGEST_TABLE) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
+from rnnimp.formats.biallelic import block_rows
 from rnnimp.formats.decimals import ROW_BYTES, decimals, packed_rows
 from rnnimp.formats.files import AtomicGroup, open_input, whole_lines
 from rnnimp.formats.sample import read_samples_of, sample_text
@@ -24,7 +26,7 @@ from rnnimp.formats.site_rules import check_alleles, require_printable
 from rnnimp.numbers import whole_number
 from rnnimp.scoring.quality import genotype_probabilities
 from rnnimp.sites.interval import LAST_POSITION, require_one_chromosome
-from rnnimp.sites.panel import GenotypeTable, ImputedBlock, Sites, as_strings
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, ImputedBlock, Sites, as_strings
 
 _DECIMALS = 6
 _SUM_TOLERANCE = 0.02
@@ -101,7 +103,12 @@ def _genotypes(block: ImputedBlock) -> NDArray[np.float64]:
 
 
 def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeTable:
-    """Read a GEN file.
+    """Read a whole GEN file; see `open_gen`."""
+    return open_gen(path, sample, chromosome).read()
+
+
+def open_gen(path: str | Path, sample: str | Path | None = None, chromosome: str | None = None) -> GenotypeStream:
+    """Open a GEN file for reading block by block.
 
     Args:
         path: File to read, plain or gzip.
@@ -114,25 +121,42 @@ def read_gen(path: str | Path, sample: str | Path | None = None, chromosome: str
     Raises:
         DataError: naming the line that is malformed, or the sample file of another length.
     """
-    heads: list[list[str]] = []
-    rows: list[NDArray[np.float32]] = []
-    n_columns: int | None = None
-    with open_input(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to report a token that is no number
-        for line, text in enumerate(whole_lines(file, path), start=1):
-            if n_columns is None:
-                n_columns = _count_columns(text, path)
-            head, row = _parse_line(text, n_columns, path, line)
-            heads.append(head)
-            rows.append(row)
-    n_samples = 0 if n_columns is None else n_columns // 3 - (2 if n_columns % 3 == 0 else 1)
-    stacked = np.stack(rows) if rows else np.empty((0, 0), np.float32)
-    probabilities = stacked.reshape(len(rows), n_samples, 3)
-    _check_probabilities(probabilities, path)
-    probabilities[probabilities.sum(axis=2) == 0] = np.nan
+    lines = _numbered_lines(path)
+    first = next(lines, None)
+    n_columns = 5 if first is None else _count_columns(first[1], path)
+    n_samples = n_columns // 3 - (2 if n_columns % 3 == 0 else 1)
     names = None if sample is None else read_samples_of(path, sample, n_samples)
-    alt_dosages = probabilities[..., 1] + 2 * probabilities[..., 2]
-    return GenotypeTable(_sites(heads, chromosome, path), probabilities, alt_dosages, names)
+    all_lines = iter(()) if first is None else chain([first], lines)
+    return GenotypeStream(names, n_samples, _blocks(all_lines, n_columns, names, chromosome, path))
+
+
+def _numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    with open_input(path) as file:
+        yield from enumerate(whole_lines(file, path), start=1)
+
+
+def _blocks(
+    lines: Iterator[tuple[int, bytes]],
+    n_columns: int,
+    names: tuple[str, ...] | None,
+    chromosome: str | None,
+    path: str | Path,
+) -> Iterator[GenotypeTable]:
+    """The genotypes of the lines; one block at least, which may be empty."""
+    n_samples = n_columns // 3 - (2 if n_columns % 3 == 0 else 1)
+    n_rows, first_line = block_rows(n_samples), 1
+    while (block := list(islice(lines, n_rows))) or first_line == 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # numpy's way to report a token that is no number
+            parsed = [_parse_line(text, n_columns, path, line) for line, text in block]
+        stacked = np.stack([row for _, row in parsed]) if parsed else np.empty((0, 0), np.float32)
+        probabilities = stacked.reshape(len(parsed), n_samples, 3)
+        _check_probabilities(probabilities, path, first_line)
+        probabilities[probabilities.sum(axis=2) == 0] = np.nan
+        sites = _sites([head for head, _ in parsed], chromosome, path, first_line)
+        chromosome = sites.chromosome
+        yield GenotypeTable(sites, probabilities, probabilities[..., 1] + 2 * probabilities[..., 2], names)
+        first_line += max(1, len(block))
 
 
 def _count_columns(text: bytes, path: str | Path) -> int:
@@ -163,25 +187,27 @@ def _parse_line(text: bytes, n_columns: int, path: str | Path, line: int) -> tup
     return head, values.astype(np.float32)
 
 
-def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path) -> None:
+def _check_probabilities(probabilities: NDArray[np.float32], path: str | Path, first_line: int) -> None:
     is_wrong = ~((probabilities >= 0) & (probabilities <= 1)).all(axis=(1, 2))
     is_wrong |= (probabilities.sum(axis=2) > 1 + _SUM_TOLERANCE).any(axis=1)
     if is_wrong.any():
-        line = int(np.argmax(is_wrong)) + 1
+        line = first_line + int(np.argmax(is_wrong))
         raise DataError(
             "expected three probabilities per sample, from 0 to 1 with a sum of 1, found others", path, line
         )
 
 
-def _sites(heads: list[list[str]], chromosome: str | None, path: str | Path) -> Sites:
+def _sites(heads: list[list[str]], chromosome: str | None, path: str | Path, first_line: int) -> Sites:
     """Sites of the leading columns; the id is the one next to the position."""
     columns: list[Any] = list(zip(*heads, strict=True)) if heads else [()] * 5
     names, positions, a0, a1 = columns[-4:]
-    require_printable(map(" ".join, heads), path)
+    require_printable(map(" ".join, heads), path, first_line)
     for alleles in (a0, a1):
-        check_alleles(alleles, path, first_line=1)
+        check_alleles(alleles, path, first_line)
     if len(columns) == 6:
-        require_one_chromosome([(f"in line {line}", name) for line, name in enumerate(columns[0], start=1)], path)
+        known = [("in the lines before", chromosome)] if first_line > 1 else []
+        lines = enumerate(columns[0], start=first_line)
+        require_one_chromosome([*known, *((f"in line {line}", name) for line, name in lines)], path)
         chromosome = columns[0][0]
     position = np.fromiter(map(int, positions), np.int64, len(positions))
     ref, alt = (as_strings(map(str.upper, column)) for column in (a0, a1))

@@ -1,6 +1,6 @@
 """HAPS/LEGEND/SAMPLE: a text matrix of alleles, a table of its sites, a list of its samples.
 
-The legend is read whole, because it is small. Then haplotype rows are read in blocks. Numpy parses each block as bytes.
+Legend and haplotypes are read in blocks, side by side. Numpy parses each block of haplotypes as bytes.
 Any token other than `0` and `1` is a missing allele (`?`, `.`, `-`, `NA`). Other numbers are refused, because alleles
 coded 1 and 2 would be read wrongly.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.biallelic import doubled, logged, with_sequences
-from rnnimp.formats.files import LONGEST_LINE, AtomicGroup, atomic_output, open_input, read_lines
+from rnnimp.formats.files import LONGEST_LINE, AtomicGroup, atomic_output, open_input, read_lines, text_lines
 from rnnimp.formats.sample import read_sample, read_samples_of, sample_text
 from rnnimp.formats.site_rules import check_alleles, check_order, require_printable
 from rnnimp.numbers import real_number, whole_number
@@ -39,6 +40,7 @@ _SPACE, _NEWLINE = b" \n"
 _ID_NAMES = ("id", "rsid", "snp", "snp_id", "snpid")
 _REQUIRED = ("id", "position", "a0", "a1")
 _OPTIONAL = ("array_marker_flag", "a1_freq", "chromosome", "swap")
+_LEGEND_BLOCK = 4096  # lines
 _LONGEST_EXCERPT = 80
 
 
@@ -68,8 +70,8 @@ def open_panel(
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
     """
-    sites = read_legend(legend, chromosome)
-    recorder = ploidy if may_be_haploid(known_chromosome(sites) or model_chromosome) else None
+    sites = _SitesInOrder(legend_blocks(legend, chromosome))
+    recorder = ploidy if may_be_haploid(sites.chromosome or model_chromosome) else None
     rows = allele_blocks(hap, keep_absent=recorder is not None)
     first = next(rows, None)
     n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))
@@ -86,30 +88,60 @@ def open_panel(
     return PanelStream(names, blocks if recorder is None else doubled(blocks, recorder), left_out=left_out)
 
 
+class _SitesInOrder:
+    """The sites of a legend, to be taken one stretch after the other.
+
+    Attributes:
+        chromosome: Name of the chromosome by the first sites; None if they do not tell.
+        n_taken: Sites taken so far.
+    """
+
+    def __init__(self, blocks: Iterator[Sites]) -> None:
+        self._blocks = blocks
+        self._rest = next(blocks)
+        self.chromosome = known_chromosome(self._rest)
+        self.n_taken = 0
+
+    def take(self, number: int) -> Sites:
+        """The next sites; fewer where the legend ends."""
+        parts = [self._rest]
+        while sum(map(len, parts)) < number and (block := next(self._blocks, None)) is not None:
+            parts.append(block)
+        joined = parts[0] if len(parts) == 1 else Sites.concatenate(parts)
+        self._rest = joined[number:]
+        self.n_taken += min(number, len(joined))
+        return joined[:number]
+
+    def n_left(self) -> int:
+        """Sites that nobody has taken; none can be taken then."""
+        return len(self._rest) + sum(map(len, self._blocks))
+
+
 def _with_sites(
     first: NDArray[np.int8] | None,
     rest: Iterator[NDArray[np.int8]],
-    sites: Sites,
+    sites: _SitesInOrder,
     names: tuple[str, ...],
     hap: str,
     legend: str,
 ) -> Iterator[Panel]:
-    start = 0
     block = first
     while block is not None:
-        stop = start + len(block)
-        if stop > len(sites):
+        taken = sites.take(len(block))
+        if len(taken) < len(block):
             raise DataError(
-                f"expected {counted(len(sites), 'line')} as sites in {legend}, found more; the two belong to "
+                f"expected {counted(sites.n_taken, 'line')} as sites in {legend}, found more; the two belong to "
                 "different data",
                 hap,
-                len(sites) + 1,
+                sites.n_taken + 1,
             )
-        yield Panel(sites[start:stop], block, names)
-        start, block = stop, next(rest, None)
-    if start < len(sites):
+        yield Panel(taken, block, names)
+        block = next(rest, None)
+    start, n_left = sites.n_taken, sites.n_left()
+    if n_left:
         raise DataError(
-            f"expected {counted(len(sites), 'line')} as sites in {legend}, found {start}; the file may be truncated",
+            f"expected {counted(start + n_left, 'line')} as sites in {legend}, found {start}; the file may be "
+            "truncated",
             hap,
             start or None,
         )
@@ -169,45 +201,74 @@ def read_legend(path: str | Path, chromosome: str | None = None, most_bytes: int
             repeats.
     """
     lines = read_lines(path, most_bytes)
-    if not lines:
-        raise DataError("expected a header line 'id position a0 a1', found an empty file", path)
-    require_printable(lines, path)
-    header = lines[0].split()
-    columns = _columns(header, path)
-    rows = [line.split() for line in lines[1:]]
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise DataError(f"expected {len(header)} columns as in the header, found {len(row)}", path, number)
-    cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-
-    def column(name: str) -> Sequence[str]:
-        return cells[columns[name]]
-
-    optional: dict[str, Any] = {}
-    if "array_marker_flag" in columns:
-        optional["is_marker"] = _converted(
-            column("array_marker_flag"), _flag, bool, path, "0 or 1 as array_marker_flag"
-        )
-    if "a1_freq" in columns:
-        optional["a1_freq"] = _converted(
-            column("a1_freq"), _frequency, np.float64, path, "a number from 0 to 1, or NA, as a1_freq"
-        )
-    if "swap" in columns:
-        optional["swapped"] = _converted(column("swap"), _flag, bool, path, "0 or 1 as swap")
-    positions = _converted(column("position"), _position, np.int64, path, f"a position from 1 to {LAST_POSITION}")
-    a0, a1 = (as_strings(map(str.upper, column(name))) for name in ("a0", "a1"))
-    for alleles in (a0, a1):
-        check_alleles(alleles.tolist(), path, first_line=2)
-    if "chromosome" in columns:
-        chromosome = _one_chromosome(column("chromosome"), chromosome, path)
-    sites = Sites(as_strings(column("id")), positions, a0, a1, chromosome=chromosome, **optional)
+    legend = _Legend(lines[0] if lines else None, path, chromosome)
+    sites = legend.parse(lines[1:], first_line=2)
     check_order(sites, path, first_line=2)
     return sites
 
 
-def _one_chromosome(names: Sequence[str], expected: str | None, path: str | Path) -> str | None:
+def legend_blocks(path: str | Path, chromosome: str | None = None) -> Iterator[Sites]:
+    """Read the sites of a legend in blocks, so that memory does not grow with it; see `read_legend`.
+
+    Yields:
+        One block at least, which may be empty.
+    """
+    lines = text_lines(path)
+    legend = _Legend(next(lines, None), path, chromosome)
+    before: list[Sites] = []  # those at the last position
+    first_line = 2
+    while (block := list(islice(lines, _LEGEND_BLOCK))) or first_line == 2:
+        sites = legend.parse(block, first_line)
+        check_order(Sites.concatenate([*before, sites]), path, first_line - sum(map(len, before)))
+        yield sites
+        before = [sites[sites.positions == sites.positions[-1]]] if len(sites) else []
+        first_line += max(1, len(block))
+
+
+class _Legend:
+    """The rows of a legend under their header."""
+
+    def __init__(self, header: str | None, path: str | Path, chromosome: str | None) -> None:
+        if header is None:
+            raise DataError("expected a header line 'id position a0 a1', found an empty file", path)
+        require_printable([header], path)
+        self._header, self._path, self._chromosome = header.split(), path, chromosome
+        self._columns = _columns(self._header, path)
+
+    def parse(self, lines: Sequence[str], first_line: int) -> Sites:
+        """The sites of consecutive lines; whether they repeat or go down is not checked."""
+        path = self._path
+        require_printable(lines, path, first_line)
+        rows = [line.split() for line in lines]
+        for number, row in enumerate(rows, start=first_line):
+            if len(row) != len(self._header):
+                raise DataError(
+                    f"expected {len(self._header)} columns as in the header, found {len(row)}", path, number
+                )
+        cells = list(zip(*rows, strict=True)) if rows else [()] * len(self._header)
+
+        def converted(name: str, convert: Callable[[str], Any], dtype: Any, expected: str) -> NDArray[Any]:
+            return _converted(cells[self._columns[name]], convert, dtype, path, expected, first_line)
+
+        optional = {
+            field: converted(name, convert, dtype, f"{expected} as {name}")
+            for name, (field, convert, dtype, expected) in _OPTIONAL_COLUMNS.items()
+            if name in self._columns
+        }
+        positions = converted("position", _position, np.int64, f"a position from 1 to {LAST_POSITION}")
+        a0, a1 = (as_strings(map(str.upper, cells[self._columns[name]])) for name in ("a0", "a1"))
+        for alleles in (a0, a1):
+            check_alleles(alleles.tolist(), path, first_line)
+        if "chromosome" in self._columns:
+            names = cells[self._columns["chromosome"]]
+            self._chromosome = _one_chromosome(names, self._chromosome, path, first_line)
+        ids = as_strings(cells[self._columns["id"]])
+        return Sites(ids, positions, a0, a1, chromosome=self._chromosome, **optional)
+
+
+def _one_chromosome(names: Sequence[str], expected: str | None, path: str | Path, first_line: int) -> str | None:
     """The chromosome of a legend's column, which must be one, and the one expected if that is given."""
-    for line, name in enumerate(names, start=2):
+    for line, name in enumerate(names, start=first_line):
         wanted = names[0] if expected is None else expected
         if not same_chromosome(name, wanted):
             raise DataError(f"expected chromosome {wanted}, found {name}; check the file and --chromosome", path, line)
@@ -234,12 +295,17 @@ def _columns(header: list[str], path: str | Path) -> dict[str, int]:
 
 
 def _converted(
-    values: Sequence[str], convert: Callable[[str], Any], dtype: Any, path: str | Path, expected: str
+    values: Sequence[str],
+    convert: Callable[[str], Any],
+    dtype: Any,
+    path: str | Path,
+    expected: str,
+    first_line: int,
 ) -> NDArray[Any]:
     try:
         return np.fromiter(map(convert, values), dtype, len(values))
     except ValueError:
-        for line, value in enumerate(values, start=2):
+        for line, value in enumerate(values, start=first_line):
             try:
                 convert(value)
             except ValueError:
@@ -259,6 +325,14 @@ def _flag(text: str) -> bool:
 
 def _frequency(text: str) -> float:
     return np.nan if text in ("NA", "nan") else real_number(text, 0, 1)
+
+
+_OPTIONAL_COLUMNS: dict[str, tuple[str, Callable[[str], Any], Any, str]] = {
+    "array_marker_flag": ("is_marker", _flag, bool, "0 or 1"),
+    "a1_freq": ("a1_freq", _frequency, np.float64, "a number from 0 to 1, or NA,"),
+    "swap": ("swapped", _flag, bool, "0 or 1"),
+}
+"""For each column: the field of `Sites`, how a value is read, its type, and what is expected."""
 
 
 class HapsLegendWriter(AtomicGroup):

@@ -19,7 +19,8 @@ import numpy as np
 from rnnimp.errors import DataError
 from rnnimp.formats.allele_text import parse_alleles
 from rnnimp.formats.biallelic import doubled, logged, with_sequences
-from rnnimp.formats.files import BYTE_ORDER_MARK, open_input, whole_lines
+from rnnimp.formats.decoding import BYTE_ORDER_MARK
+from rnnimp.formats.files import open_input, whole_lines
 from rnnimp.formats.sample import read_samples_of
 from rnnimp.formats.site_rules import check_alleles, check_order, has_sequence, require_printable
 from rnnimp.numbers import whole_number

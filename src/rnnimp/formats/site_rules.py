@@ -22,14 +22,15 @@ _ALLELE = re.compile(r"[A-Za-z0-9*.:_\[\]-]+|<[!-+\--;=?-~]+>")  # bases, breake
 _LONGEST_EXCERPT = 40
 
 
-def require_printable(lines: Iterable[str], path: str | Path) -> None:
+def require_printable(lines: Iterable[str], path: str | Path, first_line: int = 1) -> None:
     """Refuse control characters other than tabs: they could forge lines, or change what a terminal shows.
 
     Args:
-        lines: Lines of a file, from its first on.
+        lines: Consecutive lines of a file.
         path: File, for the message.
+        first_line: Number of the first of them.
     """
-    for line, text in enumerate(lines, start=1):
+    for line, text in enumerate(lines, start=first_line):
         if found := _CONTROL.search(text):
             raise DataError(
                 f"expected text, found the control character {found[0]!a}; remove it, or make the file again",

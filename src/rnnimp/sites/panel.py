@@ -319,6 +319,51 @@ class GenotypeTable:
         if self.sample_names is not None and len(self.sample_names) != n_samples:
             raise ValueError(f"dosages are of {n_samples} samples, found {len(self.sample_names)} names")
 
+    def __getitem__(self, selection: slice | NDArray[Any]) -> GenotypeTable:
+        """The same samples at the selected sites."""
+        return GenotypeTable(
+            self.sites[selection],
+            self.probabilities[selection],
+            self.dosages[selection],
+            self.sample_names,
+            None if self.is_typed is None else self.is_typed[selection],
+            {name: score[selection] for name, score in self.scores.items()},
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[GenotypeTable]) -> GenotypeTable:
+        """Join consecutive stretches of sites of one source."""
+        first = parts[0]
+        flags = [part.is_typed for part in parts if part.is_typed is not None]
+        return cls(
+            Sites.concatenate([part.sites for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.dosages for part in parts]),
+            first.sample_names,
+            np.concatenate(flags) if len(flags) == len(parts) else None,
+            {name: np.concatenate([part.scores[name] for part in parts]) for name in first.scores},
+        )
+
+
+@dataclass(frozen=True)
+class GenotypeStream:
+    """Genotypes that are read block by block, so that memory does not grow with the chromosome.
+
+    Attributes:
+        sample_names: Names of the samples; None where the format holds none.
+        n_samples: Number of samples.
+        blocks: Consecutive stretches of sites, in the order of the file; can be walked once.
+    """
+
+    sample_names: tuple[str, ...] | None
+    n_samples: int
+    blocks: Iterator[GenotypeTable]
+
+    def read(self) -> GenotypeTable:
+        """All blocks joined."""
+        parts = list(self.blocks)
+        return parts[0] if len(parts) == 1 else GenotypeTable.concatenate(parts)
+
 
 @dataclass(frozen=True, eq=False)
 class ImputedBlock:

@@ -7,21 +7,30 @@ all samples on chrY and MT. In the pseudoautosomal regions, which plink2 names `
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
-from rnnimp.formats.biallelic import GenotypeRows, ReadingRules, SiteRecord, alleles_of, on_one_chromosome, panel_of
-from rnnimp.formats.files import open_input, read_lines
+from rnnimp.formats.biallelic import (
+    GenotypeRow,
+    ReadingRules,
+    SiteRecord,
+    alleles_of,
+    genotype_stream,
+    on_one_chromosome,
+    panel_of,
+)
+from rnnimp.formats.files import open_input, read_lines, text_lines
 from rnnimp.formats.kinds import LONGEST_MAGIC, kind_of
 from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
 from rnnimp.formats.site_rules import check_texts
 from rnnimp.numbers import real_number
 from rnnimp.sites.chromosomes import is_pseudoautosomal, plain_chromosome
-from rnnimp.sites.panel import GenotypeTable, PanelStream
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, PanelStream
 from rnnimp.sites.ploidy import PloidyRecorder
 from rnnimp.wording import shortened
 
@@ -62,7 +71,14 @@ def open_panel(
 
 
 def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
-    """Read dosages; where a genotype has none, those of its alleles. There are no probabilities in the format.
+    """Read all genotypes; see `open_genotypes`."""
+    return open_genotypes(path, chromosome).read()
+
+
+def open_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeStream:
+    """Open dosages for reading block by block; where a genotype has none, those of its alleles.
+
+    The format has no probabilities. The library holds the sites of the whole file.
 
     Which sites were imputed, and their estimated R2, is read from `IMP` and `R2` in INFO of a `.pvar` file, as rnnimp
     writes them.
@@ -78,15 +94,17 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     """
     file = _Variants(path)
     information = _Information(file.sites)
-    table, rows = GenotypeRows(), []
+    rows = _genotype_rows(file, information, chromosome)
+    return genotype_stream(path, file.names, len(file.names), rows, information.score_names)
+
+
+def _genotype_rows(file: _Variants, information: _Information, chromosome: str | None) -> Iterator[GenotypeRow]:
     unknown = np.full((len(file.names), 3), np.nan, dtype=np.float32)
-    for record, alleles in alleles_of(
-        file.sites, on_one_chromosome(file.records(), chromosome, file.sites), ReadingRules()
-    ):
+    records = on_one_chromosome(file.records(), chromosome, file.sites)
+    for record, alleles in alleles_of(file.sites, records, ReadingRules()):
+        is_typed, scores = information.at(record.row)
         for allele in alleles:
-            table.add(allele, unknown, file.dosages(record, allele.number))
-            rows.append(record.row)
-    return table.joined(path, file.names, information.typed(rows), information.scores(rows))
+            yield GenotypeRow(allele, unknown, file.dosages(record, allele.number), is_typed, scores)
 
 
 class _Variants:
@@ -155,36 +173,52 @@ class _Variants:
 
 
 class _Information:
-    """INFO of a `.pvar` file: which sites were imputed, and how well by estimate."""
+    """INFO of a `.pvar` file: which sites were imputed, and how well by estimate. It is read row by row.
+
+    Attributes:
+        score_names: `R2` if the file has it.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._has_flag, self._has_score, self._texts = False, False, list[str]()
-        if path.suffix != ".pvar":
-            return
-        columns: list[str] = []
-        for line in read_lines(path):
-            if line.startswith("##"):
-                self._has_flag |= line.startswith("##INFO=<ID=IMP,")
-                self._has_score |= line.startswith("##INFO=<ID=R2,")
-            elif line.startswith("#"):
-                columns = line.split()
-            elif "INFO" in columns:
-                cells = line.split("\t")
-                if len(cells) < len(columns):
-                    raise DataError(f"expected {len(columns)} columns as in the header, found {len(cells)}", path)
-                self._texts.append(cells[columns.index("INFO")])
+        self._path, self._has_flag, self.score_names = path, False, tuple[str, ...]()
+        self._columns: list[str] = []
+        self._rows: Iterator[tuple[int, str]] = iter(())
+        if path.suffix == ".pvar":
+            lines = text_lines(path)
+            first = self._read_header(lines)
+            self._rows = enumerate(chain(first, lines))
+        if "INFO" not in self._columns:
+            self._has_flag, self.score_names = False, ()
 
-    def typed(self, rows: list[int]) -> NDArray[np.bool_] | None:
-        """Which of some variants were observed; None if the file does not say."""
-        if not (self._has_flag and self._texts):
-            return None
-        return np.array(["IMP" not in self._texts[row].split(";") for row in rows], dtype=np.bool_)
+    def _read_header(self, lines: Iterator[str]) -> list[str]:
+        """Read what comes before the first row, which is returned, if there is one."""
+        for line in lines:
+            if not line.startswith("#"):
+                return [line]
+            if line.startswith("##INFO=<ID=IMP,"):
+                self._has_flag = True
+            elif line.startswith("##INFO=<ID=R2,"):
+                self.score_names = ("R2",)
+            elif not line.startswith("##"):
+                self._columns = line.split()
+        return []
 
-    def scores(self, rows: list[int]) -> dict[str, NDArray[np.float64]]:
-        """R2 of some variants by that name; empty if the file has none."""
-        if not (self._has_score and self._texts):
-            return {}
-        return {"R2": np.array([_score(self._texts[row]) for row in rows])}
+    def at(self, row: int) -> tuple[bool | None, tuple[float, ...]]:
+        """Whether a variant was observed, None if the file does not say; and its scores. Rows must rise."""
+        text = self._information_of(row) if self._has_flag or self.score_names else ""
+        scores = (_score(text),) if self.score_names else ()
+        return ("IMP" not in text.split(";") if self._has_flag else None), scores
+
+    def _information_of(self, wanted: int) -> str:
+        for row, line in self._rows:
+            cells = line.split("\t")
+            if len(cells) < len(self._columns):
+                raise DataError(
+                    f"expected {len(self._columns)} columns as in the header, found {len(cells)}", self._path
+                )
+            if row == wanted:
+                return cells[self._columns.index("INFO")]
+        return ""
 
 
 def _score(information: str) -> float:

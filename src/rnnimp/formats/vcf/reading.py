@@ -5,6 +5,7 @@ Every alternative allele becomes one site; see `alleles.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import (
     Allele,
-    GenotypeRows,
+    GenotypeRow,
     ReadingRules,
     alleles_of,
+    genotype_stream,
     panel_of,
     placed,
     sites_of,
@@ -27,7 +29,7 @@ from rnnimp.formats.vcf.phase_sets import PhaseSets
 from rnnimp.formats.vcf.record import END, VcfRecord
 from rnnimp.formats.vcf.records import RecordReader
 from rnnimp.sites.interval import chosen_interval
-from rnnimp.sites.panel import GenotypeTable, PanelStream, Sites
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, PanelStream, Sites
 from rnnimp.sites.ploidy import PloidyRecorder
 
 QUALITY_SCORES = ("R2", "INFO", "DR2")
@@ -171,7 +173,12 @@ def _genotype(calls: NDArray[np.integer], separator: str) -> str:
 
 
 def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeTable:
-    """Read genotypes with their uncertainty, as imputers write them.
+    """Read all genotypes with their uncertainty; see `open_genotypes`."""
+    return open_genotypes(path, chromosome).read()
+
+
+def open_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeStream:
+    """Open genotypes with their uncertainty, as imputers write them, for reading block by block.
 
     Probabilities come from the first of these FORMAT fields that a record has:
 
@@ -195,20 +202,21 @@ def read_genotypes(path: str | Path, chromosome: str | None = None) -> GenotypeT
     reader = RecordReader(path)
     if not reader.sample_names:
         raise DataError("expected genotypes, found a VCF without samples", path)
-    table = GenotypeRows()
-    typed: list[bool | None] = []
-    scores: dict[str, list[float]] = {name: [] for name in QUALITY_SCORES if reader.declares("INFO", name)}
-    for record, new in alleles_of(path, reader.records(chosen_interval(None, chromosome)), ReadingRules()):
+    names = [name for name in QUALITY_SCORES if reader.declares("INFO", name)]
+    rows = _genotype_rows(reader, chromosome, names)
+    return genotype_stream(path, reader.sample_names, len(reader.sample_names), rows, names, has_reference=True)
+
+
+def _genotype_rows(reader: RecordReader, chromosome: str | None, scores: list[str]) -> Iterator[GenotypeRow]:
+    records = reader.records(chosen_interval(None, chromosome))
+    for record, alleles in alleles_of(reader.path, records, ReadingRules()):
         probabilities, dosages = _record_genotypes(record, reader)
-        for allele in new:
-            table.add(allele, probabilities[allele.number - 1], dosages[allele.number - 1])
-            typed.append(_is_typed(record, reader))
-            for name, values in scores.items():
-                values.append(_of_allele(record.info_numbers(name), allele.number))
-    flags = None if None in typed else np.array(typed, dtype=np.bool_)  # all of one file are known, or none
-    arrays = {name: np.array(values, dtype=np.float64) for name, values in scores.items()}
-    joined = table.joined(path, reader.sample_names, flags, arrays)
-    return replace(joined, sites=replace(joined.sites, has_reference=True))
+        is_typed = _is_typed(record, reader)
+        numbers = [record.info_numbers(name) for name in scores]
+        for allele in alleles:
+            row = allele.number - 1
+            given = tuple(_of_allele(values, allele.number) for values in numbers)
+            yield GenotypeRow(allele, probabilities[row], dosages[row], is_typed, given)
 
 
 def _is_typed(record: VcfRecord, reader: RecordReader) -> bool | None:
