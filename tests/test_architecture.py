@@ -35,6 +35,7 @@ PUBLIC_NAMES = [
     "Sites",
     "__version__",
     "audit",
+    "compare",
     "evaluate",
     "impute",
     "load_model",

@@ -1,6 +1,6 @@
 """Confidence of an accuracy: a bootstrap of r2 over samples, with the same draws for all imputations.
 
-1. Draw how often each replicate contains each sample (`resampling_weights`).
+1. Draw how often each replicate contains each sample (`rnnimp.scoring.bootstrap.resampling_weights`).
 2. Score all replicates of one imputation (`binned_r2`).
 3. Compute the differences to the better of its rivals, with their confidence intervals (`gains`).
 
@@ -13,17 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.scoring.accuracy import minor_percent
-from rnnimp.scoring.measures import squared_correlation
+from rnnimp.scoring.bootstrap import corrected_interval, weighted_r2
 
 _BLOCK_NUMBERS = 1 << 17
-_NORMAL = NormalDist()
-_ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +35,6 @@ class BinnedR2:
 
     mean: NDArray[np.float64]
     aggregate: NDArray[np.float64]
-
-
-def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[np.float64]:
-    """How often each replicate contains each sample: n_samples draws with replacement.
-
-    Returns:
-        float64 (n_replicates, n_samples); whole numbers, each row sums to n_samples.
-    """
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=n_replicates).astype(np.float64)
 
 
 def binned_r2(
@@ -75,7 +62,7 @@ def binned_r2(
     total, count, pooled = (np.stack([*sums, np.sum(sums, axis=0)], axis=-1) for sums in zip(*parts, strict=True))
     mean = np.full(total.shape, np.nan)
     np.divide(total, count, out=mean, where=count > 0)
-    return BinnedR2(mean, _r2(pooled))
+    return BinnedR2(mean, weighted_r2(pooled))
 
 
 @dataclass(frozen=True)
@@ -119,30 +106,6 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
     return found
 
 
-def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139).
-
-    A mean over sites needs the correction. Rare alleles are absent from many replicates. Their sites then do not count,
-    and the mean is over other sites.
-
-    Args:
-        estimate: Estimate of the samples as they are.
-        replicates: Replicates, float64 (n_replicates,); NaN is left out.
-        level: Share of the replicates between the two ends if there were no bias.
-
-    Returns:
-        Lower and upper end; NaN without any replicate.
-    """
-    known = replicates[~np.isnan(replicates)]
-    if not known.size or np.isnan(estimate):
-        return float("nan"), float("nan")
-    share_below = (np.count_nonzero(known < estimate) + np.count_nonzero(known == estimate) / 2) / known.size
-    shift = 2 * _NORMAL.inv_cdf(min(max(share_below, 0.5 / known.size), 1 - 0.5 / known.size))
-    spread = _NORMAL.inv_cdf((1 + level) / 2)
-    lower, upper = np.quantile(known, [_NORMAL.cdf(shift - spread), _NORMAL.cdf(shift + spread)])
-    return float(lower), float(upper)
-
-
 def _minor_copies(
     genotypes: NDArray[np.int8], dosages: NDArray[np.floating], is_common: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -161,7 +124,7 @@ def _sums(
     total, count = np.zeros((2, len(weights)))
     pooled = np.zeros((6, len(weights)))
     for sums in _weighted_sums(truth, imputed, weights):
-        r2 = _r2(sums)
+        r2 = weighted_r2(sums)
         varies = ~np.isnan(r2)
         total += np.sum(r2, axis=0, where=varies)
         count += np.count_nonzero(varies, axis=0)
@@ -180,11 +143,3 @@ def _weighted_sums(
         x, y = np.where(is_pair, x, 0), np.where(is_pair, y, 0)
         columns = np.concatenate([is_pair.astype(np.float64), x, y, x * x, y * y, x * y])
         yield (columns @ weights.T).reshape(6, len(x), len(weights))
-
-
-def _r2(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared correlation from the six sums; the truth's spread is exact, the dosages' is cleared of rounding."""
-    n, x, y, xx, yy, xy = sums
-    imputed_spread = n * yy - y * y
-    imputed_spread[imputed_spread <= _ROUNDING * n * yy] = 0
-    return squared_correlation(n * xx - x * x, imputed_spread, n * xy - x * y)

@@ -16,7 +16,7 @@ from accuracy.panel_imputers import phased_vcf, write_plink_map
 from rnnimp.errors import DataError, RnnimpError
 from rnnimp.formats.bundle import manifest_path, read_manifest
 from rnnimp.formats.hapslegend import open_panel, read_legend
-from rnnimp.scoring.accuracy import Truth
+from rnnimp.scoring.alignment import Truth
 from rnnimp.sites.panel import Panel, PanelStream, alt_frequency, haplotype_columns, known_chromosome
 
 _NAME = "panel"

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from accuracy import panel_imputers
-from accuracy.bootstrap import corrected_interval, gains
+from accuracy.bootstrap import gains
 from accuracy.inputs import Target, prepare, train, write_inputs
 from accuracy.panel_imputers import Study
 from accuracy.scores import OWN, Scores, Scoring, impute, score
@@ -42,6 +42,7 @@ from rnnimp.errors import RnnimpError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.pipeline.evaluate.calibration import calibration_tables, write_calibration
+from rnnimp.scoring.bootstrap import corrected_interval
 
 YARDSTICK = "Beagle"
 EDGES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)

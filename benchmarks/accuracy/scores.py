@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accuracy import panel_imputers
-from accuracy.bootstrap import BinnedR2, binned_r2, resampling_weights
+from accuracy.bootstrap import BinnedR2, binned_r2
 from accuracy.inputs import Target, rnnimp
 from accuracy.panel_imputers import Study
 from rnnimp.errors import DataError
 from rnnimp.formats.vcf.reading import read_genotypes
 from rnnimp.pipeline.evaluate.calibration import Calibration, calibrate
-from rnnimp.scoring.accuracy import Alignment, Truth, align, compare, minor_percent, paired_blocks
+from rnnimp.scoring.accuracy import compare, minor_percent, paired_blocks
+from rnnimp.scoring.alignment import Alignment, Truth, align
+from rnnimp.scoring.bootstrap import resampling_weights
 from rnnimp.sites.panel import GenotypeTable
 
 OWN = "rnnimp"
@@ -140,10 +142,10 @@ def paired_dosages(
     genotypes: NDArray[np.int8] | None = None
     dosages = {}
     for program, alignment in shared.items():
-        blocks = list(paired_blocks(tables[program], truth, alignment))
+        blocks = [pairs for _, pairs in paired_blocks(tables[program], truth, alignment)]
         order = np.argsort(alignment.truth_samples)
-        dosages[program] = np.concatenate([block[1] for block in blocks])[:, order]
-        true = np.concatenate([block[0] for block in blocks])[:, order]
+        dosages[program] = np.concatenate([block.dosages for block in blocks])[:, order]
+        true = np.concatenate([block.genotypes for block in blocks])[:, order]
         known = np.where(np.isnan(dosages[program]), -1, true).astype(np.int8)
         genotypes = known if genotypes is None else np.minimum(genotypes, known)
     assert genotypes is not None, "there is at least one program"

@@ -65,6 +65,11 @@ MERGED_ENDINGS = (".vcf", ".vcf.gz")
 BIN_EDGES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Minor allele frequencies in percent. A bin contains its upper edge and not its lower one: (lower, upper]."""
 
+FREQUENCY_COLUMNS = ("a1_freq", "AF", "ALT_FREQS", "ALL")
+"""Frequency of a1 in legends of rnnimp, tables of sites, plink2's `.afreq`, and legends of 1000 Genomes."""
+DEFAULT_REPLICATES = 200
+"""Of the bootstrap over samples."""
+
 # auditing
 AUDITED_MEMBERS = 1000
 LEAST_OUTSIDERS = 100

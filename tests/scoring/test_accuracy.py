@@ -11,15 +11,9 @@ from hypothesis import strategies as st
 
 from rnnimp.errors import DataError
 from rnnimp.scoring import accuracy
-from rnnimp.scoring.accuracy import (
-    SiteStatistics,
-    Truth,
-    align,
-    compare,
-    compare_genotypes,
-    minor_percent,
-    score_bins,
-)
+from rnnimp.scoring.accuracy import SiteStatistics, compare, compare_genotypes, minor_percent
+from rnnimp.scoring.alignment import Truth, align
+from rnnimp.scoring.bins import aggregate_r2, score_bins
 from rnnimp.scoring.measures import concordance, imputation_quality, most_likely, non_reference_discordance
 from rnnimp.sites.panel import GenotypeTable, Sites, as_strings, default_sample_names
 
@@ -123,7 +117,7 @@ def test_a_constant_dosage_of_any_value_scores_zero(dosage: float, n_samples: in
     genotypes = (np.arange(n_samples) % 3).astype(np.int8)[np.newaxis]
     statistics = compare_genotypes(genotypes, np.full((1, n_samples), dosage), np.full((1, n_samples, 3), np.nan))
     assert statistics.r2().tolist() == [0.0]
-    assert accuracy.aggregate_r2(statistics, np.array([0.5])) == 0.0
+    assert aggregate_r2(statistics, np.array([0.5])) == 0.0
 
 
 def test_the_perfect_imputation() -> None:

@@ -5,7 +5,7 @@ as its command does. They report by `logging`, under the name `rnnimp`, and prin
 bad data raise an `RnnimpError`. Its message names options as the commands do: `--min-r2` is the argument `min_r2`.
 """
 
-from rnnimp.api.evaluating import evaluate, read_genotypes
+from rnnimp.api.evaluating import compare, evaluate, read_genotypes
 from rnnimp.api.haplotypes import Haplotypes, read_haplotypes
 from rnnimp.api.imputing import Imputed, impute, write_genotypes
 from rnnimp.api.model import Model, load_model
@@ -21,6 +21,7 @@ __all__ = [
     "RnnimpError",
     "Sites",
     "audit",
+    "compare",
     "evaluate",
     "impute",
     "load_model",

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rnnimp.api.haplotypes import Haplotypes
 from rnnimp.api.imputing import Imputed
-from rnnimp.choices import BIN_EDGES
+from rnnimp.choices import BIN_EDGES, DEFAULT_REPLICATES
 from rnnimp.errors import SettingsError
-from rnnimp.pipeline.evaluate import run as stage
-from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation
-from rnnimp.pipeline.evaluate.sources import (
-    GenotypeSource,
-    copies_of_a1,
-    read_frequencies,
-    read_imputed,
-    read_truth,
-    read_typed,
-)
-from rnnimp.scoring.accuracy import Truth
+from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
+from rnnimp.pipeline.evaluate.results import Evaluation, Results
+from rnnimp.pipeline.evaluate.run import ONLY, evaluate_all
+from rnnimp.pipeline.evaluate.sources import GenotypeSource, copies_of_a1, read_imputed
+from rnnimp.scoring.alignment import Truth
 from rnnimp.sites.panel import GenotypeTable
 
 
@@ -49,11 +43,15 @@ def evaluate(
     truth: Haplotypes | str | Path,
     *,
     frequencies: str | Path | None = None,
+    frequency_column: str | None = None,
     typed: str | Path | None = None,
     all_sites: bool = False,
     bins: Sequence[float] = BIN_EDGES,
+    groups: str | Path | None = None,
+    regions: str | Path | None = None,
     chromosome: str | None = None,
     calibration: bool = False,
+    bootstrap: int = 0,
     output: str | Path | None = None,
 ) -> Evaluation:
     """Compare imputed genotypes with the truth, by minor allele frequency.
@@ -61,37 +59,95 @@ def evaluate(
     Args:
         imputed: From `impute` or `read_genotypes`, or a file that `read_genotypes` reads.
         truth: From `read_haplotypes`, or a file that `read_genotypes` reads.
-        frequencies: The panel's legend, whose `a1_freq` assigns sites to bins. None takes the truth's frequencies.
+        frequencies: VCF, table of sites or legend, whose frequencies assign sites to bins. None takes the truth's.
+        frequency_column: Column of that table, or field of INFO. None takes one that is known.
         typed: A legend, VCF or BCF of the sites that the array typed. None takes the flags of the imputed genotypes.
         all_sites: Whether to score typed sites as well.
         bins: Edges of the bins in percent, rising; a bin contains its upper edge.
+        groups: File of groups of samples: a name, a tab and a group per line.
+        regions: BED file of regions.
         chromosome: Chromosome to read, if a file has several.
         calibration: Whether to compare the imputation's own estimates with the truth.
+        bootstrap: Replicates of a bootstrap over samples, for 95% intervals; 0 for none.
         output: Prefix of tables to write, `.bins.tsv` and others. Both sides must be files then.
 
     Returns:
-        The scores: `bins`, at last of all sites; `sites` and `statistics` of each site; `calibration`.
-        `pandas.DataFrame(evaluation.bins)` makes a table.
+        The scores: `bins`, at last of all sites; `groups`, with intervals; `samples`; `sites` and `statistics` of each
+        site; `calibration`. `pandas.DataFrame(evaluation.bins)` makes a table.
 
     Raises:
         RnnimpError: for unreadable files, or no site or sample in common.
     """
-    settings = EvaluateSettings(tuple(bins), all_sites, chromosome, calibration)
-    if isinstance(imputed, (str, Path)) and isinstance(truth, (str, Path)):
-        return stage.evaluate(GenotypeSource(imputed), GenotypeSource(truth), settings, frequencies, typed, output)
-    if output is not None:
+    results = compare(
+        {ONLY: imputed},
+        truth,
+        frequencies=frequencies,
+        frequency_column=frequency_column,
+        typed=typed,
+        all_sites=all_sites,
+        bins=bins,
+        groups=groups,
+        regions=regions,
+        chromosome=chromosome,
+        calibration=calibration,
+        bootstrap=bootstrap,
+        output=output,
+    )
+    return results.evaluations[ONLY]
+
+
+def compare(
+    imputed: Mapping[str, Imputed | GenotypeTable | str | Path],
+    truth: Haplotypes | str | Path,
+    *,
+    frequencies: str | Path | None = None,
+    frequency_column: str | None = None,
+    typed: str | Path | None = None,
+    all_sites: bool = False,
+    bins: Sequence[float] = BIN_EDGES,
+    groups: str | Path | None = None,
+    regions: str | Path | None = None,
+    chromosome: str | None = None,
+    calibration: bool = False,
+    bootstrap: int = DEFAULT_REPLICATES,
+    output: str | Path | None = None,
+) -> Results:
+    """Compare several imputations of the same people with the truth, at the sites that all of them have.
+
+    Args:
+        imputed: Imputations by name, each as `evaluate` takes it; the first is the one that others are compared with.
+        truth: As `evaluate` takes it, and so for all other arguments.
+        frequencies: See `evaluate`.
+        frequency_column: See `evaluate`.
+        typed: See `evaluate`.
+        all_sites: See `evaluate`.
+        bins: See `evaluate`.
+        groups: See `evaluate`.
+        regions: See `evaluate`.
+        chromosome: See `evaluate`.
+        calibration: See `evaluate`.
+        bootstrap: See `evaluate`; the intervals of the differences come from it too.
+        output: See `evaluate`.
+
+    Returns:
+        The scores of each imputation by name, `evaluations`, and `differences` to the first one.
+
+    Raises:
+        RnnimpError: for unreadable files, or no site or sample in common.
+    """
+    sources = {name: _imputed(each) for name, each in imputed.items()}
+    known = _truth(truth) if isinstance(truth, Haplotypes) else GenotypeSource(truth)
+    if output is not None and not all(isinstance(each, GenotypeSource) for each in (*sources.values(), known)):
         raise SettingsError("tables are written of files only; leave output out, or give the paths of both files")
-    panel_sites = None if frequencies is None else read_frequencies(frequencies)
-    typed_sites = None if typed is None else read_typed(typed, chromosome)
-    table = _table(imputed, chromosome)
-    known = _truth(truth) if isinstance(truth, Haplotypes) else read_truth(GenotypeSource(truth), chromosome)
-    return stage.evaluate_genotypes(table, known, settings, panel_sites, typed_sites)
+    inputs = EvaluateInputs(sources, known, frequencies, frequency_column, typed, groups, regions)
+    settings = EvaluateSettings(tuple(bins), all_sites, chromosome, calibration, bootstrap)
+    return evaluate_all(inputs, settings, output, keep_sites=True)
 
 
-def _table(imputed: Imputed | GenotypeTable | str | Path, chromosome: str | None) -> GenotypeTable:
+def _imputed(imputed: Imputed | GenotypeTable | str | Path) -> GenotypeTable | GenotypeSource:
     if isinstance(imputed, Imputed):
         return imputed.table()
-    return imputed if isinstance(imputed, GenotypeTable) else read_imputed(GenotypeSource(imputed), chromosome)
+    return imputed if isinstance(imputed, GenotypeTable) else GenotypeSource(imputed)
 
 
 def _truth(haplotypes: Haplotypes) -> Truth:

@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the demo, print its table, and name the files of the results."""
     from rnnimp.pipeline.demo import demo, impute_real
-    from rnnimp.pipeline.evaluate.run import bins_table
+    from rnnimp.pipeline.evaluate.tables import bins_table
 
     if args.truth is not None and args.vcf is None:
         raise SettingsError("--truth needs --vcf; the packaged example has its own truth")

@@ -15,6 +15,7 @@ LARGEST_REAL = 1e9
 """Of numbers whose range is checked where the settings are built."""
 
 MOST_THREADS = 1024
+MOST_REPLICATES = 100_000
 MOST_TASKS = 1_000_000
 MOST_SECONDS = 31_536_000
 """A year."""

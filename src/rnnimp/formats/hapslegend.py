@@ -250,7 +250,7 @@ class _Legend:
         def converted(name: str, convert: Callable[[str], Any], dtype: Any, expected: str) -> NDArray[Any]:
             return _converted(cells[self._columns[name]], convert, dtype, path, expected, first_line)
 
-        optional = {
+        optional: dict[str, Any] = {
             field: converted(name, convert, dtype, f"{expected} as {name}")
             for name, (field, convert, dtype, expected) in _OPTIONAL_COLUMNS.items()
             if name in self._columns

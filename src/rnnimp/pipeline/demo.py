@@ -15,7 +15,9 @@ from pathlib import Path
 
 from rnnimp.choices import DEMO_FORMAT
 from rnnimp.errors import DataError
-from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
+from rnnimp.pipeline.evaluate.inputs import EvaluateSettings
+from rnnimp.pipeline.evaluate.results import Evaluation
+from rnnimp.pipeline.evaluate.run import evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.pipeline.impute.run import ImputeSettings, run_impute
 

@@ -9,14 +9,17 @@ A true r2 exists where the true genotypes vary; other sites are in no count of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.scoring.accuracy import SiteStatistics, minor_percent
+from rnnimp.scoring.cells import ALL_MAF, Edges
 
 ESTIMATE_EDGES = tuple(tenth / 10 for tenth in range(11))
 """Estimated r2. A bin holds its lower edge; the first all below, the last all above and its upper edge."""
@@ -27,47 +30,72 @@ PROBABILITY_EDGES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.
 FILTER_THRESHOLDS = (0.3, 0.8)
 """Where estimated r2 is usually cut: to drop what is useless, and to keep what is good."""
 
-ALL_MAF = (0.0, 50.0)
-"""The bin of all sites, monomorphic ones included."""
-
-Edges = tuple[float, float]
-"""Lower and upper edge of a bin."""
+_Part = TypeVar("_Part", bound="Addable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agreement:
-    """Estimated against true r2 over some sites.
+    """Estimated against true r2 over some sites, as sums, so that parts can be added.
 
     Attributes:
         n_sites: Sites with an estimate and a true r2.
-        mean_estimate: Mean estimated r2; NaN without sites, as the next two.
-        mean_r2: Mean true r2.
-        error: Root of the mean squared difference.
-        correlation: Pearson's; NaN where either does not vary.
+        sums: Sums of the estimates, the true r2, their squares and their products, float64 (5,).
+        squared_error: Sum of the squared differences.
+        extremes: Least estimate and true r2, and the greatest of each, float64 (2, 2).
     """
 
     n_sites: int
-    mean_estimate: float
-    mean_r2: float
-    error: float
-    correlation: float
+    sums: NDArray[np.float64]
+    squared_error: float
+    extremes: NDArray[np.float64]
 
     @classmethod
     def of(cls, estimates: NDArray[np.float64], r2: NDArray[np.float64]) -> Agreement:
         """Of sites' estimated and true r2, each float64 (n_sites,); sites where either is NaN are left out."""
         is_known = ~(np.isnan(estimates) | np.isnan(r2))
-        estimates, r2 = estimates[is_known], r2[is_known]
-        if not estimates.size:
-            return cls(0, *[float("nan")] * 4)
-        error = float(np.sqrt(np.mean((estimates - r2) ** 2)))
-        varies = np.ptp(estimates) > 0 and np.ptp(r2) > 0
-        correlation = float(np.corrcoef(estimates, r2)[0, 1]) if varies else float("nan")
-        return cls(len(r2), float(estimates.mean()), float(r2.mean()), error, correlation)
+        given, true = estimates[is_known], r2[is_known]
+        sums = np.array([column.sum() for column in (given, true, given**2, true**2, given * true)])
+        extremes = [[column.min(initial=np.inf) for column in (given, true)]]
+        extremes.append([column.max(initial=-np.inf) for column in (given, true)])
+        return cls(len(true), sums, float(np.sum((given - true) ** 2)), np.array(extremes))
+
+    def __add__(self, other: Agreement) -> Agreement:
+        extremes = np.stack(
+            [np.minimum(self.extremes[0], other.extremes[0]), np.maximum(self.extremes[1], other.extremes[1])]
+        )
+        squared_error = self.squared_error + other.squared_error
+        return Agreement(self.n_sites + other.n_sites, self.sums + other.sums, squared_error, extremes)
+
+    @property
+    def mean_estimate(self) -> float:
+        """Mean estimated r2; NaN without sites, as the others."""
+        return self._mean(self.sums[0])
+
+    @property
+    def mean_r2(self) -> float:
+        """Mean true r2."""
+        return self._mean(self.sums[1])
+
+    @property
+    def error(self) -> float:
+        """Root of the mean squared difference."""
+        return math.sqrt(self._mean(self.squared_error))
+
+    @property
+    def correlation(self) -> float:
+        """Pearson's; NaN where either does not vary."""
+        if not (self.n_sites and (self.extremes[1] > self.extremes[0]).all()):
+            return float("nan")
+        x, y, xx, yy, xy = self.sums / self.n_sites
+        return float((xy - x * y) / np.sqrt((xx - x * x) * (yy - y * y)))
+
+    def _mean(self, total: float) -> float:
+        return float(total) / self.n_sites if self.n_sites else float("nan")
 
 
 @dataclass(frozen=True)
 class FilterQuality:
-    """The effect of a filter that keeps sites whose estimated r2 reaches a threshold.
+    """The effect of a filter that keeps sites whose estimated r2 reaches a threshold. Parts can be added.
 
     Attributes:
         threshold: Threshold of the estimate to be kept, and of the true r2 to be good.
@@ -75,7 +103,7 @@ class FilterQuality:
         n_kept: Sites with an estimate at or above the threshold; one without an estimate is not kept.
         n_good: Sites with a true r2 at or above it.
         n_kept_good: Sites that are both.
-        mean_r2_kept: Mean true r2 of those kept; NaN where none is.
+        r2_kept: Sum of the true r2 of those kept.
     """
 
     threshold: float
@@ -83,7 +111,7 @@ class FilterQuality:
     n_kept: int
     n_good: int
     n_kept_good: int
-    mean_r2_kept: float
+    r2_kept: float
 
     @classmethod
     def of(cls, estimates: NDArray[np.float64], r2: NDArray[np.float64], threshold: float) -> FilterQuality:
@@ -91,8 +119,16 @@ class FilterQuality:
         estimates, r2 = estimates[~np.isnan(r2)], r2[~np.isnan(r2)]
         is_kept, is_good = estimates >= threshold, r2 >= threshold
         n_kept, n_good, n_both = (int(np.count_nonzero(group)) for group in (is_kept, is_good, is_kept & is_good))
-        mean = float(r2[is_kept].mean()) if n_kept else float("nan")
-        return cls(threshold, len(r2), n_kept, n_good, n_both, mean)
+        return cls(threshold, len(r2), n_kept, n_good, n_both, float(r2[is_kept].sum()))
+
+    def __add__(self, other: FilterQuality) -> FilterQuality:
+        names = ("n_sites", "n_kept", "n_good", "n_kept_good", "r2_kept")
+        return FilterQuality(self.threshold, *(getattr(self, name) + getattr(other, name) for name in names))
+
+    @property
+    def mean_r2_kept(self) -> float:
+        """Mean true r2 of those kept; NaN where none is."""
+        return self.r2_kept / self.n_kept if self.n_kept else float("nan")
 
     @property
     def precision(self) -> float:
@@ -168,13 +204,17 @@ class Reliability:
 
 
 def dosage_slope(statistics: SiteStatistics) -> float:
-    """Regression slope of true copies on dosages within sites: 1 is calibrated, below 1 is overconfident.
+    """Regression slope of true copies on dosages within sites; see `slope_of`."""
+    return slope_of(float(statistics.dosage_spread.sum()), float(statistics.joint_spread.sum()))
+
+
+def slope_of(dosage_spread: float, joint_spread: float) -> float:
+    """Regression slope of true copies on dosages, from their sums of squares: below 1 is overconfident, 1 calibrated.
 
     Returns:
         NaN where no dosage varies.
     """
-    spread = float(statistics.dosage_spread.sum())
-    return float(statistics.joint_spread.sum()) / spread if spread > 0 else float("nan")
+    return joint_spread / dosage_spread if dosage_spread > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -190,6 +230,27 @@ class ScoreCalibration:
     by_estimate: tuple[tuple[Edges, Agreement], ...]
     by_maf: tuple[tuple[Edges, Agreement], ...]
     filters: tuple[tuple[tuple[Edges, FilterQuality], ...], ...]
+
+    def __add__(self, other: ScoreCalibration) -> ScoreCalibration:
+        """Of the sites of both, with the same bins."""
+        return ScoreCalibration(
+            added(self.by_estimate, other.by_estimate),
+            added(self.by_maf, other.by_maf),
+            tuple(added(own, others) for own, others in zip(self.filters, other.filters, strict=True)),
+        )
+
+
+class Addable(Protocol):
+    """What can be added to its like."""
+
+    def __add__(self: _Part, other: _Part, /) -> _Part: ...
+
+
+def added(
+    own: tuple[tuple[Edges, _Part], ...], others: tuple[tuple[Edges, _Part], ...]
+) -> tuple[tuple[Edges, _Part], ...]:
+    """The parts of two sets of equal bins, added bin by bin."""
+    return tuple((edges, part + other) for (edges, part), (_, other) in zip(own, others, strict=True))
 
 
 def calibrate_score(

@@ -18,10 +18,14 @@ def most_likely(dosages: NDArray[np.floating], probabilities: NDArray[np.floatin
         int8 (n_sites, n_samples), copies of a1; -1 where the dosage is missing.
     """
     is_missing = np.isnan(dosages)
-    nearest = np.clip(np.rint(np.where(is_missing, 0, dosages)), 0, 2)
-    is_known = np.isfinite(probabilities).all(axis=2)
-    guesses = np.where(is_known, np.argmax(probabilities, axis=2), nearest)
-    return np.where(is_missing, -1, guesses).astype(np.int8)
+    none, one, two = (probabilities[..., copies] for copies in range(3))
+    guesses = (one > none).astype(np.int8)
+    guesses[(two > none) & (two > one)] = 2
+    is_unknown = ~np.isfinite(none + one + two)
+    if is_unknown.any():
+        guesses[is_unknown] = np.clip(np.rint(np.where(is_missing, 0, dosages)[is_unknown]), 0, 2)
+    guesses[is_missing] = -1
+    return guesses
 
 
 def concordance(guesses: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from accuracy import bootstrap
-from accuracy.bootstrap import binned_r2, corrected_interval, gains, resampling_weights
+from accuracy.bootstrap import binned_r2, gains
 
-from rnnimp.scoring.accuracy import compare_genotypes, score_bins
+from rnnimp.scoring.accuracy import compare_genotypes
+from rnnimp.scoring.bins import score_bins
+from rnnimp.scoring.bootstrap import corrected_interval, resampling_weights
 
 EDGES = (0.5, 5.0, 20.0, 50.0)
 BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))

@@ -20,7 +20,8 @@ from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.reading import open_panel as open_vcf
 from rnnimp.formats.vcf.writing import VcfWriter
 from rnnimp.pipeline.audit.settings import AuditSettings
-from rnnimp.pipeline.evaluate.run import EvaluateSettings, evaluate
+from rnnimp.pipeline.evaluate.inputs import EvaluateSettings
+from rnnimp.pipeline.evaluate.run import evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.sites.panel import ImputedBlock, Panel, alt_frequency
 from rnnimp.training.data import held_out_samples

@@ -23,7 +23,9 @@ from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter
-from rnnimp.pipeline.evaluate.run import EvaluateSettings, Evaluation, evaluate
+from rnnimp.pipeline.evaluate.inputs import EvaluateSettings
+from rnnimp.pipeline.evaluate.results import Evaluation
+from rnnimp.pipeline.evaluate.run import evaluate
 from rnnimp.pipeline.evaluate.sources import GenotypeSource, read_imputed, read_truth
 from rnnimp.scoring.accuracy import compare_genotypes
 from rnnimp.scoring.measures import non_reference_discordance

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.biallelic import (
-    Allele,
+    MAX_BLOCK_SITES,
     GenotypeRow,
     ReadingRules,
     alleles_of,
@@ -87,17 +88,23 @@ def open_panel(
 
 
 def read_sites(path: str | Path, chromosome: str | None = None) -> Sites:
-    """The sites of one chromosome, genotypes or not; `a1` is `.` where a record has no alternative allele.
+    """All sites of one chromosome; see `site_blocks`."""
+    blocks = list(site_blocks(path, chromosome))
+    return Sites.concatenate(blocks) if blocks else replace(sites_of([], chromosome), has_reference=True)
+
+
+def site_blocks(path: str | Path, chromosome: str | None = None) -> Iterator[Sites]:
+    """Read the sites of one chromosome in blocks, genotypes or not; `a1` is `.` where there is no alternative allele.
 
     Without a chromosome, the file must have one only.
 
     Raises:
         DataError: as `open_panel`, but for the genotypes.
     """
-    sites: list[Allele] = []
-    for record in placed(RecordReader(path).records(chosen_interval(None, chromosome)), path):
-        sites += split_record(record, keep_monomorphic=True, path=path)
-    return replace(sites_of(sites, chromosome), has_reference=True)
+    records = placed(RecordReader(path).records(chosen_interval(None, chromosome)), path)
+    alleles = (allele for record in records for allele in split_record(record, keep_monomorphic=True, path=path))
+    while block := list(islice(alleles, MAX_BLOCK_SITES)):
+        yield replace(sites_of(block), has_reference=True)
 
 
 def _phased_calls(

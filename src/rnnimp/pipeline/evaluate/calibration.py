@@ -7,7 +7,7 @@ reliability. On request they go to `PREFIX.estimates.tsv`, `PREFIX.filters.tsv`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, pairwise
@@ -20,17 +20,19 @@ from numpy.typing import NDArray
 
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import aligned_text, number_text, write_table
-from rnnimp.scoring.accuracy import Alignment, SiteStatistics, Truth, paired_blocks
+from rnnimp.scoring.accuracy import Pairs, SiteStatistics, paired_blocks
+from rnnimp.scoring.alignment import Alignment, Truth
 from rnnimp.scoring.calibration import (
     PROBABILITY_EDGES,
     Agreement,
-    Edges,
     Reliability,
     ScoreCalibration,
+    added,
     calibrate_score,
-    dosage_slope,
     maf_groups,
+    slope_of,
 )
+from rnnimp.scoring.cells import Edges
 from rnnimp.sites.panel import GenotypeTable
 
 _Group = TypeVar("_Group")
@@ -43,15 +45,34 @@ GENOTYPE_COLUMNS = ("maf_percent", "genotypes", "calibration_error", "brier_scor
 
 @dataclass(frozen=True)
 class GenotypeCalibration:
-    """How true the probabilities and dosages of some sites are; see `Reliability` and `dosage_slope`."""
+    """How true the probabilities and dosages of some sites are; see `Reliability` and `dosage_slope`.
+
+    Attributes:
+        reliability: Of the probabilities.
+        dosage_spread: Sum over the sites of `SiteStatistics.dosage_spread`.
+        joint_spread: Sum over the sites of `SiteStatistics.joint_spread`.
+    """
 
     reliability: Reliability
-    slope: float
+    dosage_spread: float
+    joint_spread: float
+
+    def __add__(self, other: GenotypeCalibration) -> GenotypeCalibration:
+        return GenotypeCalibration(
+            self.reliability + other.reliability,
+            self.dosage_spread + other.dosage_spread,
+            self.joint_spread + other.joint_spread,
+        )
+
+    @property
+    def slope(self) -> float:
+        """See `slope_of`."""
+        return slope_of(self.dosage_spread, self.joint_spread)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The estimates of an imputation against the truth.
+    """The estimates of an imputation against the truth. Those of consecutive stretches of sites can be added.
 
     Attributes:
         scores: Each score of the sites' quality that the imputation gives, by name.
@@ -60,6 +81,10 @@ class Calibration:
 
     scores: dict[str, ScoreCalibration]
     genotypes: tuple[tuple[Edges, GenotypeCalibration], ...]
+
+    def __add__(self, other: Calibration) -> Calibration:
+        scores = {name: score + other.scores[name] for name, score in self.scores.items()}
+        return Calibration(scores, added(self.genotypes, other.genotypes))
 
 
 def calibrate(
@@ -80,16 +105,40 @@ def calibrate(
         frequencies: Frequency of a1, float64 (n_sites,).
         maf_edges: Edges of the bins in percent, rising.
     """
-    r2 = statistics.r2()
+    scores = {name: score[shared.imputed_rows] for name, score in imputed.scores.items()}
+    parts = (
+        calibrate_pairs(
+            pairs, statistics[at], {name: score[at] for name, score in scores.items()}, frequencies[at], maf_edges
+        )
+        for at, pairs in paired_blocks(imputed, truth, shared)
+    )
+    return reduce(add, parts)
+
+
+def calibrate_pairs(
+    pairs: Pairs,
+    statistics: SiteStatistics,
+    scores: Mapping[str, NDArray[np.float64]],
+    frequencies: NDArray[np.float64],
+    maf_edges: Sequence[float],
+) -> Calibration:
+    """Compare estimates with the truth at some sites.
+
+    Args:
+        pairs: Genotypes of n_sites sites.
+        statistics: Statistics of these sites.
+        scores: The imputation's estimates of their r2 by name, float64 (n_sites,).
+        frequencies: Frequency of a1, float64 (n_sites,).
+        maf_edges: Edges of the bins in percent, rising.
+    """
     genotypes = []
     for edges, rows in maf_groups(frequencies, maf_edges):
-        parts = [Reliability.of(true, given) for true, _, given in paired_blocks(imputed, truth, shared[rows])]
-        genotypes.append((edges, GenotypeCalibration(reduce(add, parts), dosage_slope(statistics[rows]))))
-    scores = {
-        name: calibrate_score(score[shared.imputed_rows], r2, frequencies, maf_edges)
-        for name, score in imputed.scores.items()
-    }
-    return Calibration(scores, tuple(genotypes))
+        reliability = Reliability.of(pairs.genotypes[rows], pairs.probabilities[rows])
+        spreads = (float(spread[rows].sum()) for spread in (statistics.dosage_spread, statistics.joint_spread))
+        genotypes.append((edges, GenotypeCalibration(reliability, *spreads)))
+    r2 = statistics.r2()
+    found = {name: calibrate_score(score, r2, frequencies, maf_edges) for name, score in scores.items()}
+    return Calibration(found, tuple(genotypes))
 
 
 def calibration_tables(calibration: Calibration) -> str:
@@ -110,11 +159,47 @@ def calibration_files(prefix: str | Path) -> list[str]:
 
 def write_calibration(calibration: Calibration, prefix: str | Path, group: AtomicGroup) -> None:
     """Write the tables as TSV into a group of files; reliability in every bin of allele frequency."""
-    estimates, filters, genotypes, reliability = map(group.open, calibration_files(prefix))
-    write_table(estimates, ESTIMATE_COLUMNS, _estimate_rows(calibration, 6))
-    write_table(filters, FILTER_COLUMNS, _filter_rows(calibration, 6))
-    write_table(genotypes, GENOTYPE_COLUMNS, _genotype_rows(calibration, 6))
-    write_table(reliability, RELIABILITY_COLUMNS, _reliability_rows(calibration, 6))
+    write_calibrations({"": calibration}, prefix, group)
+
+
+def write_calibrations(calibrations: Mapping[str, Calibration], prefix: str | Path, group: AtomicGroup) -> None:
+    """Write the tables of all imputations; of several, with their names in the first column."""
+    is_named = len(calibrations) > 1
+    for path, (columns, rows_of) in zip(calibration_files(prefix), _tables().items(), strict=True):
+        rows = (
+            (name, *row) if is_named else row
+            for name, calibration in calibrations.items()
+            for row in rows_of(calibration, 6)
+        )
+        write_table(group.open(path), ("imputed", *columns) if is_named else columns, rows)
+
+
+def calibration_content(calibration: Calibration) -> dict[str, list[dict[str, str | float | None]]]:
+    """The tables by name, with their rows as plain values by column; None for what the data cannot give."""
+    found = {}
+    for path, (columns, rows_of) in zip(calibration_files(""), _tables().items(), strict=True):
+        rows = (dict(zip(columns, row, strict=True)) for row in rows_of(calibration, 8))
+        found[path.split(".")[1]] = [
+            {name: cell if name in _LABEL_COLUMNS else _plain(cell) for name, cell in row.items()} for row in rows
+        ]
+    return found
+
+
+_LABEL_COLUMNS = ("score", "by", "bin", "maf_percent", "probability")
+
+
+def _plain(cell: str) -> float | None:
+    return None if cell == "NA" else float(cell)
+
+
+def _tables() -> dict[tuple[str, ...], Callable[[Calibration, int], Iterator[tuple[str, ...]]]]:
+    """How the rows of each table are made, by its columns, in the order of `calibration_files`."""
+    return {
+        ESTIMATE_COLUMNS: _estimate_rows,
+        FILTER_COLUMNS: _filter_rows,
+        GENOTYPE_COLUMNS: _genotype_rows,
+        RELIABILITY_COLUMNS: _reliability_rows,
+    }
 
 
 def _estimate_rows(calibration: Calibration, n_decimals: int) -> Iterator[tuple[str, ...]]:

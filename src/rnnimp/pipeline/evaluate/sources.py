@@ -6,6 +6,7 @@ A file's ending decides its format. Haplotypes may have any name if their legend
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from rnnimp.choices import BGEN_ENDINGS, GEN_ENDINGS, GENOTYPE_ENDINGS, HAP_ENDINGS, PGEN_ENDINGS, VCF_ENDINGS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen
-from rnnimp.formats.gen import read_gen
-from rnnimp.formats.hapslegend import open_panel, read_legend
+from rnnimp.formats.frequency_table import frequency_blocks as table_frequencies
+from rnnimp.formats.frequency_table import frequency_column, header_of
+from rnnimp.formats.gen import open_gen
+from rnnimp.formats.hapslegend import legend_blocks, open_panel
 from rnnimp.formats.pgen import reading as pgen
-from rnnimp.formats.vcf.reading import read_genotypes, read_sites
-from rnnimp.scoring.accuracy import Truth
+from rnnimp.formats.vcf import reading as vcf
+from rnnimp.formats.vcf.frequencies import frequency_blocks as vcf_frequencies
+from rnnimp.scoring.alignment import Truth
 from rnnimp.scoring.measures import most_likely
-from rnnimp.sites.panel import GenotypeTable, Sites, alt_frequency
+from rnnimp.sites.panel import GenotypeStream, GenotypeTable, PanelStream, Sites, alt_frequency
 from rnnimp.sites.ploidy import PloidyRecorder
 
 LEGEND_ENDINGS = (".legend.gz", ".legend")
@@ -78,39 +82,78 @@ class GenotypeSource:
         return [self.path, *(path for path in others if path is not None)]
 
 
-def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTable:
-    """Read genotypes with what is known of their uncertainty; haplotypes are certain."""
+@dataclass(frozen=True)
+class TruthStream:
+    """True genotypes that are read block by block.
+
+    Attributes:
+        sample_names: Names of the samples; None where the source holds none.
+        n_samples: Number of samples.
+        blocks: Consecutive stretches of sites, in the order of the file; can be walked once.
+    """
+
+    sample_names: tuple[str, ...] | None
+    n_samples: int
+    blocks: Iterator[Truth]
+
+
+def open_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeStream:
+    """Open genotypes with what is known of their uncertainty; haplotypes are certain."""
     if source.ending in VCF_ENDINGS:
-        return read_genotypes(source.path, chromosome)
+        return vcf.open_genotypes(source.path, chromosome)
     if source.ending in PGEN_ENDINGS:
-        return pgen.read_genotypes(source.path, chromosome)
+        return pgen.open_genotypes(source.path, chromosome)
     if source.ending in GEN_ENDINGS:
-        return read_gen(source.path, source.sample or source.beside(SAMPLE_ENDINGS), chromosome)
+        return open_gen(source.path, source.sample or source.beside(SAMPLE_ENDINGS), chromosome)
     if source.ending in BGEN_ENDINGS:
-        return bgen.read_genotypes(source.path, source.sample, chromosome)
-    truth = read_truth(source, chromosome)
+        return bgen.open_genotypes(source.path, source.sample, chromosome)
+    truth = open_truth(source, chromosome)
+    return GenotypeStream(truth.sample_names, truth.n_samples, map(_certain, truth.blocks))
+
+
+def _certain(truth: Truth) -> GenotypeTable:
     dosages = np.where(truth.genotypes < 0, np.nan, truth.genotypes).astype(np.float32)
     probabilities = np.where(np.isnan(dosages)[..., np.newaxis], np.nan, dosages[..., np.newaxis] == np.arange(3))
     return GenotypeTable(truth.sites, probabilities.astype(np.float32), dosages, truth.sample_names)
 
 
-def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
-    """Read genotypes as the most likely numbers of copies."""
+def open_truth(source: GenotypeSource, chromosome: str | None) -> TruthStream:
+    """Open genotypes as the most likely numbers of copies."""
     if not source.is_haplotypes:
-        table = read_imputed(source, chromosome)
-        return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
+        stream = open_imputed(source, chromosome)
+        return TruthStream(stream.sample_names, stream.n_samples, map(_most_likely, stream.blocks))
     legend = source.legend or source.beside(LEGEND_ENDINGS)
     if legend is None:
         raise DataError(
             "expected its legend beside it, as .legend.gz or .legend, found none; name the legend", source.path
         )
     sample = source.sample or source.beside(SAMPLE_ENDINGS)
-    stream = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
-    blocks = [(block.sites, copies_of_a1(block.alleles)) for block in stream.blocks]
-    if not blocks:
-        raise DataError("expected sites, found none", source.path)
-    names = None if sample is None else stream.sample_names
-    return Truth(Sites.concatenate([sites for sites, _ in blocks]), np.concatenate([rows for _, rows in blocks]), names)
+    panel = open_panel(source.path, legend, sample, chromosome, PloidyRecorder())  # haploid alleles are doubled
+    names = None if sample is None else panel.sample_names
+    return TruthStream(names, len(panel.sample_names), _known_copies(panel, names, source.path))
+
+
+def _most_likely(table: GenotypeTable) -> Truth:
+    return Truth(table.sites, most_likely(table.dosages, table.probabilities), table.sample_names)
+
+
+def _known_copies(panel: PanelStream, names: tuple[str, ...] | None, path: str | Path) -> Iterator[Truth]:
+    n_sites = 0
+    for block in panel.blocks:
+        n_sites += len(block.sites)
+        yield Truth(block.sites, copies_of_a1(block.alleles), names)
+    if not n_sites:
+        raise DataError("expected sites, found none", path)
+
+
+def read_imputed(source: GenotypeSource, chromosome: str | None) -> GenotypeTable:
+    """Read genotypes with what is known of their uncertainty; haplotypes are certain."""
+    return open_imputed(source, chromosome).read()
+
+
+def read_truth(source: GenotypeSource, chromosome: str | None) -> Truth:
+    """Read genotypes as the most likely numbers of copies."""
+    return Truth.concatenate(list(open_truth(source, chromosome).blocks))
 
 
 def copies_of_a1(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -119,34 +162,50 @@ def copies_of_a1(alleles: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.where((first < 0) | (second < 0), -1, first + second).astype(np.int8)
 
 
-def read_frequencies(path: str | Path) -> Sites:
-    """The panel's sites with `a1_freq`: from its legend, else counted in the haplotypes beside it.
+def open_frequencies(path: str | Path, chromosome: str | None = None, column: str | None = None) -> Iterator[Sites]:
+    """The panel's sites in blocks, with `a1_freq`: of a VCF, a table of sites or a legend.
+
+    Args:
+        path: VCF or BCF, a table with a column of frequencies, or a legend. For a legend without one, frequencies are
+            counted in the haplotypes beside it.
+        chromosome: The chromosome to read, where the file has several.
+        column: Column of the table, or field of INFO, with the frequencies. None takes one that is known.
 
     Raises:
-        DataError: if the legend has no frequencies, and there are no haplotypes.
+        DataError: if there are no frequencies.
     """
-    sites = read_legend(path)
-    if sites.a1_freq is not None:
-        return sites
-    ending = next((ending for ending in LEGEND_ENDINGS if str(path).endswith(ending)), "")
-    stem = str(path).removesuffix(ending)
-    hap = next((f"{stem}{ending}" for ending in (".hap.gz", ".hap") if Path(f"{stem}{ending}").is_file()), None)
+    if str(path).endswith(VCF_ENDINGS):
+        return vcf_frequencies(path, chromosome, column)
+    header = header_of(path)
+    found = column or frequency_column(header)
+    if found is None:
+        return _counted_frequencies(path)
+    if found == "a1_freq" and "position" in header:
+        return legend_blocks(path)
+    return table_frequencies(path, found, chromosome)
+
+
+def _counted_frequencies(legend: str | Path) -> Iterator[Sites]:
+    """Counted in the haplotypes beside a legend."""
+    next(legend_blocks(legend))  # says what is wrong with a file that is no legend
+    ending = next((ending for ending in LEGEND_ENDINGS if str(legend).endswith(ending)), "")
+    stem = str(legend).removesuffix(ending)
+    hap = next((f"{stem}{ending}" for ending in HAP_ENDINGS if Path(f"{stem}{ending}").is_file()), None)
     if hap is None:
         raise DataError(
             "expected a column a1_freq, or the panel's haplotypes beside the legend as .hap.gz or .hap, found neither; "
-            "give a legend that has it, such as a model's, or the one beside the haplotypes",
-            path,
+            "give a legend that has it, such as a model's, or the one beside the haplotypes. Name another column with "
+            "--frequency-column",
+            legend,
             1,
         )
-    _log.info("%s: no column a1_freq, so frequencies are counted in %s", path, hap)
+    _log.info("%s: no column a1_freq, so frequencies are counted in %s", legend, hap)
     # the sites of the blocks: those whose alleles are no sequence are left out of them
-    parts = [replace(block.sites, a1_freq=alt_frequency(block.alleles)) for block in open_panel(hap, path).blocks]
-    return Sites.concatenate(parts) if parts else replace(sites, a1_freq=np.empty(0))
+    return (replace(block.sites, a1_freq=alt_frequency(block.alleles)) for block in open_panel(hap, legend).blocks)
 
 
-def read_typed(path: str | Path, chromosome: str | None) -> Sites:
+def open_typed(path: str | Path, chromosome: str | None) -> Iterator[Sites]:
     """The sites that an array typed: of a VCF or BCF, or of a legend; of one with marker flags, the markers."""
     if str(path).endswith(VCF_ENDINGS):
-        return read_sites(path, chromosome)
-    sites = read_legend(path)
-    return sites if sites.is_marker is None else sites[sites.is_marker]
+        return vcf.site_blocks(path, chromosome)
+    return (sites if sites.is_marker is None else sites[sites.is_marker] for sites in legend_blocks(path))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.pipeline.evaluate.calibration import ESTIMATE_COLUMNS, FILTER_COLUMNS, RELIABILITY_COLUMNS
-from rnnimp.pipeline.evaluate.run import SITE_COLUMNS
+from rnnimp.pipeline.evaluate.tables import SITE_COLUMNS
 from rnnimp.pipeline.report.binning import maf_classes
 from rnnimp.pipeline.report.reading import numbers, read_columns
 from rnnimp.sites.panel import SiteKey
