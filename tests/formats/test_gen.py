@@ -9,8 +9,9 @@ import pytest
 
 from helpers import random_block, shared_data
 from rnnimp.errors import DataError
+from rnnimp.formats import biallelic
 from rnnimp.formats.decimals import decimals, packed_rows
-from rnnimp.formats.gen import GenWriter, gen_text, read_gen
+from rnnimp.formats.gen import GenWriter, gen_text, open_gen, read_gen
 from rnnimp.sites.panel import ImputedBlock, Sites
 
 
@@ -164,3 +165,21 @@ def test_file_of_impute2() -> None:
     np.testing.assert_array_equal(np.isnan(table.dosages), is_missing)
     expected = values[..., 1] + 2 * values[..., 2]
     np.testing.assert_allclose(table.dosages[~is_missing], expected[~is_missing], atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_blocks_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    path = write(tmp_path, "".join(f"22 x rs{line} {line} A G 0.{line} 0.1 0 0 0 0\n" for line in range(1, 8)))
+    whole = read_gen(path)
+    monkeypatch.setattr(biallelic, "MAX_BLOCK_SITES", block)
+    stream = open_gen(path)
+    blocks = list(stream.blocks)
+    assert (stream.n_samples, len(blocks)) == (2, -(-7 // block))
+    assert [part.sites.chromosome for part in blocks] == ["22"] * len(blocks)
+    np.testing.assert_array_equal(np.concatenate([part.dosages for part in blocks]), whole.dosages)
+    path.write_text(path.read_text().replace("22 x rs6", "21 x rs6").replace("0.5", "1.5"))
+    with pytest.raises(DataError, match=r"x\.gen:5: expected three probabilities"):
+        list(open_gen(path).blocks)
+    path.write_text(path.read_text().replace("1.5", "0.5"))
+    with pytest.raises(DataError, match="expected one chromosome, found 22 in "):
+        list(open_gen(path).blocks)

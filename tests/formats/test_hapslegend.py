@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from helpers import random_panel, shared_data
 from rnnimp.errors import DataError
+from rnnimp.formats import hapslegend
 from rnnimp.formats.hapslegend import (
     HapsLegendWriter,
     allele_blocks,
     allele_text,
+    legend_blocks,
     legend_text,
     open_panel,
     parse_alleles,
@@ -432,3 +434,47 @@ def test_bcftools_convert_sample_files() -> None:
     folder = shared_data("interop/bcftools_convert")
     assert read_sample(folder / "convert.hs.sample")[:2] == ("NA00001", "NA00002")
     assert read_sample(folder / "convert.hls.samples") == read_sample(folder / "convert.hls.gt.samples")
+
+
+# --- blocks of a legend -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", [1, 3, 4096])
+def test_blocks_of_a_legend_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(hapslegend, "_LEGEND_BLOCK", block)
+    sites = random_panel(np.random.default_rng(9), n_sites=20).sites
+    write_legend(tmp_path / "x.legend.gz", sites)
+    blocks = list(legend_blocks(tmp_path / "x.legend.gz"))
+    assert len(blocks) == -(-20 // block)
+    assert_same_sites(Sites.concatenate(blocks), read_legend(tmp_path / "x.legend.gz"))
+    assert {part.chromosome for part in blocks} == {"22"}
+
+
+def test_a_legend_without_sites_is_one_empty_block(tmp_path: Path) -> None:
+    (empty,) = legend_blocks(write(tmp_path / "x.legend", f"{HEADER}\n"))
+    assert len(empty) == 0
+    with pytest.raises(DataError, match="expected a header line 'id position a0 a1', found an empty file"):
+        next(legend_blocks(write(tmp_path / "x.legend", "")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["x 5 A C", "y 6 A C", "z 5 A C"], "x.legend:4: expected positions in rising order, found 5 after 6"),
+        (
+            ["x 5 A C", "y 5 A G", "z 5 C A"],
+            "x.legend:4: expected each site once, found 5 A C and, as another one, C A",
+        ),
+        (["x 5 A C", "y 6 A C", "z 7 A"], "x.legend:4: expected 4 columns as in the header, found 3"),
+        (["x 5 A C", "y 6 A C", "z 7 A ,"], "x.legend:4: expected one allele of bases"),
+        (["x 5 A C", "y 6 A C", "z 7 A \x07"], "x.legend:4: expected text, found the control character"),
+        (["x 5 A C", "y 6 A C", "z 0 A C"], "x.legend:4: expected a position from 1"),
+    ],
+)
+def test_bad_lines_are_named_in_any_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[str], message: str
+) -> None:
+    monkeypatch.setattr(hapslegend, "_LEGEND_BLOCK", 2)
+    path = write(tmp_path / "x.legend", "\n".join([HEADER, *rows]) + "\n")
+    with pytest.raises(DataError, match=re.escape(message)):
+        list(legend_blocks(path))

@@ -12,6 +12,7 @@ from helpers import random_panel
 from rnnimp.errors import DataError
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import (
+    GenotypeStream,
     GenotypeTable,
     Panel,
     PanelStream,
@@ -138,6 +139,20 @@ def test_a_genotype_table_refuses_arrays_of_another_shape() -> None:
         GenotypeTable(sites[:2], np.zeros((3, 2, 3), np.float32), dosages)
     with pytest.raises(ValueError, match="2 samples"):
         GenotypeTable(sites, np.zeros((3, 2, 3), np.float32), dosages, ("only one",))
+
+
+def test_stretches_of_a_genotype_table_are_joined_again() -> None:
+    rng = np.random.default_rng(1)
+    sites = three_sites()
+    arrays = rng.random((3, 2, 3), dtype=np.float32), rng.random((3, 2), dtype=np.float32)
+    table = GenotypeTable(sites, *arrays, ("a", "b"), np.array([True, False, True]), {"R2": np.array([0.1, 0.2, 0.3])})
+    joined = GenotypeStream(("a", "b"), 2, iter([table[:1], table[1:]])).read()
+    assert joined.sites.keys() == sites.keys()
+    np.testing.assert_array_equal(joined.probabilities, table.probabilities)
+    np.testing.assert_array_equal(joined.dosages, table.dosages)
+    np.testing.assert_array_equal(joined.is_typed, table.is_typed)
+    np.testing.assert_array_equal(joined.scores["R2"], [0.1, 0.2, 0.3])
+    assert joined.sample_names == ("a", "b")
 
 
 @pytest.mark.parametrize("held_bytes", [0, 1, 600, 10**9])

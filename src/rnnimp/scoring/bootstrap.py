@@ -29,6 +29,7 @@ LEVEL = 0.95
 
 _BLOCK_NUMBERS = 1 << 17
 _NORMAL = NormalDist()
+_TIE = 1e-12  # scores that differ by less are equal but for rounding
 _ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
 
 Interval = tuple[float, float]
@@ -83,7 +84,8 @@ def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: 
     known = replicates[~np.isnan(replicates)]
     if not known.size or np.isnan(estimate):
         return float("nan"), float("nan")
-    share_below = (np.count_nonzero(known < estimate) + np.count_nonzero(known == estimate) / 2) / known.size
+    is_equal = np.abs(known - estimate) <= _TIE
+    share_below = (np.count_nonzero((known < estimate) & ~is_equal) + np.count_nonzero(is_equal) / 2) / known.size
     shift = 2 * _NORMAL.inv_cdf(min(max(share_below, 0.5 / known.size), 1 - 0.5 / known.size))
     spread = _NORMAL.inv_cdf((1 + level) / 2)
     lower, upper = np.quantile(known, [_NORMAL.cdf(shift - spread), _NORMAL.cdf(shift + spread)])

@@ -9,7 +9,7 @@ from accuracy.bootstrap import binned_r2, gains
 
 from rnnimp.scoring.accuracy import compare_genotypes
 from rnnimp.scoring.bins import score_bins
-from rnnimp.scoring.bootstrap import corrected_interval, resampling_weights
+from rnnimp.scoring.bootstrap import resampling_weights
 
 EDGES = (0.5, 5.0, 20.0, 50.0)
 BINS = ((0.5, 5.0), (5.0, 20.0), (20.0, 50.0), (0.5, 50.0))
@@ -85,45 +85,6 @@ def test_the_smallest_difference_that_a_file_holds_counts() -> None:
     dosages[0, 0] = 1.9999
     found = binned_r2(genotypes, dosages, np.array([0.01]), np.ones((1, 100)), (0, 50))
     np.testing.assert_allclose(found.mean, 1, rtol=1e-3)
-
-
-def test_weights_are_draws_with_replacement() -> None:
-    weights = resampling_weights(20, 5000, 4)
-    assert set(weights.sum(axis=1)) == {20}
-    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.06)
-    np.testing.assert_allclose(weights.var(axis=0), 1 - 1 / 20, atol=0.1)
-    np.testing.assert_array_equal(weights, resampling_weights(20, 5000, 4))
-
-
-def test_the_interval_covers_the_true_r2_about_as_often_as_it_says() -> None:
-    """Dosage and truth of one site from a model whose correlation is known: 300 studies of 80 samples each."""
-    rng = np.random.default_rng(5)
-    haplotypes = rng.random((2, 300, 80)) < 0.5
-    genotypes = haplotypes.sum(axis=0).astype(np.int8)
-    flipped = (haplotypes ^ (rng.random(haplotypes.shape) < 0.1)).sum(axis=0)  # r = 1 - 2 * 0.1
-    n_covered = 0
-    for truth, dosage in zip(genotypes[:, np.newaxis], flipped[:, np.newaxis].astype(float), strict=True):
-        weights = np.concatenate([np.ones((1, 80)), resampling_weights(80, 400, 6)])
-        r2 = binned_r2(truth, dosage, np.array([0.4]), weights, (0, 50)).mean[:, 0]
-        lower, upper = corrected_interval(r2[0], r2[1:])
-        n_covered += lower <= 0.8**2 <= upper
-    assert 270 <= n_covered <= 297
-
-
-@pytest.mark.parametrize("bias", [0.0, 0.3, -0.3])
-def test_the_interval_of_normal_replicates_is_moved_by_their_bias(bias: float) -> None:
-    """For replicates from N(estimate + bias, 1) the definition gives estimate - bias +- 1.96."""
-    replicates = 5 + bias + np.random.default_rng(7).normal(size=200_000)
-    np.testing.assert_allclose(corrected_interval(5, replicates), [5 - bias - 1.96, 5 - bias + 1.96], atol=0.03)
-
-
-def test_the_interval_of_few_or_no_values() -> None:
-    nan = np.nan
-    assert np.isnan(corrected_interval(0.5, np.array([nan, nan]))).all()
-    assert np.isnan(corrected_interval(nan, np.array([0.5]))).all()
-    assert corrected_interval(2.0, np.array([nan, 2.0, 2.0])) == (2.0, 2.0)
-    np.testing.assert_allclose(corrected_interval(9.0, np.array([1.0, 2.0, 3.0]))[1], 3, atol=0.01)  # beyond all
-    np.testing.assert_allclose(corrected_interval(50.0, np.arange(101.0), 0.5), [25, 75])
 
 
 def test_gains_over_the_better_of_two() -> None:

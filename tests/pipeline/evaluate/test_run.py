@@ -23,9 +23,9 @@ from rnnimp.formats.pgen.writing import PgenWriter
 from rnnimp.formats.vcf.bcf_writing import BcfWriter
 from rnnimp.formats.vcf.header import VcfContent
 from rnnimp.formats.vcf.writing import VcfWriter
-from rnnimp.pipeline.evaluate.inputs import EvaluateSettings
+from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
 from rnnimp.pipeline.evaluate.results import Evaluation
-from rnnimp.pipeline.evaluate.run import evaluate
+from rnnimp.pipeline.evaluate.run import evaluate, evaluate_all
 from rnnimp.pipeline.evaluate.sources import GenotypeSource, read_imputed, read_truth
 from rnnimp.scoring.accuracy import compare_genotypes
 from rnnimp.scoring.measures import non_reference_discordance
@@ -178,6 +178,26 @@ def test_frequencies_come_from_the_panel_then_the_legend_then_the_genotypes(
     assert str(scored_frequencies(example)) == "{'s1': 0.45, 's2': nan, 's4': nan}"
     legend.write_text("\n".join(" ".join(line.split()[:5]) for line in legend.read_text().splitlines()) + "\n")
     assert scored_frequencies(example) == {"s1": 0.5, "s2": 0.125, "s4": 0.125}
+
+
+@pytest.mark.parametrize("kind", ["site table", "vcf", "1000G legend", "chosen column"])
+def test_frequencies_of_any_table_or_vcf(example: Path, kind: str) -> None:
+    path = example / ("panel.vcf" if kind == "vcf" else "panel.txt")
+    rows = [(10, "G", "A", 0.9), (20, "C", "CT", 0.004), (40, "T", "C", 0.3)]
+    if kind == "vcf":
+        header = '##INFO=<ID=AF,Number=A,Type=Float,Description="-">\n'
+        vcf_files.write_vcf(path, [f"22 {p} . {a0} {a1} AF={af}" for p, a0, a1, af in rows], "", header)
+    else:
+        name = {"site table": "AF", "1000G legend": "ALL", "chosen column": "GBR"}[kind]
+        path.write_text(f"id position a0 a1 x {name}\n" + "".join(f". {p} {r} {a} 0.5 {f}\n" for p, r, a, f in rows))
+    files = GenotypeSource(example / "imputed.gen"), GenotypeSource(example / "true.hap")
+    column = "GBR" if kind == "chosen column" else None
+    inputs = EvaluateInputs({"x": files[0]}, files[1], path, column)
+    found = evaluate_all(inputs, EvaluateSettings(), keep_sites=True).evaluations["x"].sites
+    assert found.a1_freq is not None
+    assert dict(zip(found.ids.tolist(), found.a1_freq.tolist(), strict=True)) == pytest.approx(
+        {"s1": 0.1, "s2": 0.004, "s4": 0.3}
+    )
 
 
 def test_a_panel_without_frequencies_is_refused(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -412,6 +432,9 @@ def test_agreement_with_bcftools_stats(tmp_path: Path, seed: int) -> None:
     matches = np.array([[int(row[i]) for i in (3, 4, 5)] for row in columns])
     np.testing.assert_array_equal(by_sample.guesses.diagonal(axis1=1, axis2=2), matches)
     np.testing.assert_allclose([float(row[-1]) for row in columns], by_sample.r2(), atol=1e-5)
+    samples = found.samples  # what PREFIX.samples.tsv.gz has
+    np.testing.assert_allclose(100 * samples.discordance, [float(row[2]) for row in columns], atol=1e-3)
+    np.testing.assert_allclose(samples.r2, [float(row[-1]) for row in columns], atol=1e-5)
 
 
 def test_impute2_output_is_read_and_the_panel_of_other_people_is_no_truth_for_it(tmp_path: Path) -> None:

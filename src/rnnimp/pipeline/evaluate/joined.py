@@ -134,7 +134,7 @@ def stretches(
     """Walk the files side by side, to the end of the truth and of the imputations.
 
     Yields:
-        Stretches with sites of the truth and of every imputation; those without are only counted by the cursors.
+        Stretches with sites of the truth; others are only counted by the cursors.
     """
     genotypes: list[Cursor[Any]] = [truth, *imputed]
     while not all(cursor.is_exhausted for cursor in genotypes):
@@ -142,7 +142,7 @@ def stretches(
         limit = min(cursor.reach for cursor in (*genotypes, *others))
         true, tables = truth.take(limit), [cursor.take(limit) for cursor in imputed]
         sites = {id(cursor): cursor.take(limit) for cursor in others}
-        known = [table for table in tables if table is not None and len(table.sites)]
+        known = [table for table in tables if table is not None]
         if true is not None and len(true.sites) and len(known) == len(tables):
             frequencies, markers = (
                 None if cursor is None else sites[id(cursor)] or _NO_SITES for cursor in (panel, typed)
