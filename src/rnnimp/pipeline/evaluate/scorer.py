@@ -20,7 +20,7 @@ from rnnimp.scoring.bootstrap import (
     spread_interval,
 )
 from rnnimp.scoring.by_sample import SampleSums
-from rnnimp.scoring.cells import CellLayout, Division, Membership, Undivided
+from rnnimp.scoring.cells import ByType, Cell, CellLayout, Division, Membership, Undivided
 from rnnimp.sites.panel import Sites
 
 
@@ -123,9 +123,9 @@ class Scorer:
         return whole
 
     def groups(self) -> Iterator[GroupScores]:
-        """The scores of all cells."""
+        """The scores of all cells, without types of variants that no site has."""
         for each, sums, replicates in zip(self._sets, self._sums, self._replicates, strict=True):
-            for number, (cell, scores) in enumerate(zip(each.layout.cells, sums.scores(), strict=True)):
+            for number, cell, scores in _with_sites(each.layout, sums):
                 intervals = {} if replicates is None else _intervals(scores, replicates.scores(number))
                 yield GroupScores(self._name, cell.by, cell.group, cell.label, each.n_samples, scores, intervals)
 
@@ -147,8 +147,9 @@ class Scorer:
             own, other = self._replicates[number], reference._replicates[number]
             if own is None or other is None:
                 continue
-            pairs = zip(each.layout.cells, self._sums[number].scores(), reference._sums[number].scores(), strict=True)
-            for place, (cell, scores, rivals) in enumerate(pairs):
+            others = reference._sums[number].scores()
+            for place, cell, scores in _with_sites(each.layout, self._sums[number]):
+                rivals = others[place]
                 drawn, rival_drawn = own.scores(place), other.scores(place)
                 for measure in MEASURES:
                     value = getattr(scores, measure) - getattr(rivals, measure)
@@ -156,6 +157,15 @@ class Scorer:
                     interval = corrected_interval(value, drawn_difference)
                     place_of = (cell.by, cell.group, cell.label)
                     yield Difference(self._name, reference._name, *place_of, measure, value, interval)
+
+
+def _with_sites(layout: CellLayout, sums: CellSums) -> Iterator[tuple[int, Cell, BinScores]]:
+    """The number, cell and scores of each cell, without types of variants that no site has."""
+    pairs = list(zip(layout.cells, sums.scores(), strict=True))
+    empty = {cell.group for cell, scores in pairs if cell.by == ByType().by and cell.is_all and not scores.n_sites}
+    for number, (cell, scores) in enumerate(pairs):
+        if not (cell.by == ByType().by and cell.group in empty):
+            yield number, cell, scores
 
 
 def _intervals(scores: BinScores, drawn: ReplicateScores) -> dict[str, tuple[float, float]]:
