@@ -1,7 +1,8 @@
-"""Results of `rnnimp impute` and `evaluate` on simulated data, for tests of `rnnimp report`."""
+"""Results of `rnnimp impute`, `evaluate` and `train` on simulated data, for tests of `rnnimp report`."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +15,13 @@ import numpy as np
 
 from impute_cases import write_target
 from rnnimp.cli import main
+from rnnimp.formats.json_files import write_json
 from rnnimp.pipeline.report import rendering
 from rnnimp.pipeline.report.parts import Listing, Picture, Section, Table
+from rnnimp.pipeline.train.files import RegionFiles, write_plan
+from rnnimp.pipeline.train.manifest import write_bundle_manifest
 from rnnimp.sites.panel import Panel
+from rnnimp.training.loop import Evaluation, write_history
 from tiny_model import tiny_chromosome, write_tiny_bundle
 
 N_SAMPLES, N_REGIONS = 12, 4
@@ -54,6 +59,33 @@ def copied(folder: Path, to: Path) -> Path:
     """A copy of such a folder, to change it."""
     shutil.copytree(folder, to)
     return to
+
+
+def write_training(folder: Path) -> Path:
+    """Write what a training of 3 of 4 regions leaves behind, but its checkpoints; returns its output prefix."""
+    prefix = folder / "train" / "t"
+    write_plan(prefix, 4, "22", is_new=True)
+    settings = {"seed": 1, "n_units": 40}
+    for number in (1, 2, 3):
+        files, r2 = RegionFiles(prefix, number), 1 - 0.1 * number
+        files.folder.mkdir(parents=True)
+        write_json(files.settings, {"settings": settings, "data": {}})
+        for network, gain in (("higher", 0.0), ("lower", 0.1)):
+            middle = round(0.98 - 0.2 * number, 2)
+            rows = [(40, math.nan, 0.3, r2 - 0.5), (80, 0.2, 0.2, middle), (120, 0.1, 0.1, r2 + gain)]
+            evaluations = [Evaluation(row[0], 0.01, *row[1:], 1.0) for row in rows]
+            write_history(files.folder / f"{network}.pt", evaluations)
+        write_json(files.summary, _summary(number, r2))
+    write_bundle_manifest(prefix, 4, settings, "22")
+    return prefix
+
+
+def _summary(number: int, r2: float) -> dict[str, Any]:
+    networks = {name: {"validation_r2": round(r2 - loss, 6)} for name, loss in (("hybrid", 0.0), ("higher", 0.1))}
+    span = {"first_position": 1_000_000 * number, "last_position": 1_000_000 * number + 900_000}
+    people = {"training_samples": 90, "validation_samples": 10}
+    sizes = {"n_markers": 30, "n_sites": 100, "chromosome": "22", "files": {f"t_{number}.onnx": "0" * 64}}
+    return {**sizes, **span, **people, "networks": networks}
 
 
 def part(section: Section, name: str) -> Picture | Listing:

@@ -11,11 +11,12 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "report",
         help="show results as a page with pictures and tables",
-        usage="%(prog)s --output FILE.html [--imputed PREFIX]\n       [--accuracy PREFIX...] [options]",
+        usage="%(prog)s --output FILE.html [--imputed PREFIX]\n       [--accuracy PREFIX...] [--training PREFIX] "
+        "[--audit FILE] [options]",
         description="Make one HTML page of what other commands left behind: the target and its checks, the estimated "
-        "accuracy of an imputation, and its accuracy against the truth, of one imputation or several side by side. A "
-        "section appears where its input is given. The page needs no network and no other file; it names people only "
-        "if the inputs do. Needs the extra 'report': pip install rnnimp[report].",
+        "accuracy of an imputation, its accuracy against the truth, of one imputation or several side by side, the "
+        "training of a model, and its audit. A section appears where its input is given. The page needs no network and "
+        "no other file; it names people only if the inputs do. Needs the extra 'report': pip install rnnimp[report].",
         epilog="Example:\n"
         "  rnnimp report --imputed imputed/chr22 \\\n"
         "      --accuracy rnnimp=accuracy/rnnimp Beagle=accuracy/beagle \\\n"
@@ -35,6 +36,12 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         help="results of 'rnnimp evaluate', by their --output; several are compared, and LABEL=PREFIX names them",
     )
+    what.add_argument(
+        "--training",
+        metavar="PREFIX",
+        help="a training, by the --output of 'rnnimp train', or the prefix of a model with its manifest",
+    )
+    what.add_argument("--audit", metavar="FILE", help="an audit, by the PREFIX.json of 'rnnimp audit'")
     output = parser.add_argument_group("output")
     output.add_argument("--output", required=True, metavar="FILE", help="the page to write, such as report.html")
     output.add_argument(
@@ -55,6 +62,8 @@ def run(args: argparse.Namespace) -> None:
             output=args.output,
             imputed=args.imputed,
             accuracy=tuple(args.accuracy),
+            training=args.training,
+            audit=args.audit,
             figures=args.figures,
             title=args.title,
         )

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from audit_results import audit_results
+from report_cases import write_training
 from rnnimp.cli import main
+from rnnimp.pipeline.audit.files import json_text
 
 pytestmark = pytest.mark.slow
 
-SECTIONS = ("target", "imputation", "accuracy")
+SECTIONS = ("target", "imputation", "accuracy", "training", "privacy")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,12 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def report(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "report.html"
+    folder = tmp_path_factory.mktemp("report")
+    path, audit, training = folder / "report.html", folder / "a.json", write_training(folder)
+    audit.write_text(json_text(audit_results()))
     accuracy = [str(results / "accuracy" / name) for name in ("x", "y")]
-    assert main(["report", "--output", str(path), "--imputed", f"{results}/x", "--accuracy", *accuracy]) == 0
+    inputs = ["--imputed", f"{results}/x", "--accuracy", *accuracy, "--training", str(training), "--audit", str(audit)]
+    assert main(["report", "--output", str(path), *inputs]) == 0
     return path
 
 

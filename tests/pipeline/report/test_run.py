@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from audit_results import audit_results
 from helpers import error_line
-from report_cases import copied
+from report_cases import copied, write_training
 from rnnimp.cli import main
 from rnnimp.formats.files import read_lines
+from rnnimp.pipeline.audit.files import json_text
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -27,6 +29,14 @@ def test_sections_appear_where_their_input_exists(results: Path, tmp_path: Path)
         assert f'<section id="{anchor}">' in text
     assert "<h1>Report on x</h1>" in text
     assert len(text) < 3_000_000
+    audit = tmp_path / "a.json"
+    audit.write_text(json_text(audit_results()))
+    training = str(write_training(tmp_path))
+    assert report(tmp_path, "--training", training, "--audit", str(audit)) == 0
+    text = (tmp_path / "report.html").read_text()
+    for anchor in ("training", "privacy"):
+        assert f'<section id="{anchor}">' in text
+    assert "<h1>Report on t</h1>" in text
     assert report(tmp_path, "--accuracy", x, "--title", "Ours & theirs") == 0
     text = (tmp_path / "report.html").read_text()
     assert '<section id="accuracy">' in text
@@ -63,6 +73,8 @@ def test_merged_results_have_no_checks(results: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "expected something to report; give --imputed"),
+        (["--training", "{}/z"], 1, "expected the manifest of a model"),
+        (["--audit", "{}/x.checks.json"], 1, "expected the JSON file of an audit"),
         (["--imputed", "{}/z"], 1, "expected results of 'rnnimp impute'"),
         (["--accuracy", "{}/accuracy/z"], 1, "found no such file"),
         (["--accuracy", "a/x", "b/x"], 2, "found x twice"),

@@ -84,9 +84,9 @@ def page(results: AuditResults) -> str:
     title = f"What the model {model.name} reveals about its panel"
     sections = [
         ("tested", "What was tested", _tested(results)),
-        ("attacks", "Can members be recognised?", _attacks(results)),
+        ("attacks", "Can members be recognised?", attack_parts(results)),
         ("regions", "Region by region", _regions(results)),
-        ("scores", "How far members and outsiders are apart", _scores(results)),
+        ("scores", "How far members and outsiders are apart", score_parts(results)),
         ("exposed", "The most exposed people", _exposed(results)),
         ("more", "What to expect of more regions", _more_regions(results)),
         ("reading", "Can haplotypes be read or rebuilt?", _reading(results)),
@@ -138,7 +138,8 @@ def _tested(results: AuditResults) -> list[str]:
     return [definitions(rows), paragraph(ATTACKER)]
 
 
-def _attacks(results: AuditResults) -> list[str]:
+def attack_parts(results: AuditResults) -> list[str]:
+    """What the attacks found over all audited regions: tables and a picture."""
     described = [(attack.name, [[attack.explanation]]) for attack in results.attacks]
     groups = [
         (
@@ -214,7 +215,8 @@ def _region_row(figures: dict[str, Figures], rates: Sequence[float]) -> list[Cel
     return cells
 
 
-def _scores(results: AuditResults) -> list[str]:
+def score_parts(results: AuditResults) -> list[str]:
+    """The distribution of the strongest attack's scores: a picture and its table."""
     scores = results.scores
     drawn = picture(
         score_picture(scores, results.best_attack),

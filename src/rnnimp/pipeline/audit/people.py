@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from rnnimp.choices import LEAST_OUTSIDERS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.bundle import Bundle
+from rnnimp.pipeline.audit.results import HELD_OUT
 from rnnimp.training.data import held_out_samples
-
-HELD_OUT = "held out for validation"
 
 
 @dataclass(frozen=True, eq=False)

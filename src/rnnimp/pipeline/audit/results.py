@@ -23,6 +23,9 @@ MODEL, FLOOR, CEILING = "model", "floor", "ceiling"
 
 SUBJECTS = (MODEL, FLOOR, CEILING)
 
+HELD_OUT = "held out for validation"
+"""Source of the outsiders where none were given."""
+
 STATES = "states"
 """Source of rebuilt haplotypes: the states of the haplotype HMM."""
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rnnimp.choices import LEAST_OUTSIDERS
 from rnnimp.cluster.slices import format_regions
-from rnnimp.pipeline.audit.people import HELD_OUT
-from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL, AuditResults
+from rnnimp.pipeline.audit.results import CEILING, FLOOR, HELD_OUT, MODEL, AuditResults
 from rnnimp.privacy.attacks.frequencies import FrequencyAttack
 from rnnimp.privacy.attacks.registry import ATTACKS
 from rnnimp.privacy.combined import NAME as COMBINED

@@ -14,6 +14,7 @@ from rnnimp.pipeline.report.binning import N_CLASSES
 from rnnimp.pipeline.report.parts import Chart
 
 HEIGHT, SQUARE = 280, 420
+_LETTER = 7  # pixels of a letter in a legend
 BRUSH = "brush"
 """Selection along the chromosome; the page zooms to it."""
 
@@ -44,6 +45,7 @@ _CONFIG = {
         "orient": "top",
         "symbolStrokeColor": "var(--text)",
         "symbolSize": 90,
+        "symbolOpacity": 1,
     },
     "title": {"color": "var(--text)", "anchor": "start", "fontSize": 15},
     "view": {"stroke": "var(--line)"},
@@ -142,10 +144,12 @@ def series(field: str, names: Sequence[str], with_dashes: bool = True) -> Chart:
         with_dashes: Whether there are lines.
     """
     n = len(names)
+    width = 40 + _LETTER * max(map(len, names), default=1)  # of a name in the legend
 
     def channel(values: Sequence[Any]) -> Chart:
         scale = {"domain": list(names), "range": [values[index % len(values)] for index in range(n)]}
-        return {"field": field, "type": "nominal", "title": None, "scale": scale}
+        legend = {"columns": {"expr": f"max(1, floor(width / {width}))"}}
+        return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": legend}
 
     channels = {"color": channel(_COLOURS), "shape": channel(_SHAPES)}
     return channels | ({"strokeDash": channel(_DASHES)} if with_dashes else {})

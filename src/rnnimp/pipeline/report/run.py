@@ -26,6 +26,8 @@ from rnnimp.pipeline.report.imputed import bare_prefix, paths_of, read_imputed
 from rnnimp.pipeline.report.page import page
 from rnnimp.pipeline.report.parts import Section
 from rnnimp.pipeline.report.target import target_section
+from rnnimp.pipeline.report.trained import read_trained, trained_paths
+from rnnimp.pipeline.report.training import training_section
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class ReportSettings:
         output: The page to write.
         imputed: Prefix of an imputation; None for none.
         accuracy: Prefixes of evaluations, each as `PREFIX` or `LABEL=PREFIX`; others are compared with the first.
+        training: Prefix of a training, or of a model; None for none.
+        audit: JSON file of an audit; None for none.
         figures: Folder for the pictures and tables as files; None for none.
         title: Title of the page; None for one made from the names of the inputs.
     """
@@ -45,19 +49,23 @@ class ReportSettings:
     output: str
     imputed: str | None = None
     accuracy: tuple[str, ...] = ()
+    training: str | None = None
+    audit: str | None = None
     figures: str | None = None
     title: str | None = None
 
     def __post_init__(self) -> None:
         require_output_name(self.output, "--output")
         labelled(self.accuracy)
-        if not any((self.imputed, self.accuracy)):
-            raise SettingsError("expected something to report; give --imputed or --accuracy")
+        if not any((self.imputed, self.accuracy, self.training, self.audit)):
+            raise SettingsError("expected something to report; give --imputed, --accuracy, --training or --audit")
 
     def input_files(self) -> list[str | Path]:
         """All files that may be read."""
         found: list[str | Path] = [] if self.imputed is None else [*paths_of(self.imputed).values()]
-        return found + [path for _, prefix in labelled(self.accuracy) for path in evaluated_paths(prefix)]
+        found += [path for _, prefix in labelled(self.accuracy) for path in evaluated_paths(prefix)]
+        found += [] if self.training is None else trained_paths(self.training)
+        return found + ([] if self.audit is None else [self.audit])
 
 
 def run_report(settings: ReportSettings) -> Path:
@@ -99,11 +107,27 @@ def _sections(settings: ReportSettings) -> Iterator[Section]:
         imputed = read_imputed(settings.imputed)
         found += [target_section(imputed), imputation_section(imputed)]
     found.append(accuracy_section([read_evaluated(*pair) for pair in labelled(settings.accuracy)]))
+    if settings.training is not None:
+        found.append(training_section(read_trained(settings.training)))
+    if settings.audit is not None:
+        found.append(_privacy(settings.audit))
     yield from (section for section in found if section is not None)
 
 
+def _privacy(path: str) -> Section:
+    # an audit's page names its attacks, whose modules are many; other reports do without them
+    from rnnimp.pipeline.report.audited import read_audit
+    from rnnimp.pipeline.report.privacy import privacy_section
+
+    return privacy_section(read_audit(path))
+
+
 def _title(settings: ReportSettings) -> str:
-    name = Path(bare_prefix(settings.imputed)).name if settings.imputed else labelled(settings.accuracy)[0][0]
+    inputs = [
+        settings.imputed and bare_prefix(settings.imputed),
+        *(prefix for _, prefix in labelled(settings.accuracy)),
+    ]
+    name = next(Path(path).name for path in (*inputs, settings.training, settings.audit) if path)
     return f"Report on {name}"
 
 
