@@ -74,9 +74,17 @@ def test_the_format_is_known_by_its_content(content: bytes) -> None:
 
 
 def test_truncated_files_are_refused(content: bytes) -> None:
-    for size in range(8, len(content) - 8, 997):
-        with pytest.raises(GraphError):
+    for size in [*range(8, len(content) - 100, 997), *range(len(content) - 100, len(content))]:
+        with pytest.raises(GraphError, match="truncated"):
             load_graph(content[:size], 4, 6)
+
+
+@pytest.mark.parametrize("name", ["gru/s_1", "lstm/s_2"])
+def test_truncated_files_of_the_published_program_are_refused(name: str) -> None:
+    content = shared_data(f"legacy_model/{name}.ort").read_bytes()
+    for size in [len(content) // 2, *range(len(content) - 100, len(content))]:
+        with pytest.raises(GraphError, match="truncated"):
+            read_ort(content[:size])
 
 
 @pytest.mark.parametrize("position", [0xFFFFFFF0, 0x7FFFFFFF, 0x80000000])

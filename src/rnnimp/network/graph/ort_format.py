@@ -2,7 +2,8 @@
 
 Such a file is a FlatBuffer: tables whose fields are found by offsets, all of which a stranger may have chosen. So each
 offset is checked before it is followed, no string is read without a limit, and what is read stays below a multiple of
-the file's size. ONNX Runtime is then given the model that was read, never the file.
+the file's size. Strings that the program has no use for are checked too, such as the versions at the file's end. So a
+truncated file is noticed wherever it ends. ONNX Runtime is then given the model that was read, never the file.
 
 The numbers of fields are those of ONNX Runtime's `ort.fbs`, which are fixed: new fields get new numbers.
 """
@@ -23,6 +24,9 @@ _LONGEST_STRING = 4096
 _DEEPEST_GRAPH = 1  # the body of a Scan
 _INT32, _UINT32, _INT64, _FLOAT = (struct.Struct(f"<{kind}") for kind in "iIqf")
 _UINT16 = struct.Struct("<H")
+_UNUSED_OF_SESSION = (0,)  # the version of the format
+_UNUSED_OF_MODEL = (2, 3, 4, 6, 8)  # names and versions of programs, descriptions
+_BEYOND = "its tables are damaged: they lead beyond the end of the file, which may be truncated"
 
 Value = TypeVar("Value")
 
@@ -71,6 +75,8 @@ class _Table:
 def _at(kind: struct.Struct, content: bytes, position: int) -> Any:
     if position < 0:  # which would count from the end
         raise GraphError("its tables are damaged: an offset leads before the file")
+    if position + kind.size > len(content):
+        raise GraphError(_BEYOND)
     return kind.unpack_from(content, position)[0]
 
 
@@ -82,10 +88,15 @@ class _Reader:
 
     def model(self) -> onnx.ModelProto:
         """The model without what does not change its results: descriptions, and the kernels once chosen for it."""
+        if len(self._content) % 4:
+            raise GraphError(f"it is truncated: {len(self._content)} bytes are no multiple of 4")
         session = _Table(self._content, _at(_UINT32, self._content, 0))
         source = self._table(session, 1)
         if source is None:
             raise GraphError("it contains no model")
+        for table, numbers in ((session, _UNUSED_OF_SESSION), (source, _UNUSED_OF_MODEL)):
+            for number in numbers:
+                self._pass_string(table, number)
         model = onnx.ModelProto(ir_version=source.number(0, _INT64), producer_name="rnnimp")
         for entry in self._tables(source, 1):
             model.opset_import.add(domain=self._string(entry, 0), version=entry.number(1, _INT64))
@@ -240,8 +251,14 @@ class _Reader:
             found = self._strings[start] = self._content[start + 4 : start + 4 + size].decode()
         return found
 
+    def _pass_string(self, source: _Table, number: int) -> None:
+        """Check that a string is there as a whole, with the zero byte behind it."""
+        start, size = self._vector(source, number)
+        if start and self._content[start + size : start + size + 1] != b"\0":
+            raise GraphError(_BEYOND)
+
     def _take(self, start: int, size: int) -> None:
         """Refuse what lies outside the file, and what is read more often than any honest file needs."""
         self._bytes_left -= size
         if start + size > len(self._content) or self._bytes_left < 0:
-            raise GraphError("its tables are damaged: they lead beyond the file")
+            raise GraphError(_BEYOND)
