@@ -51,6 +51,8 @@ def test_the_stages_do_what_the_commands_do(
     assert "validation R2" in shown
     assert "this training differs from the recipe in n_units, n_layers_higher, n_layers_lower, " in caplog.text
 
+    assert [region.state.value for region in rnnimp.status(tmp_path / "api" / "m")] == ["finished"] * model.n_regions
+
     command = ["train", "--data-list", str(regions), "--output", str(tmp_path / "cli" / "m"), "--recipe", "published"]
     assert main([*command, *SMALL, *SHORT]) == 0
     assert models(tmp_path / "api") == models(tmp_path / "cli")

@@ -6,11 +6,12 @@ bad data raise an `RnnimpError`. Its message names options as the commands do: `
 """
 
 from rnnimp.api.evaluating import compare, evaluate, read_genotypes
+from rnnimp.api.files import inspect, merge
 from rnnimp.api.haplotypes import Haplotypes, read_haplotypes
 from rnnimp.api.imputing import Imputed, impute, write_genotypes
 from rnnimp.api.model import Model, load_model
 from rnnimp.api.panels import prepare, split
-from rnnimp.api.training import audit, train
+from rnnimp.api.training import audit, status, train
 from rnnimp.errors import RnnimpError
 from rnnimp.sites.panel import Sites
 
@@ -24,11 +25,14 @@ __all__ = [
     "compare",
     "evaluate",
     "impute",
+    "inspect",
     "load_model",
+    "merge",
     "prepare",
     "read_genotypes",
     "read_haplotypes",
     "split",
+    "status",
     "train",
     "write_genotypes",
 ]

@@ -16,10 +16,11 @@ from rnnimp.api.model import Model, as_model
 from rnnimp.errors import SettingsError
 from rnnimp.formats.vcf.genotypes import Calls, block_sums, calls_of
 from rnnimp.imputation.engines.choice import require_device
+from rnnimp.pipeline.impute.excluded import without_samples, without_sites
 from rnnimp.pipeline.impute.output import OutputSettings, open_writer, require_library
 from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, model_records, ready_to_impute
 from rnnimp.pipeline.impute.report import TargetReport
-from rnnimp.pipeline.impute.target import report_haploid
+from rnnimp.pipeline.impute.target import chosen_samples, report_haploid
 from rnnimp.pipeline.impute.whole_model import require_whole
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.scoring.site_sums import SiteSums
@@ -148,6 +149,9 @@ def impute(
     *,
     chromosome: str | None = None,
     region: str | None = None,
+    samples: str | Path | None = None,
+    exclude_samples: str | Path | None = None,
+    exclude_sites: str | Path | None = None,
     min_r2: float = 0.0,
     typed_only: str = "keep",
     empirical_r2: bool = False,
@@ -166,6 +170,10 @@ def impute(
         haplotypes: Phased haplotypes, or the file that they are in, see `read_haplotypes`.
         chromosome: Name of the chromosome. None takes that of the haplotypes or the model.
         region: Only the sites in this part of the chromosome, such as `22:50.3-50.6Mb`.
+        samples: File of the samples to impute, one name per line. None imputes all.
+        exclude_samples: File of samples to leave out.
+        exclude_sites: File of sites of the haplotypes to leave out, one per line: an id, `CHROMOSOME:POSITION`, or
+            `CHROMOSOME:POSITION:ALLELE:ALLELE`. They count as not typed.
         min_r2: Omit imputed sites with an estimated R2 below this.
         typed_only: `keep` or `drop` sites of the haplotypes that are not in the model.
         empirical_r2: Whether to compare typed sites that the model can impute with their imputed values.
@@ -196,13 +204,19 @@ def impute(
         target = target_of(haplotypes)
     else:
         target = read_haplotype_files(target_files(haplotypes, chromosome=chromosome), model.chromosome)
+    target = without_samples(chosen_samples(target, _text(samples)), _text(exclude_samples))
     name = checked_chromosome(options, target, model.chromosome)
+    target = without_sites(target, _text(exclude_sites), name)
     report_haploid(target, name)
     ready = ready_to_impute(options, target, model.joined)
     with closing(ready.blocks()) as blocks, _bar(ready.plan.n_sites, progress) as bar:
         block = _joined(_shown(blocks, bar), ready.plan.n_sites, target.panel.alleles.shape[1])
     records = model_records(model.bundle)
     return _imputed(block, target.panel.sample_names, name, ready.report, target.contig_length, records)
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def write_genotypes(

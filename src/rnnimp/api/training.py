@@ -16,6 +16,7 @@ from rnnimp.training.recipe import RECIPES, TrainingSettings, disclosure
 
 if TYPE_CHECKING:
     from rnnimp.pipeline.audit.results import AuditResults
+    from rnnimp.pipeline.train.region_state import RegionState
 
 DEFAULT_RECIPE = next(iter(RECIPES))
 
@@ -81,6 +82,24 @@ def train(
     with shown as display:
         run(data_list, output, chosen, options, display)
     return load_model(model_prefix(output))
+
+
+def status(output: str | Path) -> list[RegionState]:
+    """Look how far a training is, region by region; also one that another process or a cluster runs.
+
+    Args:
+        output: The `output` of `train`.
+
+    Returns:
+        One per region, with its `number`; its `state`, whose `value` is `waiting`, `running`, `finished`, `failed` or
+        `lost`; its `progress` while it runs; and its `validation_r2`.
+
+    Raises:
+        RnnimpError: if there is no training under the prefix.
+    """
+    from rnnimp.pipeline.train.status import read_status
+
+    return read_status(output)
 
 
 def _settings(recipe: str, changes: dict[str, Any]) -> TrainingSettings:

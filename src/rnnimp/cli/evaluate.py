@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -145,6 +146,7 @@ def _edges(text: str) -> tuple[float, ...]:
 
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
+    _use_one_thread()
     from rnnimp.pipeline.evaluate.calibration import calibration_tables
     from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
     from rnnimp.pipeline.evaluate.run import evaluate_all
@@ -172,6 +174,13 @@ def run(args: argparse.Namespace) -> None:
         if evaluation.calibration is not None:
             heading = f"{name}\n" if len(results.evaluations) > 1 else ""
             sys.stdout.write(f"\n{heading}{calibration_tables(evaluation.calibration)}")
+
+
+def _use_one_thread() -> None:
+    """Let numpy's matrix products use one thread. They are small: several threads would only wait for each other."""
+    if "numpy" not in sys.modules:
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
 
 
 def _names(paths: Sequence[str], names: Sequence[str] | None) -> list[str]:

@@ -233,6 +233,9 @@ def test_haplotypes_of_any_name_are_read_with_their_legend(example: Path, capsys
     assert "for haplotypes of another name give their legend" in capsys.readouterr().err
     assert main(["evaluate", *files, "--truth-legend", f"{example}/y.legend", "--bins", "0,20,50"]) == 0
     assert capsys.readouterr().out == expected
+    (example / "y.legend").rename(example / "x.legend")  # which lies beside them
+    assert main(["evaluate", *files, "--bins", "0,20,50"]) == 0
+    assert capsys.readouterr().out == expected
 
 
 # --- every format gives the same ------------------------------------------------------------------------------

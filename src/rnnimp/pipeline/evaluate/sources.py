@@ -39,7 +39,8 @@ class GenotypeSource:
     """A file of genotypes: VCF, BCF, GEN, BGEN, PGEN, or haplotypes with a legend.
 
     Attributes:
-        path: The file; its ending decides the format, but haplotypes may have another one if `legend` is given.
+        path: The file; its ending decides the format. Haplotypes may have another one, such as `.haplotypes.gz`, if
+            `legend` is given or lies beside them.
         legend: The legend of haplotypes; by default the one beside them, found by name.
         sample: The sample file of haplotypes, GEN or BGEN. By default it is found by name, beside haplotypes or GEN.
             A BGEN may have the names itself.
@@ -59,7 +60,7 @@ class GenotypeSource:
         for ending in GENOTYPE_ENDINGS:
             if str(self.path).endswith(ending):
                 return ending
-        if self.legend is not None:
+        if self.legend is not None or self._beside(self._bare_name, LEGEND_ENDINGS) is not None:
             return ""
         raise SettingsError(
             f"{self.path}: expected a name that ends in {', '.join(GENOTYPE_ENDINGS)}; for haplotypes of another name "
@@ -73,7 +74,17 @@ class GenotypeSource:
 
     def beside(self, endings: tuple[str, ...]) -> Path | None:
         """The first file that exists with the same name and one of these endings."""
-        stem = str(self.path).removesuffix(self.ending)
+        ending = self.ending
+        return self._beside(str(self.path).removesuffix(ending) if ending else self._bare_name, endings)
+
+    @property
+    def _bare_name(self) -> str:
+        """The path without an ending that is not known, such as `.haplotypes.gz`."""
+        path = Path(str(self.path).removesuffix(".gz"))
+        return str(path.with_suffix("")) if path.name else str(path)
+
+    @staticmethod
+    def _beside(stem: str, endings: tuple[str, ...]) -> Path | None:
         return next((Path(stem + ending) for ending in endings if Path(stem + ending).is_file()), None)
 
     def files(self) -> list[str | Path]:
