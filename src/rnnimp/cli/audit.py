@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from rnnimp.choices import AUDIT_SEED, AUDITED_MEMBERS, LEAST_OUTSIDERS, RARE_MAF, VCF_ENDINGS
@@ -114,7 +115,9 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
 
 def left_behind(args: argparse.Namespace) -> str:
     """What to say when the command was interrupted."""
-    folder = f"{args.output_prefix}.audit_regions"
+    folder = Path(f"{args.output_prefix}.audit_regions")
+    if not folder.is_dir():
+        return "no region was finished, and no unfinished file was left"
     return f"regions that are finished are kept in {folder}: run the same command again to resume"
 
 

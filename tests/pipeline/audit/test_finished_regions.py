@@ -146,10 +146,14 @@ def test_a_refused_audit_keeps_nothing(trained, tmp_path, attacked, monkeypatch)
 
 
 def test_the_message_says_how_to_resume(trained, tmp_path, attacked, capsys):
-    attacked[1].add(2)
     files = ["--model-prefix", str(trained.with_hmm), "--data-list", str(trained.data_list)]
+    command = ["audit", *files, "--output", str(tmp_path / "a"), "--allow-few-outsiders"]
 
-    assert main(["audit", *files, "--output", str(tmp_path / "a"), "--allow-few-outsiders"]) == 130
+    attacked[1].add(1)
+    assert main(command) == 130
+    assert "interrupted; no region was finished, and no unfinished file was left" in capsys.readouterr().err
+    attacked[1].symmetric_difference_update({1, 2})
+    assert main(command) == 130
 
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"rnnimp: interrupted; regions that are finished are kept in {tmp_path}/a.audit_regions: run the same command "
