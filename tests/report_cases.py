@@ -31,28 +31,44 @@ def make_results(folder: Path) -> Path:
     """Write results of two imputations and their evaluations.
 
     `x` is imputed from all markers, `y` from every second one: `x.vcf`, `x.info.tsv.gz`, and so on. `accuracy/x` and
-    `accuracy/y` are their evaluations with calibration.
+    `accuracy/y` are their evaluations with calibration, and `accuracy/both` is one of both, by groups and regions.
     """
     panel, regions = tiny_chromosome(np.random.default_rng(8), n_regions=N_REGIONS, n_samples=N_SAMPLES)
     write_tiny_bundle(folder / "m", regions)
-    plain = replace(panel, sites=replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None))
+    sites = replace(panel.sites, is_marker=None, a1_freq=None, chromosome=None)
+    plain = replace(panel, sites=sites, sample_names=tuple(f"P{number}" for number in range(N_SAMPLES)))
     write_target(folder / "truth", plain)
     is_marker = panel.sites.markers()
     is_extra = ~is_marker & (np.cumsum(~is_marker) % 3 == 0)
     markers = np.flatnonzero(is_marker)
     impute(folder, "x", plain[np.sort(np.concatenate([markers, np.flatnonzero(is_extra)]))])
     impute(folder, "y", plain[markers[::2]])
+    groups = [f"{name}\t{'AB'[row % 2]}\n" for row, name in enumerate(plain.sample_names)]
+    (folder / "groups.tsv").write_text("".join(groups))
+    middle = int(panel.sites.positions[len(panel.sites) // 2])
+    (folder / "regions.bed").write_text(f"22\t0\t{middle}\tleft\n22\t{middle}\t999999999\tright\n")
+    more = ["--groups", f"{folder}/groups.tsv", "--regions", f"{folder}/regions.bed", "--names", "ours", "theirs"]
+    evaluate(folder, "both", "x", "y", *more)
     return folder
 
 
 def impute(folder: Path, name: str, target: Panel) -> None:
     """Impute a target with the model of a folder, and evaluate the result."""
     write_target(folder / f"{name}_target", target)
-    files = ["--hap", f"{folder}/{name}_target.hap.gz", "--legend", f"{folder}/{name}_target.legend.gz"]
+    endings = {"--hap": "hap.gz", "--legend": "legend.gz", "--sample": "sample"}
+    files = [word for option, end in endings.items() for word in (option, f"{folder}/{name}_target.{end}")]
     where = ["--model-prefix", f"{folder}/m", "--output", f"{folder}/{name}.vcf", "--chromosome", "22"]
     assert main(["impute", *files, *where, "--empirical-r2", "--force"]) == 0
-    truth = ["--truth", f"{folder}/truth.hap.gz", "--output", f"{folder}/accuracy/{name}", "--calibration"]
-    assert main(["evaluate", "--imputed", f"{folder}/{name}.vcf", *truth]) == 0
+    evaluate(folder, name, name)
+
+
+def evaluate(folder: Path, name: str, *imputed_and_more: str) -> None:
+    """Evaluate imputations of a folder; arguments from the first option on are those of the command."""
+    first = next((i for i, word in enumerate(imputed_and_more) if word.startswith("-")), len(imputed_and_more))
+    files = [f"{folder}/{word}.vcf" for word in imputed_and_more[:first]]
+    output = ["--output", f"{folder}/accuracy/{name}", "--calibration", "--bootstrap", "50"]
+    truth = ["--truth", f"{folder}/truth.hap.gz", *imputed_and_more[first:]]
+    assert main(["evaluate", "--imputed", *files, *truth, *output]) == 0
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -34,7 +34,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="PREFIX",
         nargs="+",
         default=[],
-        help="results of 'rnnimp evaluate', by their --output; several are compared, and LABEL=PREFIX names them",
+        help="results of 'rnnimp evaluate', by their --output; evaluate imputations that are to be compared in one "
+        "command. LABEL=PREFIX names a result",
     )
     what.add_argument(
         "--training",

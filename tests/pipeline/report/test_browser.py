@@ -41,8 +41,8 @@ def report(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     path, audit, training = folder / "report.html", folder / "a.json", write_training(folder)
     audit.write_text(json_text(audit_results()))
-    accuracy = [str(results / "accuracy" / name) for name in ("x", "y")]
-    inputs = ["--imputed", f"{results}/x", "--accuracy", *accuracy, "--training", str(training), "--audit", str(audit)]
+    accuracy = str(results / "accuracy" / "both")
+    inputs = ["--imputed", f"{results}/x", "--accuracy", accuracy, "--training", str(training), "--audit", str(audit)]
     assert main(["report", "--output", str(path), *inputs]) == 0
     return path
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from report_cases import column
 from rnnimp.formats.files import read_lines
 from rnnimp.pipeline.report.calibration import calibration_parts
-from rnnimp.pipeline.report.evaluated import read_evaluated
+from rnnimp.pipeline.report.evaluated import read_evaluations
 from rnnimp.pipeline.report.parts import Listing, Picture
 
 
 def test_tables_are_those_of_the_evaluations(results: Path) -> None:
-    parts = calibration_parts([read_evaluated(name, f"{results}/accuracy/{name}") for name in ("x", "y")])
+    parts = calibration_parts(read_evaluations([f"{results}/accuracy/{name}" for name in ("x", "y")]))
     tables = {part.name: part.table for part in parts if isinstance(part, (Picture, Listing))}
     assert set(tables) == {"calibration", "estimated_r2", "filters"}
     rows = [line.split("\t") for line in read_lines(results / "accuracy" / "x.reliability.tsv")]

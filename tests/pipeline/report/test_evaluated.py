@@ -1,4 +1,4 @@
-"""Evaluations read back, and put side by side."""
+"""Evaluations read back: of one imputation, and of several."""
 
 from __future__ import annotations
 
@@ -9,44 +9,57 @@ import pytest
 
 from report_cases import copied
 from rnnimp.errors import DataError, SettingsError
-from rnnimp.pipeline.report.evaluated import Evaluated, compared, labelled, read_evaluated
+from rnnimp.formats.files import read_lines
+from rnnimp.pipeline.report.evaluated import ALL, BY_REGION, BY_SAMPLES, labelled, read_evaluated, read_evaluations
 
 
-def evaluation(label: str, scores: dict[tuple[int, str, str], float]) -> Evaluated:
-    return Evaluated(label, label, tuple(scores), np.full(len(scores), 0.2), np.array(list(scores.values())), {})
+def test_of_one_imputation(results: Path) -> None:
+    (found,) = read_evaluated(None, f"{results}/accuracy/x")
+    assert found.label == "x"
+    lines = [line.split("\t") for line in read_lines(results / "accuracy" / "x.sites.tsv.gz")]
+    column = lines[0].index("r2")
+    expected = [np.nan if line[column] == "NA" else float(line[column]) for line in lines[1:]]
+    assert found.r2 == pytest.approx(np.array(expected), nan_ok=True)
+    assert len(found.positions) == len(found.classes) == len(expected)
+    assert set(found.calibration) == {"estimates", "filters", "reliability"}
+    assert found.differences == []
+    assert int(found.overall()["sites"]) == len(expected)
+    assert len(found.samples) == 12
 
 
-def test_only_shared_sites_are_compared() -> None:
-    first = {(9, "A", "C"): 0.9, (5, "A", "C"): 0.5, (5, "A", "G"): 0.4, (7, "A", "C"): np.nan}
-    second = {(5, "A", "G"): 0.1, (9, "A", "C"): 0.2, (7, "A", "C"): 0.3, (8, "A", "C"): 0.4}
-    found = compared([evaluation("a", first), evaluation("b", second)])
-    assert found.positions.tolist() == [5, 9]
-    assert found.r2.tolist() == [[0.4, 0.9], [0.1, 0.2]]
-    assert found.n_left_out == 3  # 5 A C of one, 7 and 8 of the other
-    with pytest.raises(DataError, match="scored sites in common, found none"):
-        compared([evaluation("a", first), evaluation("b", {(6, "A", "C"): 1.0})])
-
-
-def test_all_tables_are_read(results: Path) -> None:
-    found = read_evaluated("x", f"{results}/accuracy/x")
-    assert set(found.tables) == {"estimates", "filters", "reliability"}
-    assert len(found.keys) == len(found.maf) == len(found.r2)
-    assert {row["score"] for row in found.tables["filters"]} == {"R2"}
+def test_of_several_imputations(results: Path) -> None:
+    ours, theirs = read_evaluated(None, f"{results}/accuracy/both")
+    assert (ours.label, theirs.label) == ("ours", "theirs")
+    assert ours.positions.tolist() == theirs.positions.tolist()
+    assert not np.array_equal(ours.r2, theirs.r2, equal_nan=True)
+    assert ours.differences == []
+    assert {row["minus"] for row in theirs.differences} == {"ours"}
+    assert {row["group"] for row in ours.scores(BY_SAMPLES)} == {"A", "B"}
+    assert {row["group"] for row in ours.scores(BY_REGION)} == {"left", "right"}
+    assert ours.overall()["maf_percent"] == ALL
+    named = read_evaluated("run", f"{results}/accuracy/both")
+    assert [part.label for part in named] == ["run ours", "run theirs"]
 
 
 def test_tables_of_calibration_may_be_missing(results: Path, tmp_path: Path) -> None:
     folder = copied(results, tmp_path / "c")
     for name in ("estimates", "filters", "reliability"):
         (folder / "accuracy" / f"x.{name}.tsv").unlink()
-    assert read_evaluated("x", f"{folder}/accuracy/x").tables == {}
-    with pytest.raises(DataError, match="found no such file"):
-        read_evaluated("z", f"{folder}/accuracy/z")
+    (found,) = read_evaluated("x", f"{folder}/accuracy/x")
+    assert found.calibration == {}
+    (folder / "accuracy" / "x.groups.tsv").unlink()
+    with pytest.raises(DataError, match="evaluate again with this version"):
+        read_evaluated("x", f"{folder}/accuracy/x")
 
 
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [(["a/x", "b/x"], "found x twice"), (["=x"], "LABEL=PREFIX"), (["x="], "LABEL=PREFIX")],
-)
-def test_labels_must_differ(texts: list[str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        labelled(texts)
+def test_names_must_differ(results: Path) -> None:
+    x = f"{results}/accuracy/x"
+    assert [part.label for part in read_evaluations([x, f"again={x}"])] == ["x", "again"]
+    with pytest.raises(SettingsError, match="found x twice"):
+        read_evaluations([x, x])
+
+
+@pytest.mark.parametrize("text", ["=x", "x=", ""])
+def test_labels_are_not_empty(text: str) -> None:
+    with pytest.raises(SettingsError, match="LABEL=PREFIX"):
+        labelled(text)

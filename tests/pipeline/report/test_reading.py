@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from rnnimp.errors import DataError
-from rnnimp.pipeline.report.reading import numbers, read_columns
+from rnnimp.pipeline.report.reading import has_column, numbers, read_columns, read_rows
 
 
 def test_columns_and_numbers(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("name\tr2\tmore\na\t0.5\t1\nb\tNA\t2\n")
     columns = read_columns(path, ("name", "r2"), "rnnimp x")
-    assert columns["name"] == ("a", "b")
+    assert set(columns) == {"name", "r2"}
+    assert columns["name"] == ["a", "b"]
+    assert read_rows(path, ("r2", "more"), "rnnimp x") == [{"r2": "0.5", "more": "1"}, {"r2": "NA", "more": "2"}]
+    assert has_column(path, "more")
+    assert not has_column(path, "mor")
     values = numbers(columns, "r2", path)
     assert values[0] == 0.5
     assert np.isnan(values[1])

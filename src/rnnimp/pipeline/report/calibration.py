@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnnimp.pipeline.report import charts
-from rnnimp.pipeline.report.evaluated import Evaluated
+from rnnimp.pipeline.report.evaluated import ALL, Evaluated
 from rnnimp.pipeline.report.parts import Chart, Listing, Part, Picture, Table, Value
-
-ALL = "all"
-"""The row of all sites, whatever their frequency."""
+from rnnimp.pipeline.report.reading import number
 
 
 def calibration_parts(evaluations: Sequence[Evaluated]) -> list[Part]:
@@ -37,9 +35,9 @@ def _agreement(name: str, x: str, x_title: str, y: str, y_title: str, series: st
 def _reliability(evaluations: Sequence[Evaluated]) -> list[Part]:
     rows: list[tuple[Value, ...]] = []
     for part in evaluations:
-        for row in part.tables.get("reliability", ()):
+        for row in part.calibration.get("reliability", ()):
             if row["maf_percent"] == ALL and int(row["count"]):
-                numbers = _number(row["mean_probability"]), _number(row["observed"]), int(row["count"])
+                numbers = number(row["mean_probability"]), number(row["observed"]), int(row["count"])
                 rows.append((part.label, row["probability"], *numbers))
     if not rows:
         return []
@@ -63,9 +61,9 @@ def _reliability(evaluations: Sequence[Evaluated]) -> list[Part]:
 def _estimates(evaluations: Sequence[Evaluated]) -> list[Part]:
     rows: list[tuple[Value, ...]] = []
     for part in evaluations:
-        for row in part.tables.get("estimates", ()):
+        for row in part.calibration.get("estimates", ()):
             if row["by"] == "estimate" and int(row["sites"]):
-                numbers = _number(row["mean_estimate"]), _number(row["mean_r2"]), int(row["sites"])
+                numbers = number(row["mean_estimate"]), number(row["mean_r2"]), int(row["sites"])
                 rows.append((f"{part.label}: {row['score']}", row["bin"], *numbers))
     if not rows:
         return []
@@ -89,16 +87,12 @@ def _estimates(evaluations: Sequence[Evaluated]) -> list[Part]:
 def _filters(evaluations: Sequence[Evaluated]) -> list[Part]:
     rows: list[tuple[Value, ...]] = []
     for part in evaluations:
-        for row in part.tables.get("filters", ()):
+        for row in part.calibration.get("filters", ()):
             if row["maf_percent"] == ALL:
-                shares = [_number(row[name]) for name in ("precision", "recall", "mean_r2_kept")]
+                shares = [number(row[name]) for name in ("precision", "recall", "mean_r2_kept")]
                 rows.append((part.label, row["score"], row["threshold"], int(row["sites"]), int(row["kept"]), *shares))
     if not rows:
         return []
     names = ("imputation", "estimate", "threshold", "sites", "kept")
     table = Table.of((*names, "really that good", "good ones kept", "mean r2 kept"), rows)
     return [Listing("filters", "What filters by estimated R2 keep", table)]
-
-
-def _number(text: str) -> float | None:
-    return None if text == "NA" else float(text)

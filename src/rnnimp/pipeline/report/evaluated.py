@@ -1,11 +1,11 @@
-"""What `rnnimp evaluate` left behind: the scores of sites, and of estimates where calibration was asked for.
+"""What `rnnimp evaluate` left behind: the scores of groups, sites and samples, and the tables of calibration.
 
-Several evaluations are compared on the sites that all of them scored.
+An evaluation may be of several imputations, which were then scored at the same sites of the same samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,138 +14,158 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.pipeline.evaluate.calibration import ESTIMATE_COLUMNS, FILTER_COLUMNS, RELIABILITY_COLUMNS
-from rnnimp.pipeline.evaluate.tables import SITE_COLUMNS
+from rnnimp.pipeline.evaluate.tables import DIFFERENCE_COLUMNS, GROUP_COLUMNS, NAME_COLUMN, SAMPLE_COLUMNS
 from rnnimp.pipeline.report.binning import maf_classes
-from rnnimp.pipeline.report.reading import numbers, read_columns
-from rnnimp.sites.panel import SiteKey
+from rnnimp.pipeline.report.reading import has_column, numbers, read_columns, read_rows
+
+ALL = "all"
+"""The group of all sites, and the bin of all frequencies."""
+
+BY_SAMPLES, BY_TYPE, BY_REGION = "samples", "type", "region"
 
 _COMMAND = "rnnimp evaluate"
-_SITES = "sites.tsv.gz"
-_OPTIONAL = {"estimates": ESTIMATE_COLUMNS, "filters": FILTER_COLUMNS, "reliability": RELIABILITY_COLUMNS}
+_SITES, _SAMPLES, _GROUPS, _DIFFERENCES = "sites.tsv.gz", "samples.tsv.gz", "groups.tsv", "differences.tsv"
+_SITE_COLUMNS = ("position", "maf", "r2")
+_CALIBRATION = {"estimates": ESTIMATE_COLUMNS, "filters": FILTER_COLUMNS, "reliability": RELIABILITY_COLUMNS}
 
-Rows = tuple[dict[str, str], ...]
+Rows = Sequence[dict[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """One evaluation.
+    """The scores of one imputation.
 
     Attributes:
-        label: Name of the imputation, for legends.
-        prefix: Prefix of the files.
-        keys: Position and alleles of its n_sites scored sites.
-        maf: Minor allele frequency in the panel, or wherever the evaluation took it from, float64 (n_sites,).
-        r2: Dosage r2, float64 (n_sites,); NaN where the truth or the dosages do not vary.
-        tables: Rows of the tables `estimates`, `filters` and `reliability`; empty without calibration.
+        label: Its name, for legends.
+        positions: Positions of its n_sites scored sites, int64 (n_sites,).
+        classes: Class of minor allele frequency, int64 (n_sites,); -1 where not known.
+        r2: Dosage r2, float64 (n_sites,); NaN where the truth does not vary.
+        groups: Rows of the table of groups, with intervals over samples.
+        differences: Rows of the table of differences to the first imputation of the evaluation.
+        samples: Rows of the table of samples.
+        calibration: Rows of the tables `estimates`, `filters` and `reliability`; empty without calibration.
     """
 
     label: str
-    prefix: str
-    keys: tuple[SiteKey, ...]
-    maf: NDArray[np.float64]
-    r2: NDArray[np.float64]
-    tables: dict[str, Rows]
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Several evaluations on the sites that all of them scored with an r2.
-
-    Attributes:
-        labels: Names of the imputations.
-        positions: int64 (n_sites,), rising.
-        classes: Class of minor allele frequency, by the first evaluation, int64 (n_sites,); -1 where not known.
-        r2: float64 (n_imputations, n_sites), without NaN.
-        n_left_out: Sites that some but not all of them scored.
-    """
-
-    labels: tuple[str, ...]
     positions: NDArray[np.int64]
     classes: NDArray[np.int64]
     r2: NDArray[np.float64]
-    n_left_out: int
+    groups: Rows
+    differences: Rows
+    samples: Rows
+    calibration: dict[str, Rows]
+
+    def scores(self, by: str) -> Rows:
+        """The rows of groups of a kind: `ALL`, `BY_SAMPLES`, `BY_TYPE` or `BY_REGION`."""
+        return [row for row in self.groups if row["by"] == by]
+
+    def overall(self) -> dict[str, str]:
+        """The row of all sites."""
+        return next(row for row in self.scores(ALL) if row["maf_percent"] == ALL)
 
 
-def labelled(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Labels and prefixes of evaluations that are given as `PREFIX` or `LABEL=PREFIX`.
+def labelled(text: str) -> tuple[str | None, str]:
+    """Label and prefix of an evaluation that is given as `PREFIX` or `LABEL=PREFIX`.
 
     Raises:
-        SettingsError: for an empty name, or two of the same.
+        SettingsError: for an empty name.
 
-    >>> labelled(["eval/chr22", "Beagle=eval/beagle"])
-    [('chr22', 'eval/chr22'), ('Beagle', 'eval/beagle')]
+    >>> labelled("eval/chr22"), labelled("Beagle=eval/beagle")
+    ((None, 'eval/chr22'), ('Beagle', 'eval/beagle'))
     """
-    pairs = []
-    for text in texts:
-        label, separator, prefix = text.partition("=")
-        pairs.append((label, prefix) if separator else (Path(text).name, text))
-    names = [label for label, _ in pairs]
-    for label, prefix in pairs:
-        if not label or not prefix:
-            raise SettingsError(f"--accuracy takes PREFIX or LABEL=PREFIX, found '{label}={prefix}'")
-        if names.count(label) > 1:
-            raise SettingsError(f"--accuracy: expected different labels, found {label} twice; give LABEL=PREFIX")
-    return pairs
+    label, separator, prefix = text.partition("=")
+    if not separator:
+        label, prefix = "", text
+    if not prefix or (separator and not label):
+        raise SettingsError(f"--accuracy takes PREFIX or LABEL=PREFIX, found '{text}'")
+    return label or None, prefix
 
 
 def evaluated_paths(prefix: str) -> list[Path]:
-    """The files that may exist."""
-    return [Path(f"{prefix}.{_SITES}"), *(Path(f"{prefix}.{name}.tsv") for name in _OPTIONAL)]
+    """The files that may be read."""
+    endings = [_SITES, _SAMPLES, _GROUPS, _DIFFERENCES, *(f"{name}.tsv" for name in _CALIBRATION)]
+    return [Path(f"{prefix}.{ending}") for ending in endings]
 
 
-def read_evaluated(label: str, prefix: str) -> Evaluated:
-    """Read an evaluation.
+def read_evaluations(texts: Sequence[str]) -> list[Evaluated]:
+    """Read evaluations that are given as `PREFIX` or `LABEL=PREFIX`, in order.
 
     Raises:
-        DataError: if its table of sites is missing, or a table is damaged.
+        DataError: if a table is missing or damaged.
+        SettingsError: if two imputations have one name.
     """
-    path = Path(f"{prefix}.{_SITES}")
-    if not path.exists():
-        raise DataError(
-            f"expected the sites of '{_COMMAND} --output {prefix}', found no such file; give the prefix that "
-            f"'{_COMMAND}' wrote to",
-            path,
-        )
-    columns = read_columns(path, SITE_COLUMNS, _COMMAND)
-    positions = numbers(columns, "position", path).astype(np.int64).tolist()
-    keys = tuple(zip(positions, columns["a0"], columns["a1"], strict=True))
-    return Evaluated(
-        label, prefix, keys, numbers(columns, "maf", path), numbers(columns, "r2", path), dict(_tables(prefix))
-    )
-
-
-def _tables(prefix: str) -> Sequence[tuple[str, Rows]]:
-    found = []
-    for name, expected in _OPTIONAL.items():
-        path = Path(f"{prefix}.{name}.tsv")
-        if not path.exists():
-            continue
-        columns = read_columns(path, expected, f"{_COMMAND} --calibration")
-        rows = zip(*(columns[column] for column in expected), strict=True)
-        found.append((name, tuple(dict(zip(expected, row, strict=True)) for row in rows)))
+    found = [part for text in texts for part in read_evaluated(*labelled(text))]
+    names = [part.label for part in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(f"--accuracy: expected different names, found {twice} twice; give LABEL=PREFIX")
     return found
 
 
-def compared(evaluations: Sequence[Evaluated]) -> Compared:
-    """Put evaluations side by side.
+def read_evaluated(label: str | None, prefix: str) -> list[Evaluated]:
+    """Read one evaluation: one or several imputations.
+
+    Args:
+        label: Name of the imputation; stands before the names if there are several. None for the names themselves, or
+            for the end of the prefix.
+        prefix: Prefix of the tables.
 
     Raises:
-        DataError: if they have no scored site in common.
+        DataError: if a table is missing or damaged.
     """
-    scored = [{key: row for row, key in enumerate(part.keys) if part.r2[row] == part.r2[row]} for part in evaluations]
-    first = evaluations[0]
-    shared = [key for key in scored[0] if all(key in rows for rows in scored[1:])]
-    if not shared:
-        names = ", ".join(part.prefix for part in evaluations)
-        raise DataError(f"expected scored sites in common, found none: {names}; evaluate against the same truth")
-    rows = np.array([[part[key] for key in shared] for part in scored], dtype=np.int64)
-    positions = np.array([key[0] for key in shared], dtype=np.int64)
-    order = np.argsort(positions, kind="stable")
-    n_all = len(set().union(*scored))
-    return Compared(
-        tuple(part.label for part in evaluations),
-        positions[order],
-        maf_classes(first.maf[rows[0]])[order],
-        np.stack([part.r2[row][order] for part, row in zip(evaluations, rows, strict=True)]),
-        n_all - len(shared),
-    )
+    for ending in (_SITES, _SAMPLES, _GROUPS):
+        if not Path(f"{prefix}.{ending}").exists():
+            raise DataError(
+                f"expected a table of '{_COMMAND} --output {prefix}', found no such file; give the prefix that "
+                f"'{_COMMAND}' wrote to, or evaluate again with this version",
+                f"{prefix}.{ending}",
+            )
+    if not has_column(f"{prefix}.{_GROUPS}", NAME_COLUMN):
+        return [_Tables(prefix, None).evaluated(label or Path(prefix).name)]
+    names = dict.fromkeys(row[NAME_COLUMN] for row in read_rows(f"{prefix}.{_GROUPS}", (NAME_COLUMN,), _COMMAND))
+    return [_Tables(prefix, name).evaluated(f"{label} {name}" if label else name) for name in names]
+
+
+class _Tables:
+    """The tables of one imputation.
+
+    Args:
+        prefix: Prefix of the tables.
+        name: Name of the imputation in the first columns; None for tables of one only.
+    """
+
+    def __init__(self, prefix: str, name: str | None) -> None:
+        self._prefix, self._name = prefix, name
+
+    def evaluated(self, label: str) -> Evaluated:
+        positions, classes, r2 = self._sites()
+        differences = Path(f"{self._prefix}.{_DIFFERENCES}")
+        rows = read_rows(differences, DIFFERENCE_COLUMNS, _COMMAND) if self._name and differences.exists() else []
+        return Evaluated(
+            label,
+            positions,
+            classes,
+            r2,
+            self._rows(_GROUPS, GROUP_COLUMNS),
+            [row for row in rows if row["imputed"] == self._name],
+            self._rows(_SAMPLES, SAMPLE_COLUMNS),
+            dict(self._calibration()),
+        )
+
+    def _rows(self, ending: str, columns: Sequence[str]) -> Rows:
+        names = columns if self._name is None else (NAME_COLUMN, *columns)
+        rows = read_rows(f"{self._prefix}.{ending}", names, _COMMAND)
+        return [row for row in rows if row.pop(NAME_COLUMN, None) == self._name]
+
+    def _calibration(self) -> Iterator[tuple[str, Rows]]:
+        for name, columns in _CALIBRATION.items():
+            if Path(f"{self._prefix}.{name}.tsv").exists():
+                yield name, self._rows(f"{name}.tsv", columns)
+
+    def _sites(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        path = f"{self._prefix}.{_SITES}"
+        names = _SITE_COLUMNS if self._name is None else (NAME_COLUMN, *_SITE_COLUMNS)
+        columns = read_columns(path, names, _COMMAND)
+        chosen = slice(None) if self._name is None else np.array(columns[NAME_COLUMN], dtype=object) == self._name
+        positions = numbers(columns, "position", path)[chosen].astype(np.int64)
+        return positions, maf_classes(numbers(columns, "maf", path)[chosen]), numbers(columns, "r2", path)[chosen]

@@ -19,7 +19,7 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.pipeline.report import rendering
 from rnnimp.pipeline.report.accuracy import accuracy_section
-from rnnimp.pipeline.report.evaluated import evaluated_paths, labelled, read_evaluated
+from rnnimp.pipeline.report.evaluated import evaluated_paths, labelled, read_evaluations
 from rnnimp.pipeline.report.figures import figure_paths, write_figures
 from rnnimp.pipeline.report.imputation import imputation_section
 from rnnimp.pipeline.report.imputed import bare_prefix, paths_of, read_imputed
@@ -39,7 +39,7 @@ class ReportSettings:
     Attributes:
         output: The page to write.
         imputed: Prefix of an imputation; None for none.
-        accuracy: Prefixes of evaluations, each as `PREFIX` or `LABEL=PREFIX`; others are compared with the first.
+        accuracy: Prefixes of evaluations, each as `PREFIX` or `LABEL=PREFIX`.
         training: Prefix of a training, or of a model; None for none.
         audit: JSON file of an audit; None for none.
         figures: Folder for the pictures and tables as files; None for none.
@@ -56,14 +56,15 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         require_output_name(self.output, "--output")
-        labelled(self.accuracy)
+        for text in self.accuracy:
+            labelled(text)
         if not any((self.imputed, self.accuracy, self.training, self.audit)):
             raise SettingsError("expected something to report; give --imputed, --accuracy, --training or --audit")
 
     def input_files(self) -> list[str | Path]:
         """All files that may be read."""
         found: list[str | Path] = [] if self.imputed is None else [*paths_of(self.imputed).values()]
-        found += [path for _, prefix in labelled(self.accuracy) for path in evaluated_paths(prefix)]
+        found += [path for text in self.accuracy for path in evaluated_paths(labelled(text)[1])]
         found += [] if self.training is None else trained_paths(self.training)
         return found + ([] if self.audit is None else [self.audit])
 
@@ -106,7 +107,7 @@ def _sections(settings: ReportSettings) -> Iterator[Section]:
     if settings.imputed is not None:
         imputed = read_imputed(settings.imputed)
         found += [target_section(imputed), imputation_section(imputed)]
-    found.append(accuracy_section([read_evaluated(*pair) for pair in labelled(settings.accuracy)]))
+    found.append(accuracy_section(read_evaluations(settings.accuracy)))
     if settings.training is not None:
         found.append(training_section(read_trained(settings.training)))
     if settings.audit is not None:
@@ -123,11 +124,9 @@ def _privacy(path: str) -> Section:
 
 
 def _title(settings: ReportSettings) -> str:
-    inputs = [
-        settings.imputed and bare_prefix(settings.imputed),
-        *(prefix for _, prefix in labelled(settings.accuracy)),
-    ]
-    name = next(Path(path).name for path in (*inputs, settings.training, settings.audit) if path)
+    bare = settings.imputed and bare_prefix(settings.imputed)
+    inputs = [bare, *(labelled(text)[1] for text in settings.accuracy), settings.training, settings.audit]
+    name = next(Path(path).name for path in inputs if path)
     return f"Report on {name}"
 
 
