@@ -31,7 +31,15 @@ def test_small_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("first", "expected"),
-    [("---", "9"), ("chr22", "chr22"), ("22:5_A_G", "22"), ("SNP_A-1", "9"), ("\ufeff22", "22"), ("\ufeff---", "9")],
+    [
+        ("---", "9"),
+        ("chr22", "chr22"),
+        ("22:5_A_G", "22"),
+        ("SNP_A-1", "9"),
+        (":", "9"),
+        ("\ufeff22", "22"),
+        ("\ufeff---", "9"),
+    ],
 )
 def test_chromosome_of_the_first_column(tmp_path: Path, first: str, expected: str) -> None:
     asked = None if expected != "9" else "9"

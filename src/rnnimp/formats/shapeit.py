@@ -97,7 +97,8 @@ def _blocks(
 
 def chromosome_of(line: bytes) -> str | None:
     """The chromosome in the first column of a line, if there is one."""
-    name = line.split(b":")[0].split(None, 1)[0].decode(errors="replace") if line else ""
+    cells = line.split(None, 1)
+    name = cells[0].partition(b":")[0].decode(errors="replace") if cells else ""
     return name if _CHROMOSOME.fullmatch(name) else None
 
 
