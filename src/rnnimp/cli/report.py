@@ -43,10 +43,16 @@ def add_parser(subparsers: Any) -> None:
         help="a training, by the --output of 'rnnimp train', or the prefix of a model with its manifest",
     )
     what.add_argument("--audit", metavar="FILE", help="an audit, by the PREFIX.json of 'rnnimp audit'")
-    output = parser.add_argument_group("output")
-    output.add_argument("--output", required=True, metavar="FILE", help="the page to write, such as report.html")
+    output = parser.add_argument_group("output, at least one")
+    output.add_argument("--output", metavar="FILE", help="the page to write, such as report.html")
     output.add_argument(
-        "--figures", metavar="DIR", help="also write each picture to DIR as SVG and PNG, and each table as TSV"
+        "--figures", metavar="DIR", help="write each picture to DIR as SVG and PNG, and each table as TSV"
+    )
+    output.add_argument(
+        "--multiqc",
+        metavar="DIR",
+        help="write files for MultiQC to DIR, of imputation and accuracy; run it on the DIR of many runs. They do "
+        "not need the extra 'report'",
     )
     output.add_argument(
         "--title", metavar="TEXT", help="title of the page (default: made from the names of the inputs)"
@@ -66,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
             training=args.training,
             audit=args.audit,
             figures=args.figures,
+            multiqc=args.multiqc,
             title=args.title,
         )
     )

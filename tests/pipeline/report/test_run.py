@@ -73,6 +73,7 @@ def test_merged_results_have_no_checks(results: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "expected something to report; give --imputed"),
+        (["--training", "{0}/z", "--multiqc", "{0}"], 2, "--multiqc shows imputations and evaluations"),
         (["--training", "{}/z"], 1, "expected the manifest of a model"),
         (["--audit", "{}/x.checks.json"], 1, "expected the JSON file of an audit"),
         (["--imputed", "{}/z"], 1, "expected results of 'rnnimp impute'"),
@@ -90,6 +91,11 @@ def test_what_cannot_be_reported(
     assert report(tmp_path, *words) == code
     assert message in error_line(capsys)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_something_has_to_be_written(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--imputed", f"{results}/x"]) == 2
+    assert "give --output, --figures or --multiqc" in error_line(capsys)
 
 
 def test_a_missing_library_is_named(

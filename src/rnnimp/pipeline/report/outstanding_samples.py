@@ -22,8 +22,7 @@ _N_LISTED = 20
 
 def samples_picture(samples: ImputedSamples) -> Picture:
     """How many alleles were imputed in each sample, and how uncertain they are."""
-    distances = [np.abs(robust_distances(column)) for column in (samples.uncertainty, samples.alt_alleles)]
-    far = np.maximum(*distances)
+    far = _distances(samples)
     kept, n_far = thinned(far, MOST_SAMPLES), int(np.count_nonzero(far >= FAR))
     shown = "all are shown"
     if len(kept) < len(far):
@@ -41,6 +40,19 @@ def samples_picture(samples: ImputedSamples) -> Picture:
         {"samples": Table.of(names, _rows(samples, far, kept))},
         Table.of(names, _rows(samples, far, order)),
     )
+
+
+def outstanding(samples: ImputedSamples) -> NDArray[np.intp]:
+    """The samples that stand out, the farthest first; indices."""
+    far = _distances(samples)
+    order = np.argsort(-far, kind="stable")
+    return order[: int(np.count_nonzero(far >= FAR))]
+
+
+def _distances(samples: ImputedSamples) -> NDArray[np.float64]:
+    """How far each sample is from the median, in robust standard deviations, float64 (n_samples,)."""
+    by_uncertainty, by_alleles = (robust_distances(column) for column in (samples.uncertainty, samples.alt_alleles))
+    return np.asarray(np.maximum(np.abs(by_uncertainty), np.abs(by_alleles)), dtype=np.float64)
 
 
 def _rows(samples: ImputedSamples, far: NDArray[np.float64], chosen: NDArray[np.intp]) -> list[tuple[Value, ...]]:

@@ -2,14 +2,13 @@
 
 1. Read what is named: results of `impute`, `train`, `evaluate` and `audit`.
 2. Make the sections. A section exists where its input exists.
-3. Write the page, and on request its pictures and tables as files.
+3. Write the page, and on request its pictures and tables as files, and files for MultiQC.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +18,17 @@ from rnnimp.formats.files import atomic_output
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.pipeline.report import rendering
 from rnnimp.pipeline.report.accuracy import accuracy_section
-from rnnimp.pipeline.report.evaluated import evaluated_paths, labelled, read_evaluations
+from rnnimp.pipeline.report.evaluated import Evaluated, evaluated_paths, labelled, read_evaluations
 from rnnimp.pipeline.report.figures import figure_paths, write_figures
 from rnnimp.pipeline.report.imputation import imputation_section
-from rnnimp.pipeline.report.imputed import bare_prefix, paths_of, read_imputed
+from rnnimp.pipeline.report.imputed import ImputedFiles, bare_prefix, paths_of, read_imputed
+from rnnimp.pipeline.report.multiqc import multiqc_contents, multiqc_paths, write_multiqc
 from rnnimp.pipeline.report.page import page
 from rnnimp.pipeline.report.parts import Section
 from rnnimp.pipeline.report.target import target_section
-from rnnimp.pipeline.report.trained import read_trained, trained_paths
+from rnnimp.pipeline.report.trained import Trained, read_trained, trained_paths
 from rnnimp.pipeline.report.training import training_section
+from rnnimp.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -37,25 +38,32 @@ class ReportSettings:
     """What to report, and where to.
 
     Attributes:
-        output: The page to write.
+        output: The page to write; None for none.
         imputed: Prefix of an imputation; None for none.
         accuracy: Prefixes of evaluations, each as `PREFIX` or `LABEL=PREFIX`.
         training: Prefix of a training, or of a model; None for none.
         audit: JSON file of an audit; None for none.
         figures: Folder for the pictures and tables as files; None for none.
+        multiqc: Folder for files that MultiQC reads; None for none.
         title: Title of the page; None for one made from the names of the inputs.
     """
 
-    output: str
+    output: str | None = None
     imputed: str | None = None
     accuracy: tuple[str, ...] = ()
     training: str | None = None
     audit: str | None = None
     figures: str | None = None
+    multiqc: str | None = None
     title: str | None = None
 
     def __post_init__(self) -> None:
-        require_output_name(self.output, "--output")
+        if self.output is not None:
+            require_output_name(self.output, "--output")
+        if not any((self.output, self.figures, self.multiqc)):
+            raise SettingsError("expected something to write; give --output, --figures or --multiqc")
+        if self.multiqc is not None and not any((self.imputed, self.accuracy)):
+            raise SettingsError("--multiqc shows imputations and evaluations; give --imputed or --accuracy")
         for text in self.accuracy:
             labelled(text)
         if not any((self.imputed, self.accuracy, self.training, self.audit)):
@@ -69,50 +77,70 @@ class ReportSettings:
         return found + ([] if self.audit is None else [self.audit])
 
 
-def run_report(settings: ReportSettings) -> Path:
-    """Write the report.
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """What was read."""
+
+    imputed: ImputedFiles | None
+    evaluations: list[Evaluated]
+    trained: Trained | None
+    audit: str | None
+
+    def sections(self) -> tuple[Section, ...]:
+        """The sections of what there is, in order."""
+        found: list[Section | None] = []
+        if self.imputed is not None:
+            found += [target_section(self.imputed), imputation_section(self.imputed)]
+        found.append(accuracy_section(self.evaluations))
+        if self.trained is not None:
+            found.append(training_section(self.trained))
+        if self.audit is not None:
+            found.append(_privacy(self.audit))
+        return tuple(section for section in found if section is not None)
+
+
+def run_report(settings: ReportSettings) -> None:
+    """Write the page, the figures and the files for MultiQC, as far as they are asked for.
 
     Args:
         settings: What to report, and where to.
 
-    Returns:
-        The path of the page.
-
     Raises:
         DataError: if an input is missing or damaged.
-        RnnimpError: if the library that draws is not installed.
+        RnnimpError: if the library that draws is needed and not installed.
     """
     start = time.perf_counter()
-    output = Path(settings.output)
-    check_outputs([output], settings.input_files())
-    vega = rendering.script()
-    sections = tuple(_sections(settings))
-    if not sections:
+    pages = [] if settings.output is None else [Path(settings.output)]
+    check_outputs(pages, settings.input_files())
+    vega = rendering.script() if pages or settings.figures is not None else ""
+    inputs = _read(settings)
+    sections = inputs.sections() if vega else ()
+    if vega and not sections:
         raise DataError("expected results to show, found none; check the prefixes")
-    if settings.figures is not None:
-        check_outputs(figure_paths(settings.figures, sections), [output, *settings.input_files()])
-    text = page(settings.title or _title(settings), _subtitle(), sections, vega).encode()
-    with atomic_output(output) as file:
-        file.write(text)
+    contents = [] if settings.multiqc is None else multiqc_contents(_name(settings), inputs.imputed, inputs.evaluations)
+    figures = [] if settings.figures is None else figure_paths(settings.figures, sections)
+    check_outputs([*figures, *multiqc_paths(settings.multiqc or "", contents)], [*pages, *settings.input_files()])
+    for output in pages:
+        text = page(settings.title or f"Report on {_name(settings)}", _subtitle(), sections, vega).encode()
+        with atomic_output(output) as file:
+            file.write(text)
+        names = ", ".join(section.anchor for section in sections)
+        logger.info("%s: %s; %.2f MB in %.1f s", output, names, len(text) / 1e6, time.perf_counter() - start)
     if settings.figures is not None:
         write_figures(settings.figures, sections)
-    names = ", ".join(section.anchor for section in sections)
-    seconds = time.perf_counter() - start
-    logger.info("%s: %s; %.2f MB in %.1f s", output, names, len(text) / 1e6, seconds)
-    return output
+        logger.info("%s: %s", settings.figures, counted(len(figures), "file"))
+    if settings.multiqc is not None:
+        write_multiqc(settings.multiqc, contents)
+        logger.info("%s: %s for MultiQC", settings.multiqc, counted(len(contents), "file"))
 
 
-def _sections(settings: ReportSettings) -> Iterator[Section]:
-    found: list[Section | None] = []
-    if settings.imputed is not None:
-        imputed = read_imputed(settings.imputed)
-        found += [target_section(imputed), imputation_section(imputed)]
-    found.append(accuracy_section(read_evaluations(settings.accuracy)))
-    if settings.training is not None:
-        found.append(training_section(read_trained(settings.training)))
-    if settings.audit is not None:
-        found.append(_privacy(settings.audit))
-    yield from (section for section in found if section is not None)
+def _read(settings: ReportSettings) -> _Inputs:
+    return _Inputs(
+        None if settings.imputed is None else read_imputed(settings.imputed),
+        read_evaluations(settings.accuracy),
+        None if settings.training is None else read_trained(settings.training),
+        settings.audit,
+    )
 
 
 def _privacy(path: str) -> Section:
@@ -123,11 +151,11 @@ def _privacy(path: str) -> Section:
     return privacy_section(read_audit(path))
 
 
-def _title(settings: ReportSettings) -> str:
+def _name(settings: ReportSettings) -> str:
+    """The end of the first input's prefix."""
     bare = settings.imputed and bare_prefix(settings.imputed)
     inputs = [bare, *(labelled(text)[1] for text in settings.accuracy), settings.training, settings.audit]
-    name = next(Path(path).name for path in inputs if path)
-    return f"Report on {name}"
+    return next(Path(path).name for path in inputs if path)
 
 
 def _subtitle() -> str:
