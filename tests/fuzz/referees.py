@@ -247,6 +247,45 @@ def partition(data: bytes, chromosome: str) -> list[int]:
     return stops
 
 
+def groups(data: bytes) -> dict[str, str]:
+    """The group of each sample."""
+    found: dict[str, str] = {}
+    for line in table_lines(data):
+        if line.strip() and not line.startswith("#"):
+            cells = [cell.strip() for cell in line.split("\t")]
+            require(len(cells) == 2 and all(cells), f"{len(cells)} columns")
+            require(found.get(cells[0], cells[1]) == cells[1], f"two groups of {cells[0]}")
+            found[cells[0]] = cells[1]
+    require(found, "no sample")
+    return found
+
+
+def frequencies(data: bytes, column: str, chromosome: str) -> list[tuple[int, str, str, float | None]]:
+    """Position, alleles and frequency of each site of a table with plink2's columns."""
+    header, *rows = [line.split() for line in table_lines(data) if not line.startswith("##")] or [[]]
+    require(all(len(row) == len(header) for row in rows), "a ragged table")
+    places = [
+        next((header.index(name) for name in names if name in header), None)
+        for names in (
+            ("position", "POS", "pos", "BP"),
+            ("a0", "REF", "ref"),
+            ("a1", "ALT", "alt"),
+            (column,),
+            ("chromosome", "#CHROM", "CHROM", "chrom", "chr"),
+        )
+    ]
+    require(None not in places[:4], f"header {header[:9]}")
+    found = []
+    for row in rows:
+        cells = ["22" if place is None else row[place] for place in places]
+        position, text = whole(cells[0], 1), cells[3]
+        value = None if text in ("NA", "nan", ".") else float(text)
+        require(value is None or 0 <= value <= 1, f"frequency {text}")
+        if plain_chromosome(cells[4]) == chromosome:
+            found.append((position, cells[1].upper(), cells[2].upper(), value))
+    return found
+
+
 class _Cursor:
     """Reads numbers and bytes one after the other."""
 

@@ -15,14 +15,22 @@ from fuzz.mutate_packed import under_gzip
 from fuzz.mutate_text import mutate_text
 from fuzz.seeds import CHROMOSOME
 from fuzz.target import DisagreementError, Files, Target
+from rnnimp.formats.bed import read_bed
+from rnnimp.formats.frequency_table import frequency_blocks
 from rnnimp.formats.genetic_map import read_genetic_map
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.illumina_manifest import read_illumina_manifest
 from rnnimp.formats.marker_list import read_markers
 from rnnimp.formats.partition import read_partition
+from rnnimp.formats.sample_groups import read_groups
 
 _MAP = b"pos chr cM\n1000000 22 0.0\n1001000 22 0.5\n1002000 22 0.9\n1009000 22 2.5\n"
 _BLOCKS = b"chr start stop\nchr22 1 1000800\nchr22 1000800 1001500\nchr22 1001500 2000000\nchr21 5 900\n"
+_GROUPS = b"# sample\tgroup\nSample_1\tEUR\nSample_2\tAFR\nSample 3\tEast Asia\n"
+_FREQUENCIES = (
+    b"#CHROM\tPOS\tID\tREF\tALT\tALT_FREQS\n22\t1000000\tx\tA\tG\t0.25\n22\t1000100\ty\tC\tCT\tNA\n"
+    b"22\t1000200\tz\tg\tT\t1\n"
+)
 _ILLUMINA_COLUMNS = "IlmnID,Name,IlmnStrand,SNP,Chr,MapInfo,SourceStrand,SourceSeq,RefStrand"
 
 
@@ -40,6 +48,15 @@ def _reader_targets() -> list[Target]:
     return [
         Target("genetic map", {"map": _MAP}, {"map": text}, lambda _: read_genetic_map("map"), _check_map),
         Target("BED blocks", {"bed": _BLOCKS}, {"bed": text}, lambda _: read_partition("bed", "22"), _check_blocks),
+        Target("BED regions", {"bed": _BLOCKS}, {"bed": text}, lambda _: read_bed("bed", "22"), _check_regions),
+        Target("groups", {"groups": _GROUPS}, {"groups": text}, lambda _: read_groups("groups"), _check_groups),
+        Target(
+            "frequencies",
+            {"af": _FREQUENCIES},
+            {"af": text},
+            lambda _: list(frequency_blocks("af", "ALT_FREQS", "22")),
+            _check_frequencies,
+        ),
         Target("marker list", {"list": markers}, {"list": text}, lambda _: read_markers("list", "22"), _check_markers),
         Target("marker list .bim", {"l.bim": bim}, {"l.bim": text}, lambda _: read_markers("l.bim", "22")),
         Target(
@@ -84,6 +101,25 @@ def _check_blocks(folder: Path, files: Files, found: list[int]) -> None:
     agrees(found, lambda: referees.partition(files["bed"], "22"), "blocks")
     if found != sorted(set(found)):
         raise DisagreementError("stops that do not rise")
+
+
+def _check_regions(folder: Path, files: Files, found: Any) -> None:
+    agrees([region.stop for region in found], lambda: referees.partition(files["bed"], "22"), "regions")
+    if any(region.start > region.stop for region in found):
+        raise DisagreementError("a region that ends before it starts")
+
+
+def _check_groups(folder: Path, files: Files, found: dict[str, str]) -> None:
+    agrees(found, lambda: referees.groups(files["groups"]), "groups")
+
+
+def _check_frequencies(folder: Path, files: Files, blocks: Any) -> None:
+    found = [
+        (*key, None if value != value else value)
+        for sites in blocks
+        for key, value in zip(sites.keys(), sites.a1_freq.tolist(), strict=True)
+    ]
+    agrees(found, lambda: referees.frequencies(files["af"], "ALT_FREQS", "22"), "frequencies")
 
 
 def _check_markers(folder: Path, files: Files, found: Any) -> None:

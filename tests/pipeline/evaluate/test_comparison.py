@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,11 +24,13 @@ from evaluation_cases import (
 )
 from rnnimp.cli import main
 from rnnimp.formats import biallelic
+from rnnimp.formats.vcf import text_reading
 from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
 from rnnimp.pipeline.evaluate.results import GroupScores, Results
 from rnnimp.pipeline.evaluate.run import evaluate_all
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.scoring import accuracy, bootstrap
+from vcf_files import write_vcf
 
 N_SAMPLES = 14
 NAMES = [f"s{number}" for number in range(N_SAMPLES)]
@@ -288,3 +291,33 @@ def test_groups_of_other_people_are_refused(tmp_path: Path, capsys: pytest.Captu
     files = ["--imputed", str(case.imputed["a"]), "--truth", str(case.truth), "--groups", f"{tmp_path}/groups.tsv"]
     assert main(["evaluate", *files]) == 1
     assert "expected some of the 14 samples, such as s0, found none of them" in capsys.readouterr().err
+
+
+def peak_memory(folder: Path, n_sites: int) -> int:
+    """The most bytes that Python holds while files of so many sites are compared and tables are written."""
+    rng = np.random.default_rng(1)
+    names = [f"s{number}" for number in range(40)]
+    calls = [" ".join(f"{copies // 2}/{(copies + 1) // 2}" for copies in rng.integers(0, 3, 40)) for _ in range(50)]
+    probabilities = [
+        " ".join("0.1,0.2,0.7" if flag else "0.9,0.1,0" for flag in rng.random(40) < 0.5) for _ in range(50)
+    ]
+    rows = [f"22 {100 + 3 * site} rs{site} A C ." for site in range(n_sites)]
+    truth = [f"{row} GT {calls[site % 50]}" for site, row in enumerate(rows)]
+    imputed = [f"{row} GP {probabilities[site % 50]}" for site, row in enumerate(rows)]
+    write_vcf(folder / "t.vcf", truth, " ".join(names))
+    write_vcf(folder / "i.vcf", imputed, " ".join(names))
+    inputs = EvaluateInputs({"i": GenotypeSource(folder / "i.vcf")}, GenotypeSource(folder / "t.vcf"))
+    tracemalloc.start()
+    evaluate_all(inputs, EvaluateSettings(calibration=True, n_replicates=20), folder / "x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(biallelic, "MAX_BLOCK_SITES", 100)
+    monkeypatch.setattr(text_reading, "_BLOCK_BYTES", 1 << 14)
+    peak_memory(tmp_path, 300)  # imports, and what Python keeps
+    few, many = (peak_memory(tmp_path, n_sites) for n_sites in (1000, 4000))
+    assert many < 1.1 * few + 200_000

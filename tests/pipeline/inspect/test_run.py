@@ -14,6 +14,7 @@ from rnnimp.choices import OUTPUT_FORMATS
 from rnnimp.cli import main
 from rnnimp.errors import DataError
 from rnnimp.pipeline.inspect.run import inspect
+from vcf_files import write_vcf
 
 
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
@@ -34,6 +35,15 @@ def test_what_impute_writes(folder: Path, output_format: str) -> None:
         assert found.facts["quality_scores"] == ["R2"]
     if output_format in ("vcf", "vcf.gz", "bcf", "bgen"):
         assert found.facts["phased_share"] == 1
+
+
+def test_an_evaluation(tmp_path: Path) -> None:
+    write_vcf(tmp_path / "t.vcf", ["22 5 . A C . GT 0/1 0/0", "22 9 . A C . GT 0/1 1/1"])
+    files = ["--imputed", f"{tmp_path}/t.vcf", "--truth", f"{tmp_path}/t.vcf"]
+    assert main(["evaluate", *files, "--output", f"{tmp_path}/e"]) == 0
+    found = inspect(tmp_path / "e.evaluation.json")
+    assert found.kind == "evaluation, by 'rnnimp evaluate'"
+    assert (found.facts["sites"], found.facts["samples"], found.facts["mean_r2"]) == (2, 2, [1.0])
 
 
 def test_an_audit(tmp_path: Path) -> None:

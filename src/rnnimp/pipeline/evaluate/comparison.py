@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from rnnimp.pipeline.evaluate.joined import Cursor, Stretch, stretches
 from rnnimp.pipeline.evaluate.results import Counts, Evaluation, Results, SourceCounts
 from rnnimp.pipeline.evaluate.scorer import Scorer, memberships, sample_sets
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
-from rnnimp.scoring.accuracy import Pairs, paired_blocks
+from rnnimp.scoring.accuracy import Pairs, SiteStatistics, paired_blocks
 from rnnimp.scoring.alignment import Alignment, match_samples, nothing_in_common, own_names
 from rnnimp.scoring.cells import ByRegion, ByType, Division, Undivided
 from rnnimp.sites.interval import require_one_chromosome
 from rnnimp.sites.matching import SiteMatch, match_sites
-from rnnimp.sites.panel import default_sample_names
+from rnnimp.sites.panel import Sites, default_sample_names
 from rnnimp.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -81,22 +81,11 @@ class Comparison:
         self._report()
         return self._results(kept)
 
-    def _scored(self, stretch: Stretch) -> Iterable[ScoredBlock]:
+    def _scored(self, stretch: Stretch) -> Iterator[ScoredBlock]:
         """Score the sites of a stretch."""
         truth = stretch.truth
         matches = [match_sites(table.sites, truth.sites) for table in stretch.imputed]
-        is_found = np.stack([match.target_index >= 0 for match in matches])
-        self._n_matched += is_found.sum(axis=1)
-        self._n_swapped += [
-            np.count_nonzero(match.is_swapped[found]) for match, found in zip(matches, is_found, strict=True)
-        ]
-        rows = np.flatnonzero(is_found.all(axis=0))
-        is_typed = self._typed(stretch, matches, rows)
-        self._n_shared += len(rows)
-        self._n_typed += int(np.count_nonzero(is_typed))
-        is_scored = ~is_typed | self._settings.all_sites
-        rows, is_typed = rows[is_scored], is_typed[is_scored]
-        self._n_scored += len(rows)
+        rows, is_typed = self._rows_to_score(stretch, matches)
         if not len(rows):
             return
         frequencies = _frequencies(stretch, rows)
@@ -110,15 +99,40 @@ class Comparison:
         for parts in zip(*blocks, strict=True):
             at = parts[0][0]
             pairs = _known_in_all([each for _, each in parts])
-            members = memberships(self._sets, sites[at], frequencies[at])
-            statistics = {}
-            for scorer, name, each, table, place in zip(
-                self._scorers, self._names, pairs, stretch.imputed, shared, strict=True
-            ):
-                scores = {key: score[place.imputed_rows[at]] for key, score in table.scores.items()}
-                statistics[name] = scorer.add(each, frequencies[at], members, scores)
-            swapped = {name: place.is_swapped[at] for name, place in zip(self._names, shared, strict=True)}
+            scores = [
+                {key: score[each.imputed_rows[at]] for key, score in table.scores.items()}
+                for table, each in zip(stretch.imputed, shared, strict=True)
+            ]
+            statistics = self._add(pairs, sites[at], frequencies[at], scores)
+            swapped = {name: each.is_swapped[at] for name, each in zip(self._names, shared, strict=True)}
             yield ScoredBlock(sites[at], is_typed[at], swapped, statistics)
+
+    def _rows_to_score(
+        self, stretch: Stretch, matches: Sequence[SiteMatch]
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Count the sites of a stretch; the truth's rows to score, and which of them were typed."""
+        is_found = np.stack([match.target_index >= 0 for match in matches])
+        self._n_matched += is_found.sum(axis=1)
+        self._n_swapped += (is_found & np.stack([match.is_swapped for match in matches])).sum(axis=1)
+        rows = np.flatnonzero(is_found.all(axis=0))
+        is_typed = self._typed(stretch, matches, rows)
+        self._n_shared += len(rows)
+        self._n_typed += int(np.count_nonzero(is_typed))
+        is_scored = ~is_typed | self._settings.all_sites
+        self._n_scored += int(np.count_nonzero(is_scored))
+        return rows[is_scored], is_typed[is_scored]
+
+    def _add(
+        self,
+        pairs: Sequence[Pairs],
+        sites: Sites,
+        frequencies: NDArray[np.float64],
+        scores: Sequence[Mapping[str, NDArray[np.float64]]],
+    ) -> dict[str, SiteStatistics]:
+        """Add a block of sites to the scores of each imputation; its statistics by name."""
+        members = memberships(self._sets, sites, frequencies)
+        columns = zip(self._names, self._scorers, pairs, scores, strict=True)
+        return {name: scorer.add(own, frequencies, members, given) for name, scorer, own, given in columns}
 
     def _typed(self, stretch: Stretch, matches: Sequence[SiteMatch], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which shared sites were typed, by the first of these that says so.

@@ -14,6 +14,9 @@ from rnnimp.scoring.bins import BinScores
 from rnnimp.scoring.bootstrap import Interval
 from rnnimp.sites.panel import Sites
 
+FORMAT, FORMAT_VERSION = "rnnimp-evaluation", 1
+"""Of `PREFIX.evaluation.json`."""
+
 MEASURES = ("mean_r2", "aggregate_r2", "concordance", "discordance")
 """The scores that have intervals."""
 

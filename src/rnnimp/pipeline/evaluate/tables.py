@@ -25,14 +25,20 @@ from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.pipeline.evaluate.blocks import ScoredBlock
 from rnnimp.pipeline.evaluate.calibration import calibration_content, calibration_files, write_calibrations
 from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
-from rnnimp.pipeline.evaluate.results import MEASURES, Difference, Evaluation, GroupScores, Results
+from rnnimp.pipeline.evaluate.results import (
+    FORMAT,
+    FORMAT_VERSION,
+    MEASURES,
+    Difference,
+    Evaluation,
+    GroupScores,
+    Results,
+)
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.scoring.accuracy import minor_percent
 from rnnimp.scoring.bins import BinScores
 from rnnimp.scoring.bootstrap import LEVEL, SEED
 from rnnimp.scoring.measures import concordance, imputation_quality, non_reference_discordance
-
-FORMAT, FORMAT_VERSION = "rnnimp-evaluation", 1
 
 NAME_COLUMN = "imputed"
 BIN_COLUMNS = ("maf_percent", "sites", "varying", "mean_r2", "aggregate_r2", "concordance", "nrd", "mean_iqs")

@@ -1,4 +1,4 @@
-"""JSON files that rnnimp writes: audits, and checks of a target."""
+"""JSON files that rnnimp writes: audits, evaluations, and checks of a target."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnimp.errors import DataError
 from rnnimp.formats.json_files import read_json
+from rnnimp.pipeline.evaluate.results import FORMAT as EVALUATION_FORMAT
 from rnnimp.pipeline.inspect.findings import Inspection
 from rnnimp.pipeline.inspect.model import AUDIT_FORMAT
 
@@ -24,7 +25,11 @@ def inspect_json(path: str | Path) -> Inspection:
         return Inspection(str(path), "audit of a model, by 'rnnimp audit'", _audit(content))
     if set(content) >= _CHECKS:
         return Inspection(str(path), "checks of a target, by 'rnnimp impute'", _checks(content))
-    raise DataError("its kind is not known: JSON, but neither an audit, nor checks, nor a model's manifest", path)
+    if content.get("format") == EVALUATION_FORMAT and isinstance(content.get("counts"), dict):
+        return Inspection(str(path), "evaluation, by 'rnnimp evaluate'", _evaluation(content))
+    raise DataError(
+        "its kind is not known: JSON, but neither an audit, nor an evaluation, nor checks, nor a model's manifest", path
+    )
 
 
 def _audit(content: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +45,25 @@ def _audit(content: dict[str, Any]) -> dict[str, Any]:
         "ended": content.get("log_time"),
         "sentence": content.get("sentence"),
     }
+
+
+def _evaluation(content: dict[str, Any]) -> dict[str, Any]:
+    sources, truth = content.get("imputed"), content.get("truth")
+    scores = content.get("scores")
+    overall = [row for row in scores if _is_overall(row)] if isinstance(scores, list) else []
+    return {
+        "chromosome": content.get("chromosome"),
+        "imputed": [row.get("file") for row in sources if isinstance(row, dict)] if isinstance(sources, list) else None,
+        "truth": truth.get("file") if isinstance(truth, dict) else None,
+        "sites": content["counts"].get("sites_scored"),
+        "samples": content["counts"].get("samples_in_all_files"),
+        "mean_r2": [row["mean_r2"].get("value") for row in overall],
+    }
+
+
+def _is_overall(row: Any) -> bool:
+    is_table = isinstance(row, dict) and isinstance(row.get("mean_r2"), dict)
+    return is_table and row.get("by") == "all" and row.get("maf_percent") is None
 
 
 def _checks(content: dict[str, Any]) -> dict[str, Any]:
