@@ -48,9 +48,8 @@ def add_parser(subparsers: Any) -> None:
         "--bootstrap",
         type=whole(MOST_REPLICATES),
         metavar="N",
-        help="replicates of a bootstrap over samples, for the 95%% intervals in the written tables and of differences "
-        f"between imputed files; 0 for none (default: {DEFAULT_REPLICATES} with --output or several imputed files, "
-        "else 0)",
+        help="replicates of a bootstrap over samples, for 95%% intervals; 0 for none. If given, the printed table has "
+        f"them too (default: {DEFAULT_REPLICATES} with --output or several imputed files, else 0)",
     )
     output.add_argument(
         "--output",
@@ -169,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
         regions=args.regions,
     )
     results = evaluate_all(inputs, settings, args.output_prefix)
-    sys.stdout.write(results_table(results))
+    sys.stdout.write(results_table(results, with_intervals=bool(args.bootstrap)))
     for name, evaluation in results.evaluations.items():
         if evaluation.calibration is not None:
             heading = f"{name}\n" if len(results.evaluations) > 1 else ""

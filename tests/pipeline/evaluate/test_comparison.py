@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import sys
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from evaluation_cases import (
     write_truth,
 )
 from rnnimp.cli import main
+from rnnimp.cli.evaluate import _use_one_thread
 from rnnimp.formats import biallelic
 from rnnimp.formats.vcf import text_reading
 from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
@@ -252,6 +255,44 @@ def test_one_file_has_no_column_of_names(tmp_path: Path, capsys: pytest.CaptureF
     assert content["intervals"] is None
     assert {scores["mean_r2"]["low"] for scores in content["scores"]} == {None}
     assert not (tmp_path / "x.differences.tsv").exists()
+
+
+def test_intervals_are_printed_if_they_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = Case(tmp_path, 12)
+    files = ["--imputed", str(case.imputed["a"]), "--truth", str(case.truth), "--bins", "0,25,50"]
+    assert main(["evaluate", *files]) == 0
+    plain = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert main(["evaluate", *files, "--bootstrap", "50"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert shown[0][3:9] == ["mean_r2", "low", "high", "aggregate_r2", "low", "high"]
+    assert [[*row[:4], row[6], *row[9:]] for row in shown] == plain
+    for row in shown[1:]:
+        assert float(row[4]) < float(row[3]) < float(row[5])
+        assert float(row[7]) < float(row[6]) < float(row[8])
+    assert main(["evaluate", *files, "--output", f"{tmp_path}/x"]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == plain  # the tables have them
+
+
+def test_a_group_of_one_has_no_interval(tmp_path: Path) -> None:
+    case = Case(tmp_path, 13)
+    (tmp_path / "groups.tsv").write_text("s0\tone\ns1\ttwo\ns2\ttwo\n")
+    found = {group.group: group.intervals for group in case.run(n_replicates=20).groups() if group.by == "samples"}
+    assert found["one"] == {}
+    assert found["two"].keys() == {"mean_r2", "aggregate_r2", "concordance", "discordance"}
+
+
+@pytest.mark.parametrize("has_numpy", [True, False])
+def test_the_command_uses_one_thread(monkeypatch: pytest.MonkeyPatch, has_numpy: bool) -> None:
+    """If numpy is not there yet; later it would change nothing."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    if not has_numpy:
+        monkeypatch.delitem(sys.modules, "numpy")
+    environment = dict(os.environ)
+    monkeypatch.setattr(os, "environ", environment)
+    _use_one_thread()
+    assert environment.get("OPENBLAS_NUM_THREADS") == (None if has_numpy else "1")
+    assert environment["MKL_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,14 @@ def test_frequencies_are_counted_in_the_haplotypes_beside_a_legend_without_them(
     assert found == {"s1": pytest.approx(1 / 6), "s2": pytest.approx(1 / 6), "s4": pytest.approx(0.2)}
 
 
+def test_a_table_without_frequencies_is_refused(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example / "panel.pvar").write_text("#CHROM POS ID REF ALT\n22 10 x A G\n")
+    assert run(example, "--frequencies", f"{example}/panel.pvar") == 1
+    assert (
+        "panel.pvar:1: expected a column of frequencies, a1_freq, AF, ALT_FREQS, ALL, found" in capsys.readouterr().err
+    )
+
+
 def test_haplotypes_of_any_name_are_read_with_their_legend(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(example, "--bins", "0,20,50") == 0
     expected = capsys.readouterr().out
@@ -349,6 +357,32 @@ def test_imputed_bgen_and_pgen_score_as_the_vcf_does(tmp_path: Path, chromosome:
     np.testing.assert_array_equal(found["pgen"].is_typed, found["vcf"].is_typed)  # IMP of the .pvar
     scores = [read_imputed(GenotypeSource(tmp_path / f"i.{ending}"), None).scores["R2"] for ending in ("pgen", "vcf")]
     np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+def test_files_of_all_formats_are_compared_in_one_pass(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    block, names = imputed_block(rng, is_x=False), tuple(f"s{number}" for number in range(10))
+    writers = [
+        VcfWriter(tmp_path / "i.vcf", VcfContent(names, "22"), tmp_path / "i.sums.tsv.gz"),
+        BcfWriter(tmp_path / "i.bcf", VcfContent(names, "22"), tmp_path / "j.sums.tsv.gz"),
+        BgenWriter(tmp_path / "i.bgen", names, "22"),
+        PgenWriter(tmp_path / "i", names, "22"),
+        GenWriter(tmp_path / "i", names),
+    ]
+    for writer in writers:
+        with writer:
+            writer.write(block)
+    alleles = (rng.random(block.alt_probabilities.shape) < block.alt_probabilities).astype(np.int8)
+    truth = GenotypeSource(write_haps(tmp_path / "t", Panel(block.sites, alleles, names)))
+    sources = {ending: GenotypeSource(tmp_path / f"i.{ending}") for ending in ("vcf", "bcf", "bgen", "pgen", "gen")}
+    settings = EvaluateSettings(all_sites=True, n_replicates=20)
+    results = evaluate_all(EvaluateInputs(sources, truth), settings, keep_sites=True)
+    r2 = {name: found.statistics.r2() for name, found in results.evaluations.items()}
+    assert np.isfinite(r2["vcf"]).sum() > 20
+    for name, values in r2.items():
+        np.testing.assert_allclose(values, r2["vcf"], atol=2e-3, err_msg=name)
+    differences = [each.value for each in results.differences if each.measure in ("mean_r2", "aggregate_r2")]
+    assert np.nanmax(np.abs(differences)) < 0.01
 
 
 def test_unphased_bgen_and_hard_calls_of_plink2_score_as_the_vcf_does(tmp_path: Path) -> None:

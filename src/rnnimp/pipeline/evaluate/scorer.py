@@ -32,7 +32,7 @@ class SampleSet:
         columns: Indices among the shared samples, int64; None for all.
         n_samples: How many they are.
         layout: Cells that their sites are in.
-        draws: Draws of the bootstrap; None without one.
+        draws: Draws of the bootstrap; None without one, and for a single sample.
     """
 
     columns: NDArray[np.intp] | None
@@ -59,7 +59,7 @@ def sample_sets(
     """
 
     def sample_set(columns: NDArray[np.intp] | None, number: int, divided: Sequence[Division]) -> SampleSet:
-        draws = SampleDraws(number, n_draws) if n_draws else None
+        draws = SampleDraws(number, n_draws) if n_draws and number > 1 else None
         return SampleSet(columns, number, CellLayout(divided, edges), draws)
 
     sets = [sample_set(None, n_samples, divisions)]

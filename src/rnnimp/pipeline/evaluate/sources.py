@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnimp.choices import BGEN_ENDINGS, GEN_ENDINGS, GENOTYPE_ENDINGS, HAP_ENDINGS, PGEN_ENDINGS, VCF_ENDINGS
+from rnnimp.choices import (
+    BGEN_ENDINGS,
+    FREQUENCY_COLUMNS,
+    GEN_ENDINGS,
+    GENOTYPE_ENDINGS,
+    HAP_ENDINGS,
+    PGEN_ENDINGS,
+    VCF_ENDINGS,
+)
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen
 from rnnimp.formats.frequency_table import frequency_blocks as table_frequencies
@@ -27,6 +35,7 @@ from rnnimp.scoring.alignment import Truth
 from rnnimp.scoring.measures import most_likely
 from rnnimp.sites.panel import GenotypeStream, GenotypeTable, PanelStream, Sites, alt_frequency
 from rnnimp.sites.ploidy import PloidyRecorder
+from rnnimp.wording import first_few
 
 LEGEND_ENDINGS = (".legend.gz", ".legend")
 SAMPLE_ENDINGS = (".sample", ".samples")
@@ -189,6 +198,13 @@ def open_frequencies(path: str | Path, chromosome: str | None = None, column: st
         return vcf_frequencies(path, chromosome, column)
     header = header_of(path)
     found = column or frequency_column(header)
+    if found is None and header and "position" not in header:
+        raise DataError(
+            f"expected a column of frequencies, {', '.join(FREQUENCY_COLUMNS)}, found {first_few(header, 12)}; name it "
+            "with --frequency-column",
+            path,
+            1,
+        )
     if found is None:
         return _counted_frequencies(path)
     if found == "a1_freq" and "position" in header:

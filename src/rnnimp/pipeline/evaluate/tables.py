@@ -56,7 +56,10 @@ GROUP_COLUMNS = (
     "mean_iqs",
 )
 DIFFERENCE_COLUMNS = ("imputed", "minus", "by", "group", "maf_percent", "measure", "difference", "low", "high")
+INTERVAL_COLUMNS = (*BIN_COLUMNS[:4], "low", "high", BIN_COLUMNS[4], "low", "high", *BIN_COLUMNS[5:])
+SHOWN_DIFFERENCES = ("imputed", "minus", "maf_percent", "measure", "difference", "low", "high")
 _DECIMALS = 6
+_UNKNOWN = (float("nan"), float("nan"))
 
 
 def bins_table(bins: Sequence[BinScores]) -> str:
@@ -64,23 +67,40 @@ def bins_table(bins: Sequence[BinScores]) -> str:
     return aligned_text([BIN_COLUMNS, *_bin_rows(bins, n_decimals=4)])
 
 
-def results_table(results: Results) -> str:
-    """The bins of all imputations as aligned text, and below it what several of them differ by."""
-    if len(results.evaluations) == 1:
-        (evaluation,) = results.evaluations.values()
-        return bins_table(evaluation.bins)
-    text = aligned_text([(NAME_COLUMN, *BIN_COLUMNS), *_named_bins(results, n_decimals=4)])
-    shown = [
-        difference for difference in results.differences if difference.by == "all" and difference.measure == "mean_r2"
-    ]
+def results_table(results: Results, with_intervals: bool = False) -> str:
+    """The bins of all imputations as aligned text, and below it what several of them differ by.
+
+    Args:
+        results: Results of an evaluation.
+        with_intervals: Whether to show the intervals of the scores.
+    """
+    rows = dict(_interval_rows(results)) if with_intervals else _bins_of_all(results)
+    columns = INTERVAL_COLUMNS if with_intervals else BIN_COLUMNS
+    if len(rows) == 1:
+        return aligned_text([columns, *next(iter(rows.values()))])
+    text = aligned_text([(NAME_COLUMN, *columns), *((name, *row) for name, each in rows.items() for row in each)])
+    shown = [each for each in results.differences if (each.by, each.measure) == ("all", "mean_r2")]
     if shown:
-        rows = [_difference_row(difference, n_decimals=4) for difference in shown]
-        wanted = [
-            DIFFERENCE_COLUMNS.index(name)
-            for name in ("imputed", "minus", "maf_percent", "measure", "difference", "low", "high")
-        ]
-        text += "\n" + aligned_text([[row[column] for column in wanted] for row in (DIFFERENCE_COLUMNS, *rows)])
+        wanted = [DIFFERENCE_COLUMNS.index(name) for name in SHOWN_DIFFERENCES]
+        cells = [DIFFERENCE_COLUMNS, *(_difference_row(difference, n_decimals=4) for difference in shown)]
+        text += "\n" + aligned_text([[row[column] for column in wanted] for row in cells])
     return text
+
+
+def _bins_of_all(results: Results) -> dict[str, list[tuple[str, ...]]]:
+    return {name: list(_bin_rows(each.bins, n_decimals=4)) for name, each in results.evaluations.items()}
+
+
+def _interval_rows(results: Results) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The bins of each imputation, with the intervals of the two r2."""
+    for name, evaluation in results.evaluations.items():
+        groups = [group for group in evaluation.groups if group.by == "all"]
+        rows = []
+        for group, row in zip(groups, _bin_rows(evaluation.bins, n_decimals=4), strict=True):
+            ends = ([number_text(end, 4) for end in group.intervals.get(name, _UNKNOWN)] for name in MEASURES[:2])
+            (mean_low, mean_high), (low, high) = ends
+            rows.append((*row[:4], mean_low, mean_high, row[4], low, high, *row[5:]))
+        yield name, rows
 
 
 def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str, ...]]:
@@ -88,12 +108,6 @@ def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str,
         label = "all" if number == len(bins) else f"{scores.lower:g}-{scores.upper:g}"
         values = (scores.mean_r2, scores.aggregate_r2, scores.concordance, scores.discordance, scores.mean_iqs)
         yield label, str(scores.n_sites), str(scores.n_varying), *(number_text(value, n_decimals) for value in values)
-
-
-def _named_bins(results: Results, n_decimals: int) -> Iterator[tuple[str, ...]]:
-    for name, evaluation in results.evaluations.items():
-        for row in _bin_rows(evaluation.bins, n_decimals):
-            yield name, *row
 
 
 def table_files(prefix: str | Path, with_calibration: bool, has_several: bool) -> list[str]:
@@ -196,7 +210,7 @@ def _group_row(group: GroupScores) -> tuple[str, ...]:
     scores = group.scores
     numbers = []
     for measure in MEASURES:
-        numbers += [getattr(scores, measure), *group.intervals.get(measure, (float("nan"), float("nan")))]
+        numbers += [getattr(scores, measure), *group.intervals.get(measure, _UNKNOWN)]
     counts = map(str, (group.n_samples, scores.n_sites, scores.n_varying))
     return group.by, group.group, group.maf_percent, *counts, *map(number_text, (*numbers, scores.mean_iqs))
 
