@@ -25,10 +25,13 @@ def test_values_are_checked() -> None:
     for weight in (-0.1, 1.1, float("nan")):
         with pytest.raises(SettingsError, match="hmm_weight must be between 0 and 1"):
             TrainingSettings(hmm_weight=weight)
+    with pytest.raises(SettingsError, match="hmm_weight_missing must be 0 or more"):
+        TrainingSettings(hmm_weight_missing=-0.1)
 
 
 def test_the_hmm_has_its_former_weight_by_default() -> None:
-    assert TrainingSettings().hmm_weight == MIXTURE_WEIGHT.complete
+    settings = TrainingSettings()
+    assert (settings.hmm_weight, settings.hmm_weight_missing) == MIXTURE_WEIGHT
 
 
 def test_the_open_recipe_is_the_accurate_one_with_whole_haplotypes() -> None:
@@ -36,7 +39,7 @@ def test_the_open_recipe_is_the_accurate_one_with_whole_haplotypes() -> None:
     changed = {name: value for name, value in found.items() if value != accurate[name]}
     assert changed == {
         "n_states": 4096, "state_carriers": 0, "state_pieces": 1, "teacher_share": 1.0, "copying_iterations": 100,
-        "hmm_weight": 0.5,
+        "hmm_weight": 0.5, "hmm_weight_missing": 1.0,
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def make_model(n_samples: int = 6, missing_share: float = 0.05) -> LiStephensMod
 
 
 def test_expectations_equal_the_recurrences_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(hmm._BYTES_AT_ONCE, "cpu", 1)  # haplotypes one by one
+    monkeypatch.setattr(hmm, "_CPU_BYTES_AT_ONCE", 1)  # haplotypes one by one
     model = make_model()
     found = model.leave_one_out(torch.device("cpu"))
     for haplotype in range(12):
@@ -75,7 +75,7 @@ def test_haplotypes_at_once_change_nothing() -> None:
     model = make_model()
     together = model.leave_one_out(torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(hmm._BYTES_AT_ONCE, "cpu", 4 * 12 * 5)
+        patch.setattr(hmm, "_CPU_BYTES_AT_ONCE", 4 * 12 * 5)
         torch.testing.assert_close(model.leave_one_out(torch.device("cpu")), together, rtol=0, atol=1e-6)
 
 

@@ -72,8 +72,8 @@ class TrainingSettings:
         copying_rate: Highest learning rate of the HMM.
         gamma_copying: Exponent of the MAF in the HMM's site weights.
         copying_hidden: `hidden_markers` in the HMM's training.
-        hmm_weight: Weight of the HMM in the final log odds of a haplotype without missing markers. The share of missing
-            markers is added to it; the sum is at most 1.
+        hmm_weight: Weight of the HMM in the final log odds of a haplotype without missing markers.
+        hmm_weight_missing: Added to that weight, times the share of missing markers; the sum is at most 1.
         exact_frequencies: Whether the model's legends give allele frequencies exactly. If not, each value stands for at
             least 10 allele counts. A missing allele counts as this value, in training as in imputing.
         seed: Seed of all random numbers.
@@ -123,6 +123,7 @@ class TrainingSettings:
     gamma_copying: float = -0.5
     copying_hidden: float = 0.7
     hmm_weight: float = 0.4
+    hmm_weight_missing: float = 1.0
     exact_frequencies: bool = False
     seed: int = DEFAULT_SEED
 
@@ -153,7 +154,7 @@ class TrainingSettings:
         if not 0 < self.copying_error < 1:
             raise SettingsError(f"copying_error must be above 0 and below 1, found {self.copying_error}")
         for name in (
-            "warm_up", "weight_decay", "longest_gradient", "state_carriers", "n_recombined",
+            "warm_up", "weight_decay", "longest_gradient", "state_carriers", "n_recombined", "hmm_weight_missing",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
@@ -208,24 +209,27 @@ ACCURATE = TrainingSettings(
     soft_target_share=0.5,
     state_carriers=50,
     teacher_share=0.3,
-    hmm_weight=0.2,
+    hmm_weight=0.1,
+    hmm_weight_missing=1.5,
 )
 """The recipe that the experiments of docs/experiments.md led to, with anonymous hidden states."""
 
 PROTECTED = replace(
     ACCURATE,
-    max_iterations=2_500,
+    max_iterations=1_000,
     crossing_probability=0.0,  # the pool is recombined already
     soft_target_share=1.0,
-    n_recombined=20_000,
-    recombined_crossovers=10.0,
-    hmm_weight=0.3,
+    n_states=0,
+    n_recombined=60_000,
+    recombined_crossovers=6.0,
+    teacher_share=0.6,
 )
-"""The recipe for panels that are not public: no haplotype of a person is trained on, or in a state of the HMM."""
+"""The recipe for panels that are not public: no haplotype of a person is trained on, and there is no HMM."""
 
 OPEN = replace(
-    ACCURATE, n_states=4096, state_carriers=0, state_pieces=1, teacher_share=1.0, copying_iterations=100, hmm_weight=0.5
-)
+    ACCURATE, n_states=4096, state_carriers=0, state_pieces=1, teacher_share=1.0, copying_iterations=100,
+    hmm_weight=0.5, hmm_weight_missing=1.0,
+)  # fmt: skip
 """The recipe for panels that everyone may read."""
 
 

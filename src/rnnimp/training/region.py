@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
-from rnnimp.network.hmm.weights import MIXTURE_WEIGHT
+from rnnimp.network.hmm.weights import MixtureWeight
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
@@ -162,7 +162,7 @@ class _RegionTraining:
         hmm = draw_hmm(self._data, settings, self._number, self._device).to(self._device)
         self._fit(HMM, hmm, self._run_by.hmm(hmm), settings.gamma_copying, settings.hmm_settings())
         round_weights(hmm)
-        hmm.mixture_weight = MIXTURE_WEIGHT._replace(complete=settings.hmm_weight)
+        hmm.mixture_weight = MixtureWeight(settings.hmm_weight, settings.hmm_weight_missing)
         return hmm
 
     def evaluate_untrained(self, name: str, forward: Forward) -> None:

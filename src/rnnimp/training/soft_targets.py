@@ -22,7 +22,8 @@ from rnnimp.sites.panel import haplotype_columns
 
 MOST_STATES = 8192
 _SHORTEST_CM = 1e-7
-_BYTES_AT_ONCE = {"cpu": 2 << 20, "cuda": 7 << 20}  # of a marker's posteriors; on the CPU they stay in cache
+_CPU_BYTES_AT_ONCE = 2 << 20  # of a marker's posteriors, which then stay in cache
+_GPU_BYTES_AT_ONCE, _GPU_SHARE = 40 << 20, 0.1  # on a GPU, larger groups need fewer launches
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class LiStephensModel:
         """
         n_queries = markers.shape[1]
         states = torch.as_tensor(self._states(), device=device)
-        n_bytes = bytes_at_once or _BYTES_AT_ONCE[device.type]
+        n_bytes = bytes_at_once or _bytes_at_once(device, markers.shape[0])
         at_once = min(n_queries, max(1, n_bytes // (4 * len(states))))
         expected = torch.empty(int(np.count_nonzero(~self.is_marker)), n_queries, device=device)
         codes = torch.as_tensor(markers, device=device).long() % 3
@@ -104,6 +105,14 @@ class LiStephensModel:
         if n_haplotypes <= MOST_STATES:
             return np.arange(n_haplotypes)
         return np.sort(np.random.default_rng(self.seed).choice(n_haplotypes, MOST_STATES, replace=False))
+
+
+def _bytes_at_once(device: torch.device, n_markers: int) -> int:
+    """Size of a group of haplotypes: bytes of its posteriors at one marker."""
+    if device.type != "cuda":
+        return _CPU_BYTES_AT_ONCE
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(_GPU_BYTES_AT_ONCE, int(_GPU_SHARE * free / n_markers))
 
 
 @contextmanager

@@ -104,17 +104,18 @@ def test_the_weight_of_the_hmm_is_a_setting_that_older_trainings_lack(
 ) -> None:
     hmm = ["--num-states", "16", "--regions", "1"]
     models = {}
-    for name, options in (("before", []), ("after", ["--hmm-weight", "0.75"])):
+    for name, options in (("before", []), ("after", ["--hmm-weight", "0.75", "--hmm-weight-missing", "0.5"])):
         assert main(train_arguments(data_list, tmp_path / name / "chr22", *hmm, *options)) == 0
         found = read_folded_network((tmp_path / name / "models/chr22_1.onnx").read_bytes()).hmm
         assert found is not None
         models[name] = found
     assert models["before"].mixture_weight == pytest.approx((0.4, 1.0))
-    assert models["after"].mixture_weight == (0.75, 1.0)
+    assert models["after"].mixture_weight == (0.75, 0.5)
     np.testing.assert_array_equal(models["before"].switch_in, models["after"].switch_in)
     settings = tmp_path / "before/chr22_regions/1/settings.json"
     content = json.loads(settings.read_text())
-    for name in ("hmm_weight", "state_carriers", "n_recombined", "recombined_crossovers", "teacher_share"):
+    pool = ("n_recombined", "recombined_crossovers", "teacher_share")
+    for name in ("hmm_weight", "hmm_weight_missing", "state_carriers", *pool):
         del content["settings"][name]  # as version 2.1.0 wrote it
     settings.write_text(json.dumps(content))
     command = train_arguments(data_list, tmp_path / "before/chr22", *hmm)
@@ -138,7 +139,7 @@ def test_the_first_line_says_what_models_of_the_recipe_tell(
     assert all(option in second for option in changed)
     assert "--seed" not in second
     drawn = "the models will contain haplotypes of which each allele is drawn from at least 50 people"
-    assert any(line.startswith(drawn) for line in others) is (name in ("accurate", "protected"))
+    assert any(line.startswith(drawn) for line in others) is (name == "accurate")
 
 
 @pytest.mark.slow

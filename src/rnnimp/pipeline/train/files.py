@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _SETTINGS_SINCE_2_1 = {
     "exact_frequencies": True,
     "hmm_weight": 0.4,
+    "hmm_weight_missing": 1.0,
     "state_carriers": 0,
     "n_recombined": 0,
     "recombined_crossovers": 6.0,
