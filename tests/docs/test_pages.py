@@ -117,6 +117,14 @@ def headings(page: Path) -> set[str]:
     return anchors | ({f"rnnimp-{name}" for name in parsers()} if page.name == "command-line.md" else set())
 
 
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = [page.relative_to(DOCS).with_suffix("").as_posix() for page in DOCS.rglob("*.md")]
+    assert (
+        sorted(set(pages) - set(listed) - {"index"} - {page for page in pages if page.startswith("decisions/0")}) == []
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
