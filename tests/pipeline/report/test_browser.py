@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from typing import Any
 import pytest
 
 from audit_results import audit_results
+from helpers import REPOSITORY, program, shared_data
 from report_cases import write_training
 from rnnimp.cli import main
+from rnnimp.formats.hapslegend import read_legend
 from rnnimp.pipeline.audit.files import json_text
 
 pytestmark = pytest.mark.slow
 
+MODEL = REPOSITORY / "src" / "rnnimp" / "demo" / "kgp3_chr22" / "chr22"
 SECTIONS = ("target", "imputation", "accuracy", "training", "privacy")
 
 
@@ -153,6 +157,38 @@ def test_hovering_shows_the_numbers(browser: Any, report: Path) -> None:
     page.wait_for_selector("#vg-tooltip-element.visible", timeout=5_000)
     assert "sites" in page.inner_text("#vg-tooltip-element")
     page.close()
+
+
+def test_the_packaged_model_on_real_people(browser: Any, tmp_path: Path) -> None:
+    """The test samples of chromosome 22, imputed from the array's sites, with the model's training and audit."""
+    panel, names = shared_data("kgp3_chr22/panel.vcf.gz"), shared_data("kgp3_chr22/test_samples.txt")
+    truth, target, sites = (tmp_path / name for name in ("truth.vcf.gz", "target.vcf.gz", "markers.txt"))
+    legends = [read_legend(path) for path in sorted(MODEL.parent.glob("chr22_*.legend.gz"))]
+    markers = sorted({int(position) for legend in legends for position in legend.positions[legend.markers()]})
+    sites.write_text("".join(f"22\t{position}\n" for position in markers))
+    for options in (["-S", names, "-o", truth, panel], ["-T", sites, "-o", target, truth]):
+        subprocess.run([program("bcftools"), "view", "-O", "z", *map(str, options)], check=True)
+    imputed, accuracy, path = (str(tmp_path / name) for name in ("chr22", "accuracy", "report.html"))
+    assert main(["impute", "--vcf", str(target), "--model-prefix", str(MODEL), "--output", imputed]) == 0
+    assert main(["evaluate", "--imputed", f"{imputed}.vcf.gz", "--truth", str(truth), "--output", accuracy]) == 0
+    model = ["--training", str(MODEL), "--audit", str(MODEL.parent / "audit.json")]
+    assert main(["report", "--imputed", imputed, "--accuracy", accuracy, *model, "--output", path]) == 0
+    assert Path(path).stat().st_size < 3_000_000
+    opened = Opened(browser, Path(path), viewport={"width": 1400, "height": 900})
+    assert all(opened.page.is_visible(f"section#{name} h2") for name in SECTIONS)
+    assert opened.status() == "6,542 of 6,542 sites chosen"
+    assert opened.troubles == []
+    opened.page.close()
+
+
+def test_a_picture_that_cannot_be_drawn_says_so(browser: Any, report: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.html"
+    path.write_text(report.read_text().replace('"datum.total / datum.known"', '"datum.total /"'))
+    opened = Opened(browser, path, viewport={"width": 1400, "height": 900})
+    assert "could not be drawn" in opened.page.inner_text("#r2_along .chart")
+    assert opened.page.is_visible("#r2_distribution .chart svg")
+    assert opened.troubles
+    opened.page.close()
 
 
 def test_without_scripts_the_tables_remain(browser: Any, report: Path) -> None:

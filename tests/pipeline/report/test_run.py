@@ -51,10 +51,7 @@ def test_figures_are_files(results: Path, tmp_path: Path) -> None:
     names = {path.name for path in figures.iterdir()}
     pictures = {name.removesuffix(".svg") for name in names if name.endswith(".svg")}
     assert {"r2_along", "r2_by_frequency", "marker_coverage", "samples"} <= pictures
-    assert names == {f"{name}.{end}" for name in pictures for end in ("svg", "png", "tsv")} | {
-        "strand.tsv",
-        "lowest_call_rates.tsv",
-    }
+    assert names == {f"{name}.{end}" for name in pictures for end in ("svg", "png", "tsv")} | {"strand.tsv"}
     assert (figures / "samples.png").read_bytes().startswith(PNG)
     assert read_lines(figures / "marker_coverage.tsv")[0].split("\t")[0] == "region"
 

@@ -112,7 +112,12 @@
   document.documentElement.classList.add("drawn");
   byId("filters")?.addEventListener("change", read);
   byId("filter-reset")?.addEventListener("click", reset);
-  Promise.all([...document.querySelectorAll("[data-chart]")].map(draw)).then(() => {
+  const failed = (box) => (error) => {
+    console.error(error);
+    box.textContent = "This picture could not be drawn. The table below has its numbers.";
+  };
+  const boxes = [...document.querySelectorAll("[data-chart]")];
+  Promise.all(boxes.map((box) => draw(box).catch(failed(box)))).then(() => {
     write();
     document.documentElement.dataset.ready = "yes";
   });

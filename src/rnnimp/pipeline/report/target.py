@@ -192,7 +192,7 @@ def _call_rates(samples: ImputedSamples) -> list[Part]:
             "tooltip": charts.tooltip(("from", "from", ".3f"), ("to", "to", ".3f"), ("samples", "samples", ",")),
         },
     }
-    order = np.argsort(samples.called, kind="stable")[:20]
+    order = np.argsort(samples.called, kind="stable")[: min(20, np.count_nonzero(samples.called < 1))]
     lowest = Table.of(("sample", "called"), [(samples.names[i], float(samples.called[i])) for i in order.tolist()])
     picture = Picture(
         "call_rates",
@@ -204,7 +204,8 @@ def _call_rates(samples: ImputedSamples) -> list[Part]:
         {"calls": table},
         table,
     )
-    return [picture, Listing("lowest_call_rates", "The samples with the lowest call rates", lowest)]
+    listing = Listing("lowest_call_rates", "The samples with the lowest call rates", lowest)
+    return [picture, listing] if lowest.rows else [picture]
 
 
 def _strand(strand: dict[str, Any]) -> Listing:
