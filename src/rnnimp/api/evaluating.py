@@ -73,7 +73,7 @@ def evaluate(
 
     Returns:
         The scores: `bins`, at last of all sites; `groups`, with intervals; `samples`; `sites` and `statistics` of each
-        site; `calibration`. `pandas.DataFrame(evaluation.bins)` makes a table.
+        site, for which memory grows with the sites; `calibration`. `pandas.DataFrame(evaluation.bins)` makes a table.
 
     Raises:
         RnnimpError: for unreadable files, or no site or sample in common.

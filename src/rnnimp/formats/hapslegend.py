@@ -33,7 +33,7 @@ from rnnimp.wording import counted, shortened
 BLOCK_BYTES = 1 << 24
 
 LARGEST_LEGEND = 1 << 32
-"""Bytes of a panel's legend, unpacked."""
+"""Bytes of a legend that is read as a whole, unpacked."""
 
 
 _SPACE, _NEWLINE = b" \n"
