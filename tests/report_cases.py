@@ -58,7 +58,7 @@ def impute(folder: Path, name: str, target: Panel) -> None:
     endings = {"--hap": "hap.gz", "--legend": "legend.gz", "--sample": "sample"}
     files = [word for option, end in endings.items() for word in (option, f"{folder}/{name}_target.{end}")]
     where = ["--model-prefix", f"{folder}/m", "--output", f"{folder}/{name}.vcf", "--chromosome", "22"]
-    assert main(["impute", *files, *where, "--empirical-r2", "--force"]) == 0
+    assert main(["impute", *files, *where, "--empirical-r2", "--force", "--quiet"]) == 0
     evaluate(folder, name, name)
 
 
@@ -66,7 +66,7 @@ def evaluate(folder: Path, name: str, *imputed_and_more: str) -> None:
     """Evaluate imputations of a folder; arguments from the first option on are those of the command."""
     first = next((i for i, word in enumerate(imputed_and_more) if word.startswith("-")), len(imputed_and_more))
     files = [f"{folder}/{word}.vcf" for word in imputed_and_more[:first]]
-    output = ["--output", f"{folder}/accuracy/{name}", "--calibration", "--bootstrap", "50"]
+    output = ["--output", f"{folder}/accuracy/{name}", "--calibration", "--bootstrap", "50", "--quiet"]
     truth = ["--truth", f"{folder}/truth.hap.gz", *imputed_and_more[first:]]
     assert main(["evaluate", "--imputed", *files, *truth, *output]) == 0
 

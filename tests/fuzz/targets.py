@@ -17,6 +17,7 @@ from fuzz.mutate_binary import mutate_bcf, mutate_bgen, mutate_bytes, mutate_pge
 from fuzz.mutate_packed import bgzf, under_bgzf, under_gzip
 from fuzz.mutate_text import mutate_text
 from fuzz.referees import Haplotypes
+from fuzz.report_targets import report_targets
 from fuzz.seeds import CHROMOSOME, IMPUTE
 from fuzz.site_targets import preparation, site_targets, splitting
 from fuzz.target import DisagreementError, Files, Target, is_report
@@ -30,7 +31,10 @@ PART = 1_002_000, 1_009_000
 
 def all_targets() -> list[Target]:
     """Every reader and command that is fuzzed."""
-    return [*haplotype_targets(), *site_targets(), *model_targets(), *command_targets(), *training_targets()]
+    return [
+        *(*haplotype_targets(), *site_targets(), *model_targets(), *command_targets()),
+        *(*training_targets(), *report_targets()),
+    ]
 
 
 def _reads(**files: str) -> Callable[[Path], Any]:

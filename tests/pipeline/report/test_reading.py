@@ -37,7 +37,10 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
         ("name\n", "the columns name r2, found no r2"),
         ("", "found no name r2"),
         ("name\tr2\na\t1\nb\n", ":3: expected 2 columns, found 1: 'b'"),
-        ("name\tr2\na\tNA\nb\thigh\n", ":3: expected a number or NA as r2, found 'high'"),
+        ("name\tr2\na\tNA\nb\thigh\n", ":3: expected a number from 0 to 1, or NA, as r2, found 'high'"),
+        ("name\tr2\na\tnan\n", ":2: expected a number from 0 to 1, or NA, as r2, found 'nan'"),
+        ("name\tr2\na\t1.5\n", "found '1.5'"),
+        ("name\tr2\na\tinf\n", "found 'inf'"),
     ],
 )
 def test_wrong_tables(tmp_path: Path, text: str, message: str) -> None:

@@ -10,7 +10,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rnnimp.errors import DataError
 from rnnimp.formats.json_files import read_json
+from rnnimp.formats.schema import excerpt
+from rnnimp.pipeline.audit.page import attack_parts, score_parts
 from rnnimp.pipeline.audit.results import FORMAT, FORMAT_VERSION, AuditResults
+from rnnimp.wording import shortened
 
 _DERIVED = "attack_results"  # the same figures again, for another program
 _REMEDY = "give PREFIX.json of 'rnnimp audit', or audit the model again"
@@ -22,7 +25,7 @@ def read_audit(path: str | Path) -> AuditResults:
     Raises:
         DataError: if it is another file, damaged, or of a version that this program does not know.
     """
-    content = read_json(path, _REMEDY)
+    content = read_json(path, _REMEDY, allow_nan=False)
     if content.get("format") != FORMAT:
         raise DataError(f"expected the JSON file of an audit, found another; {_REMEDY}", path)
     if content.get("format_version") != FORMAT_VERSION:
@@ -30,11 +33,17 @@ def read_audit(path: str | Path) -> AuditResults:
     content.pop(_DERIVED, None)
     try:
         results = plain_to(AuditResults, content)
-        results.best()  # what the page is about
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
-        raise DataError(f"expected the fields of an audit, found others ({error}); {_REMEDY}", path) from error
+        _ = attack_parts(results), score_parts(results)  # which need fields that fit each other
+    except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError, AttributeError) as error:
+        raise DataError(
+            f"expected the fields of an audit, found others ({shortened(str(error))}); {_REMEDY}", path
+        ) from error
     assert isinstance(results, AuditResults)
     return results
+
+
+def _key(kind: Any, text: str) -> Any:
+    return float(text) if kind is float else text
 
 
 def plain_to(kind: Any, value: Any) -> Any:
@@ -61,7 +70,9 @@ def plain_to(kind: Any, value: Any) -> Any:
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         return tuple(plain_to(part, item) for part, item in zip(kinds, value, strict=True))
     if origin is dict:
-        return {plain_to(arguments[0], key): plain_to(arguments[1], item) for key, item in value.items()}
+        return {_key(arguments[0], key): plain_to(arguments[1], item) for key, item in value.items()}
     if kind is float:
         return math.nan if value is None else float(value)
+    if kind in (str, int, bool) and type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, found {excerpt(value)}")
     return value

@@ -5,6 +5,7 @@ An evaluation may be of several imputations, which were then scored at the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.pipeline.evaluate.calibration import ESTIMATE_COLUMNS, FILTER_COLUMNS, RELIABILITY_COLUMNS
 from rnnimp.pipeline.evaluate.tables import DIFFERENCE_COLUMNS, GROUP_COLUMNS, NAME_COLUMN, SAMPLE_COLUMNS
 from rnnimp.pipeline.report.binning import maf_classes
-from rnnimp.pipeline.report.reading import has_column, numbers, read_columns, read_rows
+from rnnimp.pipeline.report.reading import has_column, numbers, positions, read_columns, read_rows
+from rnnimp.wording import shortened
 
 ALL = "all"
 """The group of all sites, and the bin of all frequencies."""
@@ -26,7 +28,15 @@ BY_SAMPLES, BY_TYPE, BY_REGION = "samples", "type", "region"
 _COMMAND = "rnnimp evaluate"
 _SITES, _SAMPLES, _GROUPS, _DIFFERENCES = "sites.tsv.gz", "samples.tsv.gz", "groups.tsv", "differences.tsv"
 _SITE_COLUMNS = ("position", "maf", "r2")
-_CALIBRATION = {"estimates": ESTIMATE_COLUMNS, "filters": FILTER_COLUMNS, "reliability": RELIABILITY_COLUMNS}
+_CALIBRATION = {
+    "estimates": (ESTIMATE_COLUMNS, ("sites",), ("mean_estimate", "mean_r2")),
+    "filters": (FILTER_COLUMNS, ("sites", "kept"), ("precision", "recall", "mean_r2_kept")),
+    "reliability": (RELIABILITY_COLUMNS, ("count",), ("mean_probability", "observed")),
+}
+"""For each table its columns, and those of them that are whole numbers and real ones."""
+
+_GROUP_REALS = ("mean_r2", "mean_r2_low", "mean_r2_high", "aggregate_r2", "concordance", "nrd")
+_BIN = re.compile(rf"{ALL}|\d{{1,2}}(\.\d{{1,9}})?-\d{{1,2}}(\.\d{{1,9}})?")
 
 Rows = Sequence[dict[str, str]]
 
@@ -138,34 +148,49 @@ class _Tables:
         self._prefix, self._name = prefix, name
 
     def evaluated(self, label: str) -> Evaluated:
-        positions, classes, r2 = self._sites()
+        places, classes, r2 = self._sites()
         differences = Path(f"{self._prefix}.{_DIFFERENCES}")
-        rows = read_rows(differences, DIFFERENCE_COLUMNS, _COMMAND) if self._name and differences.exists() else []
+        rows = []
+        if self._name and differences.exists():
+            rows = read_rows(differences, DIFFERENCE_COLUMNS, _COMMAND, reals=("difference", "low", "high"))
         return Evaluated(
             label,
-            positions,
+            places,
             classes,
             r2,
-            self._rows(_GROUPS, GROUP_COLUMNS),
+            self._groups(),
             [row for row in rows if row["imputed"] == self._name],
-            self._rows(_SAMPLES, SAMPLE_COLUMNS),
+            self._rows(_SAMPLES, SAMPLE_COLUMNS, ("genotypes",), ("r2", "nrd")),
             dict(self._calibration()),
         )
 
-    def _rows(self, ending: str, columns: Sequence[str]) -> Rows:
+    def _groups(self) -> Rows:
+        rows = self._rows(_GROUPS, GROUP_COLUMNS, ("samples", "sites", "varying"), _GROUP_REALS)
+        path = f"{self._prefix}.{_GROUPS}"
+        odd = next((row["maf_percent"] for row in rows if not _BIN.fullmatch(row["maf_percent"])), None)
+        if odd is not None:
+            raise DataError(f"expected bins such as 0.5-1 or {ALL} as maf_percent, found '{shortened(odd)}'", path)
+        if not any((row["by"], row["maf_percent"]) == (ALL, ALL) for row in rows):
+            raise DataError("expected a row of all sites, found none; evaluate again", path)
+        return rows
+
+    def _rows(self, ending: str, columns: Sequence[str], counts: Sequence[str], reals: Sequence[str]) -> Rows:
         names = columns if self._name is None else (NAME_COLUMN, *columns)
-        rows = read_rows(f"{self._prefix}.{ending}", names, _COMMAND)
+        rows = read_rows(f"{self._prefix}.{ending}", names, _COMMAND, counts, reals)
         return [row for row in rows if row.pop(NAME_COLUMN, None) == self._name]
 
     def _calibration(self) -> Iterator[tuple[str, Rows]]:
-        for name, columns in _CALIBRATION.items():
+        for name, (columns, *kinds) in _CALIBRATION.items():
             if Path(f"{self._prefix}.{name}.tsv").exists():
-                yield name, self._rows(f"{name}.tsv", columns)
+                yield name, self._rows(f"{name}.tsv", columns, *kinds)
 
     def _sites(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         path = f"{self._prefix}.{_SITES}"
         names = _SITE_COLUMNS if self._name is None else (NAME_COLUMN, *_SITE_COLUMNS)
         columns = read_columns(path, names, _COMMAND)
         chosen = slice(None) if self._name is None else np.array(columns[NAME_COLUMN], dtype=object) == self._name
-        positions = numbers(columns, "position", path)[chosen].astype(np.int64)
-        return positions, maf_classes(numbers(columns, "maf", path)[chosen]), numbers(columns, "r2", path)[chosen]
+        classes = maf_classes(numbers(columns, "maf", path, high=0.5))
+        found = positions(columns, path)[chosen], classes[chosen], numbers(columns, "r2", path)[chosen]
+        if not len(found[0]):
+            raise DataError("expected scored sites, found none; evaluate again", path)
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,18 @@ from numpy.typing import NDArray
 from rnnimp.choices import OUTPUT_FORMATS
 from rnnimp.errors import DataError
 from rnnimp.formats import site_table
-from rnnimp.formats.json_files import read_json
-from rnnimp.formats.schema import TABLE, Field
 from rnnimp.pipeline.impute import samples as sample_table
 from rnnimp.pipeline.impute.report import report_path
 from rnnimp.pipeline.report.binning import maf_classes
-from rnnimp.pipeline.report.reading import numbers, read_columns
+from rnnimp.pipeline.report.checks_file import read_checks
+from rnnimp.pipeline.report.reading import numbers, positions, read_columns
 from rnnimp.sites.panel import IMPUTED
 
 IMPUTED_KIND, TYPED_KIND = 0, 1
 KIND_NAMES = ("imputed", "typed")
 
 _COMMAND = "rnnimp impute"
-_LIST = Field("a list", lambda value: isinstance(value, list))
-_CHECKS: Mapping[str, Field] = {
-    **{"counts": TABLE, "strand": TABLE, "genome_build": TABLE, "frequencies": TABLE},
-    **{"regions": _LIST, "samples": _LIST, "warnings": _LIST, "errors": _LIST},
-}
+_MOST_ALLELES = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +120,7 @@ def read_imputed(prefix: str) -> ImputedFiles:
     return ImputedFiles(
         bare_prefix(prefix),
         _read_sites(paths["sites"]) if "sites" in paths else None,
-        read_json(paths["checks"], "impute again", _CHECKS, is_open=True) if "checks" in paths else None,
+        read_checks(paths["checks"]) if "checks" in paths else None,
         _read_samples(paths["samples"]) if "samples" in paths else None,
     )
 
@@ -137,8 +132,8 @@ def _read_sites(path: Path) -> ImputedSites:
     return ImputedSites(
         columns["chromosome"][0],
         columns["id"],
-        numbers(columns, "position", path).astype(np.int64),
-        maf_classes(numbers(columns, "MAF", path)),
+        positions(columns, path),
+        maf_classes(numbers(columns, "MAF", path, high=0.5)),
         np.array([IMPUTED_KIND if kind == IMPUTED else TYPED_KIND for kind in columns["kind"]], dtype=np.int64),
         numbers(columns, "R2", path),
         int(np.count_nonzero(~np.isnan(numbers(columns, "ER2", path)))),
@@ -147,5 +142,8 @@ def _read_sites(path: Path) -> ImputedSites:
 
 def _read_samples(path: Path) -> ImputedSamples:
     columns = read_columns(path, sample_table.COLUMNS, _COMMAND)
-    values = (numbers(columns, name, path) for name in sample_table.COLUMNS[1:])
+    if not columns["sample"]:
+        raise DataError("expected samples, found none; impute again", path)
+    most = {"called": 1.0, "alt_alleles": _MOST_ALLELES, "uncertainty": 1.0}
+    values = (numbers(columns, name, path, high=high) for name, high in most.items())
     return ImputedSamples(columns["sample"], *values)

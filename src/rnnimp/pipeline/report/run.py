@@ -78,8 +78,15 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Inputs:
-    """What was read."""
+class Inputs:
+    """What was read.
+
+    Attributes:
+        imputed: Results of an imputation; None for none.
+        evaluations: Evaluations, in order.
+        trained: A training; None for none.
+        audit: JSON file of an audit, which is read for its section; None for none.
+    """
 
     imputed: ImputedFiles | None
     evaluations: list[Evaluated]
@@ -113,7 +120,7 @@ def run_report(settings: ReportSettings) -> None:
     pages = [] if settings.output is None else [Path(settings.output)]
     check_outputs(pages, settings.input_files())
     vega = rendering.script() if pages or settings.figures is not None else ""
-    inputs = _read(settings)
+    inputs = read_inputs(settings)
     sections = inputs.sections() if vega else ()
     if vega and not sections:
         raise DataError("expected results to show, found none; check the prefixes")
@@ -134,8 +141,13 @@ def run_report(settings: ReportSettings) -> None:
         logger.info("%s: %s for MultiQC", settings.multiqc, counted(len(contents), "file"))
 
 
-def _read(settings: ReportSettings) -> _Inputs:
-    return _Inputs(
+def read_inputs(settings: ReportSettings) -> Inputs:
+    """Read what is to be reported.
+
+    Raises:
+        DataError: if an input is missing or damaged.
+    """
+    return Inputs(
         None if settings.imputed is None else read_imputed(settings.imputed),
         read_evaluations(settings.accuracy),
         None if settings.training is None else read_trained(settings.training),

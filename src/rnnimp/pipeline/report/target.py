@@ -177,9 +177,11 @@ def _class(frequency: float) -> int:
 
 
 def _call_rates(samples: ImputedSamples) -> list[Part]:
-    low = float(np.floor(20 * samples.called.min()) / 20) if len(samples.names) else 0.0
-    low = min(low, 0.95)
-    counts, edges = np.histogram(samples.called, bins=_CALL_BINS, range=(low, 1))
+    known = samples.called[~np.isnan(samples.called)]
+    if not known.size:
+        return []
+    low = min(float(np.floor(20 * known.min()) / 20), 0.95)
+    counts, edges = np.histogram(known, bins=_CALL_BINS, range=(low, 1))
     table = Table.of(
         ("from", "to", "samples"),
         [(float(a), float(b), int(n)) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True) if n],

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Manifest, RegionEntry, manifest_path, read_manifest
-from rnnimp.pipeline.report.reading import numbers, read_columns
+from rnnimp.pipeline.report.reading import UNDEFINED, numbers, read_columns
 from rnnimp.pipeline.train.files import RegionFiles, model_prefix, plan_path
 from rnnimp.training.names import HYBRID, NETWORKS
 
 COLUMNS = ("iteration", "training_loss", "validation_loss", "validation_r2")
 
 _COMMAND = "rnnimp train"
+_NOT_FINITE = ("nan", "inf", "-inf")
+_MOST = 1e9
 
 History = Mapping[str, NDArray[np.float64]]
 """The columns of a network's history by name, float64 (n_validations,) each."""
@@ -40,8 +41,15 @@ class TrainedRegion:
 
     def validation_r2(self, network: str = HYBRID) -> float | None:
         """Mean dosage r2 of a network on the samples held out; None if not known or not defined."""
-        found = self.entry.summary.get("networks", {}).get(network, {}).get("validation_r2")
-        return None if found is None or found != found else float(found)
+        networks = self.entry.summary.get("networks")
+        evaluation = networks.get(network) if isinstance(networks, dict) else None
+        found = evaluation.get("validation_r2") if isinstance(evaluation, dict) else None
+        return float(found) if isinstance(found, (int, float)) and -1 <= found <= 1 else None
+
+    def people(self, name: str) -> int | None:
+        """A number of people: `training_samples` or `validation_samples`; None if not known."""
+        found = self.entry.summary.get(name)
+        return found if isinstance(found, int) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +87,8 @@ def read_trained(prefix: str) -> Trained:
             manifest_path(model),
         )
     manifest = read_manifest(model)
+    if not manifest.regions:
+        raise DataError("expected a finished region, found none; train a region first", manifest_path(model))
     regions = tuple(_region(entry, RegionFiles(prefix, entry.index), has_folder) for entry in manifest.regions)
     return Trained(model.name, manifest, regions)
 
@@ -94,12 +104,13 @@ def _histories(files: RegionFiles) -> Iterator[tuple[str, History]]:
         path = files.folder / f"{network}.history.tsv"
         if path.exists():
             columns = read_columns(path, COLUMNS, _COMMAND)
-            yield network, {name: _finite(columns, name, path) for name in COLUMNS}
+            yield network, {name: _known(columns, name, path) for name in COLUMNS}
 
 
-def _finite(columns: Mapping[str, Any], name: str, path: Path) -> NDArray[np.float64]:
-    values = numbers(columns, name, path)
-    return np.where(np.isfinite(values), values, np.nan)
+def _known(columns: Mapping[str, Sequence[str]], name: str, path: Path) -> NDArray[np.float64]:
+    """A column of a history, in which `nan` and `inf` stand for what is not known or broke down."""
+    known = [UNDEFINED if cell in _NOT_FINITE else cell for cell in columns[name]]
+    return numbers({name: known}, name, path, -_MOST, _MOST)
 
 
 def _seconds(files: RegionFiles) -> float | None:

@@ -42,14 +42,13 @@ def training_section(trained: Trained) -> Section:
 
 def _facts(trained: Trained) -> list[tuple[str, str]]:
     manifest, regions = trained.manifest, trained.regions
-    first = regions[0].entry.summary
     final = [r2 for region in regions if (r2 := region.validation_r2()) is not None]
     rows = [("model", trained.name), ("recipe", str(model_recipe(manifest)))]
     rows.append(("regions", f"{len(regions)} of {manifest.n_regions or len(regions)}"))
     rows.append(("imputed sites", f"{sum(region.entry.n_sites for region in regions):,}"))
     for name, title in (("training_samples", "people trained on"), ("validation_samples", "people held out")):
-        if name in first:
-            rows.append((title, f"{first[name]:,}"))
+        if (n_people := regions[0].people(name)) is not None:
+            rows.append((title, f"{n_people:,}"))
     if final:
         rows.append(("mean final R2 of a region", f"{np.mean(final):.4f}"))
     seconds = [region.seconds for region in regions if region.seconds is not None]
