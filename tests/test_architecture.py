@@ -44,6 +44,7 @@ PUBLIC_NAMES = [
     "prepare",
     "read_genotypes",
     "read_haplotypes",
+    "report",
     "split",
     "status",
     "train",

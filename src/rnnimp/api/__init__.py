@@ -11,6 +11,7 @@ from rnnimp.api.haplotypes import Haplotypes, read_haplotypes
 from rnnimp.api.imputing import Imputed, impute, write_genotypes
 from rnnimp.api.model import Model, load_model
 from rnnimp.api.panels import prepare, split
+from rnnimp.api.reporting import report
 from rnnimp.api.training import audit, status, train
 from rnnimp.errors import RnnimpError
 from rnnimp.sites.panel import Sites
@@ -31,6 +32,7 @@ __all__ = [
     "prepare",
     "read_genotypes",
     "read_haplotypes",
+    "report",
     "split",
     "status",
     "train",
