@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from helpers import REPOSITORY
@@ -58,6 +60,7 @@ def test_the_figures_of_the_recipes_are_those_of_the_documentation() -> None:
         point = dict(zip(columns, row.split("\t"), strict=True))
         name = point["name"].split()[0]
         if name in RECIPES:
-            found = round(100 * float(point["tpr"]))
-            assert f"{found} of 100 members" in RECIPES[name].disclosure
+            stated = re.search(r"(\d+) of 100 members", RECIPES[name].disclosure)
+            assert stated is not None
+            assert abs(int(stated.group(1)) - 100 * float(point["tpr"])) < 0.51
             assert f"AUC {float(point['auc']):.2f}" in RECIPES[name].disclosure
