@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,19 @@ def _output_is_plausible(folder: Path, with_samples: bool) -> None:
     leftover = [path.name for path in folder.rglob("*") if ".part" in path.name]
     if leftover:
         raise DisagreementError(f"left {leftover[0]}")
+
+
+def findings_are_plausible(folder: Path, files: Files, result: Any) -> None:
+    """The findings of check are JSON, its rates and p values are from 0 to 1, and each site has a line."""
+    content = json.loads((folder / "out" / "c.checks.json").read_text())
+    text = gzip.decompress((folder / "out" / "c.target_sites.tsv.gz").read_bytes()).decode()
+    header, *rows = [line.split("\t") for line in text.splitlines()]
+    if len(rows) != content["counts"]["target_sites"]:
+        raise DisagreementError(f"{len(rows)} lines, not {content['counts']['target_sites']}")
+    names = ("call_rate", "frequency", "hardy_weinberg_p")
+    values = [row[header.index(name)] for row in rows for name in names]
+    if not all(value == "NA" or 0 <= float(value) <= 1 for value in values):
+        raise DisagreementError("a rate or p value that is not from 0 to 1")
 
 
 def table_is_plausible(folder: Path, files: Files, result: Any) -> None:

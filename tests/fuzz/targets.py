@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from fuzz import referees, seeds
-from fuzz.checks import TOLERANCE, agrees, haplotypes_of, imputed_is_plausible, merged_is_plausible, table_is_plausible
+from fuzz.checks import (
+    TOLERANCE,
+    agrees,
+    findings_are_plausible,
+    haplotypes_of,
+    imputed_is_plausible,
+    merged_is_plausible,
+    table_is_plausible,
+)
 from fuzz.commands import command, run_command
 from fuzz.model_targets import model_targets, training_targets
 from fuzz.mutate_arguments import mutate_arguments
@@ -171,6 +179,13 @@ def command_targets() -> list[Target]:
             command(*IMPUTE, "--samples", "names", "--output", "out/o.vcf"),
             imputed_is_plausible,
         ),
+        Target(
+            "check",
+            case,
+            {"t.hap.gz": packed, "t.legend.gz": packed},
+            command("check", *IMPUTE[1:], "--output", "out/c", codes=(0, 1)),
+            findings_are_plausible,
+        ),
         Target("merge: sums", parts, samples, merge, merged_is_plausible),
         Target("merge: lines", parts, lines, merge, merged_is_plausible),
         Target(
@@ -181,6 +196,7 @@ def command_targets() -> list[Target]:
             table_is_plausible,
         ),
         _options("options: impute", case, [*IMPUTE, "--output", "out/o.vcf"]),
+        _options("options: check", case, ["check", *IMPUTE[1:], "--output", "out/c"]),
         _options("options: prepare", prepared, prepare),
         _options("options: split", split, split_arguments),
         _options("options: merge", parts, ["merge", "p1.vcf.gz", "p2.vcf.gz", "--output", "out/o.vcf.gz"]),

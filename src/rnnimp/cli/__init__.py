@@ -20,6 +20,7 @@ from rnnimp import __version__
 from rnnimp.cli import (
     audit,
     bundle,
+    check,
     completion,
     demo,
     evaluate,
@@ -42,7 +43,7 @@ from rnnimp.errors import RnnimpError
 from rnnimp.wording import shortened
 
 _COMMANDS = (
-    *(prepare, split, train, status, bundle, impute, merge, evaluate, report, audit, inspect, demo),
+    *(prepare, split, train, status, bundle, check, impute, merge, evaluate, report, audit, inspect, demo),
     *(completion, help),
 )
 EXIT_FAILURE = 1

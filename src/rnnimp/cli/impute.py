@@ -42,14 +42,8 @@ def add_parser(subparsers: Any) -> None:
         "  rnnimp impute --pgen phased.pgen --model-prefix results/models/chr22 \\\n"
         "      --region 22:50.3-50.6Mb --min-r2 0.3 --output imputed/part.pgen",
     )
-    _add_target(parser.add_argument_group("target", "The phased genotypes to impute."))
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model-prefix",
-        required=True,
-        metavar="PREFIX",
-        help="the model: files PREFIX_1.onnx (or .ort) and PREFIX_1.legend.gz, and so on",
-    )
+    add_target(parser.add_argument_group("target", "The phased genotypes to impute."))
+    add_model(parser.add_argument_group("model"))
     _add_output(parser.add_argument_group("output"))
     _add_checks(parser.add_argument_group("checks", "Saved as PREFIX.checks.json before the work starts."))
     how = parser.add_argument_group("processing")
@@ -78,7 +72,18 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run, output_format=None)
 
 
-def _add_target(group: argparse._ArgumentGroup) -> None:
+def add_model(group: argparse._ArgumentGroup) -> None:
+    """Add the option that names the model."""
+    group.add_argument(
+        "--model-prefix",
+        required=True,
+        metavar="PREFIX",
+        help="the model: files PREFIX_1.onnx (or .ort) and PREFIX_1.legend.gz, and so on",
+    )
+
+
+def add_target(group: argparse._ArgumentGroup) -> None:
+    """Add the options that name the target, and choose samples and sites of it."""
     group.add_argument("--vcf", metavar="FILE", help=f"{' / '.join(VCF_ENDINGS)} file; - for standard input")
     group.add_argument("--hap", metavar="FILE", help="haplotypes (.hap or .hap.gz); needs --legend")
     group.add_argument("--legend", metavar="FILE", help="the sites of --hap (.legend or .legend.gz)")
@@ -175,13 +180,18 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sites-only", action="store_true", help="write VCF and BCF without samples")
 
 
-def _add_checks(group: argparse._ArgumentGroup) -> None:
+def add_flip(group: argparse._ArgumentGroup) -> None:
+    """Add the option that corrects the strand."""
     group.add_argument(
         "--flip",
         action="store_true",
         help="flip target sites that are on the other strand; A/T and C/G sites count as missing if their allele "
         "frequency does not show the strand",
     )
+
+
+def _add_checks(group: argparse._ArgumentGroup) -> None:
+    add_flip(group)
     group.add_argument(
         "--force",
         action="store_true",

@@ -59,6 +59,10 @@ def write_json(path: str | Path, content: dict[str, Any], *, sort_keys: bool = T
     Raises:
         ValueError: for NaN where that is not allowed.
     """
-    text = json.dumps(content, indent=2, sort_keys=sort_keys, allow_nan=allow_nan)
     with atomic_output(path) as file:
-        file.write(f"{text}\n".encode())
+        file.write(json_bytes(content, sort_keys=sort_keys, allow_nan=allow_nan))
+
+
+def json_bytes(content: dict[str, Any], *, sort_keys: bool = True, allow_nan: bool = True) -> bytes:
+    """The content of the file that `write_json` writes."""
+    return f"{json.dumps(content, indent=2, sort_keys=sort_keys, allow_nan=allow_nan)}\n".encode()

@@ -13,6 +13,7 @@ import pytest
 from helpers import random_panel, shared_data
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.biallelic import NO_SEQUENCE
+from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf.reading import open_panel, read_genotypes, read_sites
 from rnnimp.sites.panel import Panel
 from rnnimp.sites.ploidy import PloidyRecorder
@@ -527,3 +528,12 @@ def test_pseudoautosomal_regions_of_plink2_belong_to_x(
     assert ploidy.at(panel.sites.positions)[:, 0].tolist() == [False, False, True, False]
     part = open_panel(indexed(path) if is_indexed else path, region="X:65000-4000000", ploidy=PloidyRecorder()).read()
     assert part.sites.positions.tolist() == [70000, 3000000]
+
+
+def test_unphased_genotypes_are_counted_on_request(tmp_path: Path) -> None:
+    records = ["22 100 . A C . GT 0|1 0/0", "22 101 . A C . GT 0/1 1/0", "22 102 . A C . GT ./. 1/1"]
+    path = write_vcf(tmp_path / "x.vcf", records)
+    unphased = Unphased()
+    panel = open_panel(path, unphased=unphased).read()
+    assert (unphased.n_genotypes, unphased.first) == (2, "22:101 in sample a")
+    assert panel.alleles.tolist() == [[0, 1, 0, 0], [0, 1, 1, 0], [-1, -1, 1, 1]]

@@ -21,6 +21,7 @@ from rnnimp.formats import bgen as bgen_format
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen.reading import read_psam
+from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf import reading as vcf
 from rnnimp.pipeline.impute.target import TargetFiles, read_target
 from rnnimp.sites.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
@@ -201,12 +202,25 @@ def test_sites_without_variation_are_kept_for_a_target(tmp_path: Path, kind: str
     assert dropped.sites.keys() == [(7, "C", "T")]
 
 
+def vcf_error(path: Path) -> DataError:
+    with pytest.raises(DataError) as caught:
+        vcf.open_panel(path).read()
+    return caught.value
+
+
 def test_unphased_genotypes_are_refused(tmp_path: Path) -> None:
     text = kgp(tmp_path).read_text().replace("0|1", "0/1", 1)
     (tmp_path / "k.vcf").write_text(text)
     run(tmp_path, program("plink2"), "--vcf", "k.vcf", "--make-pgen", "--out", "k")
     with pytest.raises(DataError, match=r"k.pgen: expected phased genotypes like 0\|1, found 0/1 at 22:\d+ in sample"):
         pgen_input.open_panel(tmp_path / "k.pgen").read()
+    unphased = Unphased()
+    counted = pgen_input.open_panel(tmp_path / "k.pgen", unphased=unphased).read()
+    assert unphased.n_genotypes == 1
+    assert unphased.first in str(vcf_error(tmp_path / "k.vcf"))
+    expected = vcf.open_panel(tmp_path / "k.vcf", unphased=Unphased()).read()
+    copies = [panel.alleles[:, ::2] + panel.alleles[:, 1::2] for panel in (counted, expected)]
+    np.testing.assert_array_equal(*copies)
     writer = bgen.BgenWriter(str(tmp_path / "x.bgen"), 1, ["a"], compression="zlib")
     writer.add_variant("v", "v", "22", 5, ["A", "C"], np.array([[0, 1, 0.0]]), phased=False)
     writer.close()

@@ -28,6 +28,7 @@ from rnnimp.formats.kinds import LONGEST_MAGIC, kind_of
 from rnnimp.formats.names import checked_name
 from rnnimp.formats.pgen.writing import library
 from rnnimp.formats.site_rules import check_texts
+from rnnimp.formats.unphased import Unphased
 from rnnimp.numbers import real_number
 from rnnimp.sites.chromosomes import is_pseudoautosomal, plain_chromosome
 from rnnimp.sites.panel import GenotypeStream, GenotypeTable, PanelStream
@@ -49,6 +50,7 @@ def open_panel(
     keep_first_duplicate: bool = False,
     keep_monomorphic: bool = False,
     ploidy: PloidyRecorder | None = None,
+    unphased: Unphased | None = None,
 ) -> PanelStream:
     """Open the phased genotypes of one chromosome for reading block by block.
 
@@ -58,6 +60,7 @@ def open_panel(
         keep_first_duplicate: Whether to keep the first of repeated sites and drop the others, instead of an error.
         keep_monomorphic: Whether to keep sites without an alternative allele, ALT `.`.
         ploidy: Records which samples are haploid. None reads all samples as diploid.
+        unphased: Counts unphased heterozygous genotypes. None refuses them.
 
     Raises:
         DataError: for genotypes that are unphased, and males with two alleles on chrX. Also for sites out of order or
@@ -65,7 +68,7 @@ def open_panel(
         RnnimpError: if the library is not installed.
     """
     file = _Variants(path)
-    calls = _Calls(file, ploidy)
+    calls = _Calls(file, ploidy, unphased)
     records = on_one_chromosome(file.records(), chromosome, file.sites)
     return panel_of(file.path, file.names, records, calls.of, ReadingRules(keep_first_duplicate, keep_monomorphic))
 
@@ -297,8 +300,8 @@ def read_psam(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
 class _Calls:
     """The alleles of one file's variants."""
 
-    def __init__(self, file: _Variants, ploidy: PloidyRecorder | None) -> None:
-        self._file, self._ploidy = file, ploidy
+    def __init__(self, file: _Variants, ploidy: PloidyRecorder | None, unphased: Unphased | None) -> None:
+        self._file, self._ploidy, self._unphased = file, ploidy, unphased
         self._alleles = np.empty(2 * len(file.names), dtype=np.int32)
         self._is_phased = np.empty(len(file.names), dtype=np.uint8)
 
@@ -311,12 +314,19 @@ class _Calls:
             raise self._file.damaged(record) from error
         calls = np.maximum(self._alleles, -1).astype(np.int16).reshape(-1, 2)
         is_heterozygous = calls[:, 0] != calls[:, 1]
-        self._require(~is_heterozygous | (self._is_phased != 0), calls, "phased genotypes like 0|1", "/", place)
+        self._check_phase(~is_heterozygous | (self._is_phased != 0), calls, place)
         if self._ploidy is not None:
             is_haploid = self._haploid(record.CHROM)
             self._require(~(is_heterozygous & is_haploid), calls, "one allele in a haploid sample", "|", place)
             self._ploidy.add(record.POS, is_haploid, np.ones(len(calls), dtype=bool))
         return calls
+
+    def _check_phase(self, is_phased: NDArray[np.bool_], calls: NDArray[np.int16], place: str) -> None:
+        if self._unphased is None:
+            self._require(is_phased, calls, "phased genotypes like 0|1", "/", place)
+        elif not is_phased.all():
+            number = int(np.count_nonzero(~is_phased))
+            self._unphased.add(number, place, self._file.names[int(np.argmin(is_phased))])
 
     def _haploid(self, chromosome: str) -> NDArray[np.bool_]:
         name = plain_chromosome(chromosome)

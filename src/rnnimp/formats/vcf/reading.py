@@ -26,6 +26,7 @@ from rnnimp.formats.biallelic import (
     split_record,
 )
 from rnnimp.formats.copies import copies_from_calls, copies_from_genotypes, copies_from_haplotypes, copies_of_haploid
+from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf.phase_sets import PhaseSets
 from rnnimp.formats.vcf.record import END, VcfRecord
 from rnnimp.formats.vcf.records import RecordReader
@@ -47,6 +48,7 @@ def open_panel(
     keep_monomorphic: bool = False,
     block_sites: int | None = None,
     ploidy: PloidyRecorder | None = None,
+    unphased: Unphased | None = None,
 ) -> PanelStream:
     """Open the phased diploid genotypes of one chromosome for reading block by block.
 
@@ -62,6 +64,8 @@ def open_panel(
             a target they mean that all samples carry REF.
         block_sites: Sites per block; by default as many as fit into 16 MiB, 4096 at most.
         ploidy: Records which samples are haploid. Their allele is then put into both columns. None refuses haploids.
+        unphased: Counts unphased heterozygous genotypes, whose alleles then stand in the file's order. None refuses
+            them.
 
     Raises:
         DataError: for genotypes that are absent, unphased or of another ploidy; the message names the place and the
@@ -79,7 +83,7 @@ def open_panel(
         path,
         names,
         phase_sets.watched(reader.records(interval)),
-        lambda record: _phased_calls(record, reader, ploidy, phase_sets),
+        lambda record: _phased_calls(record, reader, ploidy, phase_sets, unphased),
         ReadingRules(keep_first_duplicate, keep_monomorphic),
         block_sites,
         contig_length=reader.contig_length,
@@ -108,13 +112,19 @@ def site_blocks(path: str | Path, chromosome: str | None = None) -> Iterator[Sit
 
 
 def _phased_calls(
-    record: VcfRecord, reader: RecordReader, ploidy: PloidyRecorder | None, phase_sets: PhaseSets
+    record: VcfRecord,
+    reader: RecordReader,
+    ploidy: PloidyRecorder | None,
+    phase_sets: PhaseSets,
+    unphased: Unphased | None,
 ) -> NDArray[np.integer]:
     """Allele numbers, (n_samples, 2); below 0 for missing."""
     calls, phased = _diploid_calls(record, reader, ploidy)
     if not phased.all():
         doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
-        if doubtful.size:
+        if doubtful.size and unphased is not None:
+            unphased.add(doubtful.size, record.place, reader.sample_names[doubtful[0]])
+        elif doubtful.size:
             sample = int(doubtful[0])
             raise record.error(
                 f"expected phased genotypes like 0|1, found an unphased one, {_genotype(calls[sample], '/')}, at "

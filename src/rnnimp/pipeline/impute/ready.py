@@ -138,16 +138,24 @@ def ready_to_impute(
         DataError: if target and model do not fit.
     """
     checked = _checked_target(options, target, model, report)
-    plan = plan_imputation(checked.target)
-    if options.interval is not None:
-        plan = restrict(plan, options.interval)
+    plan = planned(options, checked)
     empirical = EmpiricalR2() if options.empirical_r2 else None
     return ReadyImputation(plan, checked.report, target, options, checked.called_shares, empirical)
 
 
-def _checked_target(options: ImputeOptions, target: Target, model: JoinedModel, report: Path | None) -> CheckedTarget:
-    """The target on the model's strand, once it is known to fit the model."""
-    checked = check_target(
+def planned(options: ImputeOptions, checked: CheckedTarget) -> ImputationPlan:
+    """The sites of each region, in the part of the chromosome that is asked for.
+
+    Raises:
+        DataError: if there is nothing to impute.
+    """
+    plan = plan_imputation(checked.target)
+    return plan if options.interval is None else restrict(plan, options.interval)
+
+
+def compared_target(options: ImputeOptions, target: Target, model: JoinedModel) -> CheckedTarget:
+    """The target beside the model, and the findings of the checks; nothing is refused yet."""
+    return check_target(
         match_target(target.panel, model),
         flip=options.flip,
         chromosome=options.chromosome,
@@ -155,6 +163,11 @@ def _checked_target(options: ImputeOptions, target: Target, model: JoinedModel, 
         n_repeated=target.n_repeated,
         interval=options.interval,
     )
+
+
+def _checked_target(options: ImputeOptions, target: Target, model: JoinedModel, report: Path | None) -> CheckedTarget:
+    """The target on the model's strand, once it is known to fit the model."""
+    checked = compared_target(options, target, model)
     log_report(checked.report)
     if report is not None:
         save_report(report, checked.report)

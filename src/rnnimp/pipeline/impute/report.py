@@ -188,33 +188,40 @@ def save_report(path: Path, report: TargetReport, **more: Mapping[str, Any]) -> 
     write_json(path, {**asdict(report), **more}, sort_keys=False, allow_nan=False)
 
 
-def log_report(report: TargetReport) -> None:
-    """Say the figures that a user needs to judge a target against a model, then the warnings."""
+def report_lines(report: TargetReport) -> list[str]:
+    """The figures that a user needs to judge a target against a model, one line each."""
     counts, strand = report.counts, report.strand
-    logger.info(
-        "target sites: %d matched, %d swapped, %d strand-flipped, %d mismatched, %d not in the model",
-        *(counts[name] for name in ("matched", "swapped", "strand_flipped", "mismatched", "not_in_model")),
-    )
+    lines = [
+        f"target sites: {counts['matched']} matched, {counts['swapped']} swapped, {counts['strand_flipped']} "
+        f"strand-flipped, {counts['mismatched']} mismatched, {counts['not_in_model']} not in the model"
+    ]
     if counts["flipped_by_request"]:
-        logger.info("target sites brought to the model's strand: %d", counts["flipped_by_request"])
+        lines.append(f"target sites brought to the model's strand: {counts['flipped_by_request']}")
     if counts["repeated_left_out"]:
-        logger.info("target sites left out because they stood before: %d", counts["repeated_left_out"])
+        lines.append(f"target sites left out because they stood before: {counts['repeated_left_out']}")
     if strand["palindromic"]:
-        logger.info(
-            "A/T and C/G sites, by frequency: %d on the model's strand, %d on the other, %d undecided",
-            *(strand["palindromic_same"], strand["palindromic_flipped"] + strand["palindromic_contradicted"]),
-            strand["palindromic_undecided"],
+        lines.append(
+            f"A/T and C/G sites, by frequency: {strand['palindromic_same']} on the model's strand, "
+            f"{strand['palindromic_flipped'] + strand['palindromic_contradicted']} on the other, "
+            f"{strand['palindromic_undecided']} undecided"
         )
     observed, missing = counts["observed_markers"], counts["missing_markers"]
-    logger.info("model markers: %d observed, %d missing from the target", observed, missing)
+    lines.append(f"model markers: {observed} observed, {missing} missing from the target")
     frequencies = report.frequencies
     if frequencies["worst"]:
         worst = frequencies["worst"][0]
-        logger.info(
-            "allele frequencies: mean difference to the model %.3f at %s, most at %s (%.3f, in the model %.3f)",
-            *(frequencies["mean_difference"], counted(frequencies["n_compared"], "site")),
-            *(worst["id"], worst["target"], worst["model"]),
+        lines.append(
+            f"allele frequencies: mean difference to the model {frequencies['mean_difference']:.3f} at "
+            f"{counted(frequencies['n_compared'], 'site')}, most at {worst['id']} ({worst['target']:.3f}, in the model "
+            f"{worst['model']:.3f})"
         )
+    return lines
+
+
+def log_report(report: TargetReport) -> None:
+    """Log the figures and the warnings of a report."""
+    for line in report_lines(report):
+        logger.info("%s", line)
     for line in report.warnings:
         logger.warning("warning: %s", line)
 

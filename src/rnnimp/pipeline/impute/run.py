@@ -19,6 +19,7 @@ import numpy as np
 from rnnimp.choices import DEFAULT_FORMAT, STANDARD_STREAM
 from rnnimp.errors import SettingsError
 from rnnimp.formats.bundle import Bundle, bundle_files, open_bundle
+from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf.header import IMPUTE_COMMAND
 from rnnimp.imputation.engines.choice import require_device
 from rnnimp.imputation.matched_target import join_model
@@ -29,6 +30,7 @@ from rnnimp.pipeline.impute.ready import ImputeOptions, checked_chromosome, mode
 from rnnimp.pipeline.impute.report import save_report
 from rnnimp.pipeline.impute.samples import SampleTable
 from rnnimp.pipeline.impute.target import (
+    Target,
     TargetFiles,
     chosen_samples,
     read_target,
@@ -133,11 +135,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     require_library(settings.output)
     bundle = open_bundle(settings.model_prefix)
     require_whole(bundle, settings.force)
-    target = chosen_samples(read_target(settings, bundle.chromosome), settings.samples)
-    target = without_samples(target, settings.exclude_samples)
-    chromosome = checked_chromosome(settings.options, target, bundle.chromosome)
-    target = without_sites(target, settings.exclude_sites, chromosome)
-    report_haploid(target, chromosome)
+    target, chromosome = chosen_target(settings, bundle)
     if settings.output.needs_chromosome and chromosome is None:
         name = settings.output.chosen_format.upper()
         raise SettingsError(
@@ -164,6 +162,27 @@ def run_impute(settings: ImputeSettings) -> Path:
     if settings.output.sample_table is not None:
         samples.save(settings.output.sample_table)
     return settings.output.path
+
+
+def chosen_target(
+    settings: ImputeSettings, bundle: Bundle, unphased: Unphased | None = None
+) -> tuple[Target, str | None]:
+    """Read the target, with the samples and sites that the settings choose, and the name of its chromosome.
+
+    Args:
+        settings: Files of the target, and what of them to take.
+        bundle: The model.
+        unphased: See `read_target`.
+
+    Raises:
+        DataError: naming what is malformed, or two chromosomes that differ.
+    """
+    target = chosen_samples(read_target(settings, bundle.chromosome, unphased), settings.samples)
+    target = without_samples(target, settings.exclude_samples)
+    chromosome = checked_chromosome(settings.options, target, bundle.chromosome)
+    target = without_sites(target, settings.exclude_sites, chromosome)
+    report_haploid(target, chromosome)
+    return target, chromosome
 
 
 def provenance(settings: ImputeSettings, bundle: Bundle) -> tuple[tuple[str, str], ...]:

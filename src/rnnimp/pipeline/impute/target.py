@@ -15,6 +15,7 @@ from rnnimp.formats.biallelic import REPEATED
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
+from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf import reading as vcf
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.sites.ploidy import Ploidy, PloidyRecorder, may_be_haploid
@@ -105,12 +106,13 @@ def require_kind(files: TargetFiles) -> None:
         pgen_input.require_pgen(files.pgen)
 
 
-def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
+def read_target(files: TargetFiles, model_chromosome: str | None, unphased: Unphased | None = None) -> Target:
     """Read a target.
 
     Args:
         files: Files of the target.
         model_chromosome: Chromosome of the model, where it is known; files of several chromosomes are read there.
+        unphased: Counts the unphased genotypes of a VCF, BCF or PGEN. None refuses them.
 
     Raises:
         DataError: naming what is malformed, and where.
@@ -129,7 +131,13 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
     if files.vcf is not None:
         name = files.vcf
         stream = vcf.open_panel(
-            name, None, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+            name,
+            None,
+            chromosome,
+            files.keep_first_duplicate,
+            keep_monomorphic=True,
+            ploidy=recorder,
+            unphased=unphased,
         )
     elif files.bgen is not None:
         name = files.bgen
@@ -140,7 +148,7 @@ def read_target(files: TargetFiles, model_chromosome: str | None) -> Target:
         assert files.pgen is not None
         name = files.pgen
         stream = pgen_input.open_panel(
-            name, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder
+            name, chromosome, files.keep_first_duplicate, keep_monomorphic=True, ploidy=recorder, unphased=unphased
         )
     panel = stream.read()
     if files.bgen is None:  # a VCF or .pvar says which allele is REF

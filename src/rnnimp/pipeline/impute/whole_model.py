@@ -22,6 +22,18 @@ def missing_text(bundle: Bundle) -> str:
     return f"{noun} {first_few(missing)} of {bundle.n_regions}"
 
 
+def incomplete_text(bundle: Bundle) -> str:
+    """Why a model is refused that lacks regions, and what to do.
+
+    Args:
+        bundle: A model with at least one missing region.
+    """
+    return (
+        f"the model is incomplete: it lacks {missing_text(bundle)}. Finish its training or get the whole model, or "
+        "give --force to impute only the regions that it has"
+    )
+
+
 def require_whole(bundle: Bundle, force: bool) -> None:
     """Refuse a model that lacks regions, unless it is forced.
 
@@ -35,11 +47,7 @@ def require_whole(bundle: Bundle, force: bool) -> None:
     if not bundle.missing_regions:
         return
     if not force:
-        raise DataError(
-            f"the model is incomplete: it lacks {missing_text(bundle)}. Finish its training or get the whole model, "
-            "or give --force to impute only the regions that it has",
-            bundle.prefix,
-        )
+        raise DataError(incomplete_text(bundle), bundle.prefix)
     logger.warning(
         "warning: imputed because of --force: %s: the model is incomplete: it lacks %s. No site is imputed there",
         bundle.prefix,
