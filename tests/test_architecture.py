@@ -56,6 +56,7 @@ COMMANDS = [
     "train",
     "status",
     "bundle",
+    "check",
     "impute",
     "merge",
     "evaluate",
