@@ -39,6 +39,7 @@ FORMAT_VERSION = 1
 LARGEST_LEGEND = 1 << 26
 """Bytes of a region's legend, unpacked."""
 
+_HMM = "copying"  # in the list of a region's networks
 _MODEL_ENDINGS = ("ort", "onnx")
 """In order of preference: an `.ort` file is optimised already, so that it loads much faster."""
 
@@ -111,6 +112,7 @@ class BundleRegion:
         checksum: SHA-256 that the model file must have; None without a manifest.
         frequency_step: `a1_freq` is at most half of this from the panel's frequency; 0 where it is exact.
         panel: `alleles_checksum` of the training files; None where the manifest does not give it.
+        has_hmm: Whether the model has a haplotype HMM; None where the manifest does not say it.
     """
 
     index: int
@@ -120,6 +122,7 @@ class BundleRegion:
     checksum: str | None = None
     frequency_step: float = 0.0
     panel: str | None = None
+    has_hmm: bool | None = None
 
     @property
     def marker_rows(self) -> NDArray[np.intp]:
@@ -280,7 +283,9 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
         _require_as_listed(sites, entry, legend)
     step = 0.0 if entry is None else float(entry.summary.get("frequency_step", 0))
     panel = None if entry is None else entry.summary.get("panel")
-    return BundleRegion(index, models[0], legend, sites, checksum, step, panel)
+    networks = None if entry is None else entry.summary.get("networks")
+    has_hmm = _HMM in networks if isinstance(networks, dict) else None
+    return BundleRegion(index, models[0], legend, sites, checksum, step, panel, has_hmm)
 
 
 def _read_model_legend(path: Path) -> Sites:

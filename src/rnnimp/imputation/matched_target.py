@@ -58,6 +58,11 @@ class JoinedModel:
         """The sites' `a1_freq` are at most half of this from the panel's frequencies; 0 where they are exact."""
         return max((region.frequency_step for region in self.regions), default=0.0)
 
+    @property
+    def lacks_hmm(self) -> bool:
+        """Whether it is known that a region has no haplotype HMM."""
+        return any(region.has_hmm is False for region in self.regions)
+
 
 def join_model(bundle: Bundle) -> JoinedModel:
     """Join the sites of a model's regions.

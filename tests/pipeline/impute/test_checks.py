@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers import random_panel, shared_data
+from helpers import REPOSITORY, random_panel, shared_data
 from rnnimp.cli import main
+from rnnimp.formats.bundle import open_bundle
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.gen import read_gen
 from rnnimp.formats.hapslegend import HapsLegendWriter, read_legend
+from rnnimp.imputation.matched_target import join_model, match_target
+from rnnimp.pipeline.impute.checks import check_target
 from rnnimp.sites.matching import COMPLEMENT
 from rnnimp.sites.panel import Panel, Sites, as_strings, default_sample_names
 from rnnimp.wording import counted
@@ -133,6 +136,22 @@ def test_samples_with_few_alleles_are_named(tmp_path: Path, capsys: pytest.Captu
     share = round(1 - n_blank / len(alleles), 4)
     assert report(tmp_path)["samples"] == [{"sample": "Sample_8", "called_share": share}]
     assert "under 50% of the alleles at the markers are called in 1 sample: Sample_8 (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("has_hmm", "share", "warns"), [(False, 0.8, True), (False, 1.0, False), (True, 0.8, False)])
+def test_a_model_that_cannot_skip_missing_markers_warns_of_them(has_hmm: bool, share: float, warns: bool) -> None:
+    model = join_model(open_bundle(REPOSITORY / "src/rnnimp/demo/kgp3_chr22/chr22"))
+    assert not model.lacks_hmm
+    model = replace(model, regions=tuple(replace(region, has_hmm=has_hmm) for region in model.regions))
+    markers = model.sites[model.sites.markers()]
+    rng = np.random.default_rng(0)
+    frequency = np.nan_to_num(markers.a1_freq, nan=0.5)[:, None]
+    alleles = (rng.random((len(markers), 40)) < frequency).astype(np.int8)
+    alleles[rng.random(alleles.shape) > share] = -1
+    panel = Panel(markers, alleles, default_sample_names(20))
+    warnings = check_target(match_target(panel, model)).report.warnings
+    told = [text for text in warnings if text.startswith("20% of the alleles at the model's markers are missing")]
+    assert len(told) == warns
 
 
 def flipped(panel: Panel, rows: Sequence[int]) -> Panel:

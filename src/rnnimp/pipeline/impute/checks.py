@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.imputation.matched_target import MatchedTarget
-from rnnimp.pipeline.impute.report import TargetReport, _errors, _warnings, frequency_warnings
+from rnnimp.pipeline.impute.report import TargetReport, _errors, _warnings, frequency_warnings, missing_warnings
 from rnnimp.sites.genome_build import Shift, build_of_length, find_shift, possible_builds
 from rnnimp.sites.interval import Interval
 from rnnimp.sites.matching import MatchKind, SiteMatch
@@ -111,6 +111,8 @@ def check_target(
     )
     report.warnings.extend(_warnings(report, coverage, flip))
     report.warnings.extend(frequency_warnings(frequencies, target.model.frequency_step))
+    if target.model.lacks_hmm:
+        report.warnings.extend(missing_warnings(report, called))
     report.errors.extend(_errors(report, coverage))
     return CheckedTarget(target, report, called)
 

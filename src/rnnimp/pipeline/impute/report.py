@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnimp.choices import LEAST_SHARE
 from rnnimp.errors import DataError
@@ -24,6 +25,9 @@ from rnnimp.wording import counted, first_few
 
 MOST_FREQUENCY_DIFFERENCE = 0.1
 """Mean difference of allele frequencies above which a warning is given, beside what chance adds."""
+MOST_MISSING_WITHOUT_HMM = 0.05
+"""Share of missing alleles at the markers, from which a model without haplotype HMM is noticeably less accurate."""
+
 _LEAST_COMPARED = 20
 
 logger = logging.getLogger(__name__)
@@ -79,6 +83,24 @@ def frequency_warnings(frequencies: Frequencies, model_step: float = 0.0) -> lis
     return [
         f"allele frequencies differ from the model's by {known.mean():.2f} on average: check that the genotypes belong "
         "to these alleles, and that the samples are of the model's populations"
+    ]
+
+
+def missing_warnings(report: TargetReport, called: NDArray[np.float64]) -> list[str]:
+    """Warn of missing markers, for a model without haplotype HMM, which could skip them; one warning, or none.
+
+    Args:
+        report: The counts of the markers.
+        called: The share of each sample's alleles that is called at the markers that the target has, float64
+            (n_samples,).
+    """
+    observed, absent = report.counts["observed_markers"], report.counts["missing_markers"]
+    missing = 1 - observed / max(1, observed + absent) * float(called.mean() if called.size else 1.0)
+    if missing < MOST_MISSING_WITHOUT_HMM:
+        return []
+    return [
+        f"{100 * missing:.0f}% of the alleles at the model's markers are missing, and the model has no haplotype HMM, "
+        "which could skip them: expect less accuracy than the model's documents say"
     ]
 
 
