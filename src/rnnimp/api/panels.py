@@ -30,6 +30,8 @@ def prepare(
     draw_test_samples: int | None = None,
     name: str | None = None,
     keep_first_duplicate: bool = False,
+    sex: StrPath | None = None,
+    build: str | None = None,
 ) -> PrepareSummary:
     """Flag an array's markers in a panel, and set test samples apart.
 
@@ -48,6 +50,9 @@ def prepare(
         draw_test_samples: How many samples to draw if that file does not exist. They are written to it.
         name: Name of the files; None for `chr` and the chromosome.
         keep_first_duplicate: Whether to keep the first of several records at the same site instead of an error.
+        sex: A table of the samples' sex, for chromosome X. None finds males by their genotypes.
+        build: Genome build of a panel of chromosome X, such as `GRCh38`. None takes it from the header or the
+            genotypes.
 
     Returns:
         Numbers of sites and samples, and `train_prefix`, the prefix of the training files.
@@ -70,6 +75,8 @@ def prepare(
         draw_test_samples=draw_test_samples,
         name=name,
         keep_first_duplicate=keep_first_duplicate,
+        sex=_path(sex),
+        build=build,
     )
     return prepare_stage.prepare(settings)
 

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from rnnimp.choices import BUILDS
 from rnnimp.cli.option_types import whole
 
 
@@ -32,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
             "array markers", "Either --manifest with --fasta, or --markers. Without both, the flags in the legend."
         )
     )
+    _add_chromosome_x(parser.add_argument_group("chromosome X"))
     _add_test_samples(parser.add_argument_group("test samples"))
     _add_output(parser.add_argument_group("output"))
     parser.set_defaults(run=run)
@@ -69,6 +71,21 @@ def _add_markers(group: argparse._ArgumentGroup) -> None:
         type=Path,
         metavar="FILE",
         help="the markers as a table 'chrom pos [ref alt]', VCF, BCF or PLINK .bim",
+    )
+
+
+def _add_chromosome_x(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--sex",
+        type=Path,
+        metavar="FILE",
+        help="sex of the samples: a table with a column SEX, a .psam, a .fam, or lines 'sample sex' "
+        "(default: males have one allele, or no heterozygous genotype)",
+    )
+    group.add_argument(
+        "--build",
+        choices=BUILDS,
+        help="genome build, which says where males have one haplotype (default: by the header or the genotypes)",
     )
 
 

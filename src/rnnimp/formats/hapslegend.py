@@ -27,7 +27,7 @@ from rnnimp.numbers import real_number, whole_number
 from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome, whole_chromosome
 from rnnimp.sites.interval import LAST_POSITION
 from rnnimp.sites.panel import Panel, PanelStream, Sites, as_strings, default_sample_names, known_chromosome
-from rnnimp.sites.ploidy import PloidyRecorder, may_be_haploid
+from rnnimp.sites.ploidy import ABSENT, PloidyRecorder, may_be_haploid
 from rnnimp.wording import counted, shortened
 
 BLOCK_BYTES = 1 << 24
@@ -52,6 +52,7 @@ def open_panel(
     ploidy: PloidyRecorder | None = None,
     model_chromosome: str | None = None,
     keep_monomorphic: bool = True,
+    keep_absent: bool = False,
 ) -> PanelStream:
     """Open phased haplotypes for reading block by block.
 
@@ -66,13 +67,16 @@ def open_panel(
             both columns. None takes `-` for missing.
         model_chromosome: Chromosome that decides about `ploidy`, where no file names it.
         keep_monomorphic: Whether to keep sites whose a1 is not known, `0` or `.`.
+        keep_absent: Whether `-` beside the allele of a haploid sample becomes `ABSENT`, on chrX, chrY and MT. Not with
+            `ploidy`.
 
     Raises:
         DataError: naming the file and line, where the three do not fit together or are malformed.
     """
     sites = _SitesInOrder(legend_blocks(legend, chromosome))
-    recorder = ploidy if may_be_haploid(sites.chromosome or model_chromosome) else None
-    rows = allele_blocks(hap, keep_absent=recorder is not None)
+    known = sites.chromosome or model_chromosome
+    recorder = ploidy if ploidy is not None and may_be_haploid(known) and ploidy.serves(known) else None
+    rows = allele_blocks(hap, keep_absent=recorder is not None or (keep_absent and may_be_haploid(known)))
     first = next(rows, None)
     n_columns = first.shape[1] if first is not None else 0 if sample is None else 2 * len(read_sample(sample))
     if n_columns % 2:
@@ -365,7 +369,7 @@ class HapsLegendWriter(AtomicGroup):
             self.write(Sites.build([], [], []), np.empty((0, 0), np.int8))
 
     def write(self, sites: Sites, alleles: NDArray[np.int8]) -> None:
-        """Append sites and their alleles, int8 (n_sites, n_haplotypes)."""
+        """Append sites and their alleles, int8 (n_sites, n_haplotypes); `ABSENT` beside those of haploid samples."""
         self._legend.write(legend_text(sites, with_header=not self._has_header).encode())
         self._has_header = True
         self._hap.write(allele_text(alleles))
@@ -399,8 +403,10 @@ def legend_text(sites: Sites, with_header: bool = True) -> str:
 
 
 def allele_text(alleles: NDArray[np.int8]) -> bytes:
-    """Rows of `0`, `1` and `?` between single spaces."""
+    """Rows of `0`, `1` and `?` between single spaces; `-` for `ABSENT`."""
     text = np.full((alleles.shape[0], max(2 * alleles.shape[1], 1)), _SPACE, dtype=np.uint8)
     text[:, : 2 * alleles.shape[1] : 2] = np.where(alleles < 0, ord("?"), alleles + ord("0"))
+    if alleles.size and alleles.min() == ABSENT:
+        text[:, : 2 * alleles.shape[1] : 2][alleles == ABSENT] = ord("-")
     text[:, -1] = _NEWLINE
     return text.tobytes()

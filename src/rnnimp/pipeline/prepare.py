@@ -16,23 +16,26 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnimp.choices import BUILDS
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import hapslegend, marker_list
 from rnnimp.formats import illumina_manifest as manifest
 from rnnimp.formats.files import AtomicGroup, read_lines
 from rnnimp.formats.vcf import reading as vcf
+from rnnimp.pipeline.chromosome_x import CHROMOSOME, SexOptions, is_chromosome_x, with_haploid_males
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.array_markers import ArrayMarkers, exchanged_indels, flag_markers
 from rnnimp.sites.chromosomes import plain_chromosome
 from rnnimp.sites.interval import Interval, chosen_interval
-from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns
+from rnnimp.sites.panel import Panel, PanelStream, Sites, alt_frequency, haplotype_columns, known_chromosome
+from rnnimp.sites.ploidy import PloidyRecorder
 from rnnimp.wording import counted, first_few, shortened
 
 _DRAW_SEED = 1
@@ -66,6 +69,8 @@ class PrepareSettings:
         draw_test_samples: How many samples to draw at random if that file is absent. They are then written to it.
         name: Name of the files; `chr<N>` if None.
         keep_first_duplicate: Whether repeated sites of a VCF are dropped instead of refused.
+        sex: A table of the samples' sex, for chrX. None finds males by their genotypes.
+        build: Genome build of a panel of chrX, one of `BUILDS`. None takes it from the header or the genotypes.
     """
 
     output_dir: Path
@@ -82,6 +87,8 @@ class PrepareSettings:
     draw_test_samples: int | None = None
     name: str | None = None
     keep_first_duplicate: bool = False
+    sex: Path | None = None
+    build: str | None = None
 
     def __post_init__(self) -> None:
         if (self.vcf is None) == (self.hap is None):
@@ -98,12 +105,14 @@ class PrepareSettings:
             raise SettingsError(
                 "expected --draw-test-samples with a count above 0 and --test-samples, the file to write"
             )
+        if self.build is not None and self.build not in BUILDS:
+            raise SettingsError(f"--build must be {' or '.join(BUILDS)}, found {self.build}")
         if self.name is not None and (not self.name or "/" in self.name):
             raise SettingsError(f"expected a file name without folders as --name, found '{self.name}'")
 
     def input_files(self) -> list[Path | None]:
         """All files that may be read."""
-        panel = [self.vcf, self.hap, self.legend, self.sample]
+        panel = [self.vcf, self.hap, self.legend, self.sample, self.sex]
         return [*panel, self.manifest, self.fasta, self.markers, self.test_samples]
 
 
@@ -212,19 +221,49 @@ def _warn_of_markers(span: _Span, n_flagged: int, markers: ArrayMarkers | None, 
         )
 
 
+class _Opened(NamedTuple):
+    """A panel, the chromosome that the options or a VCF name, and the one that the sites name too."""
+
+    panel: PanelStream
+    chromosome: str | None
+    known: str | None
+
+
 def _open(settings: PrepareSettings) -> tuple[PanelStream, str | None]:
     """The panel, restricted to the region, and its chromosome."""
+    recorder = PloidyRecorder(CHROMOSOME)
+    panel, chromosome, known = _opened(settings, recorder)
+    if is_chromosome_x(known):
+        path = settings.vcf or settings.hap
+        assert path is not None
+        options = SexOptions(settings.sex, settings.build)
+        panel = with_haploid_males(panel, recorder, lambda again: _opened(settings, again).panel, options, path)
+    elif settings.sex is not None or settings.build is not None:
+        raise SettingsError(f"--sex and --build are for chromosome X, found chromosome {known}; omit them")
+    return panel, chromosome
+
+
+def _opened(settings: PrepareSettings, recorder: PloidyRecorder) -> _Opened:
+    """The panel as its file has it; haploid samples of chrX are recorded, and have their allele in both columns."""
     interval = chosen_interval(settings.region, settings.chromosome)
     if settings.vcf is not None:
-        panel = vcf.open_panel(settings.vcf, settings.region, settings.chromosome, settings.keep_first_duplicate)
+        panel = vcf.open_panel(
+            settings.vcf, settings.region, settings.chromosome, settings.keep_first_duplicate, ploidy=recorder
+        )
         first = next(panel.blocks)
-        return PanelStream(panel.sample_names, chain([first], panel.blocks)), first.sites.chromosome
+        chromosome = first.sites.chromosome
+        return _Opened(replace(panel, blocks=chain([first], panel.blocks)), chromosome, chromosome)
     assert settings.hap is not None and settings.legend is not None
     chromosome = None if interval is None else interval.chromosome
-    panel = hapslegend.open_panel(settings.hap, settings.legend, settings.sample, chromosome, keep_monomorphic=False)
-    if interval is None or interval.is_whole:
-        return panel, chromosome
-    return PanelStream(panel.sample_names, _within(panel.blocks, interval, settings.legend)), chromosome
+    panel = hapslegend.open_panel(
+        settings.hap, settings.legend, settings.sample, chromosome, recorder, keep_monomorphic=False
+    )
+    start = list(islice(panel.blocks, 1))
+    known = known_chromosome(start[0].sites) if start else chromosome
+    blocks: Iterator[Panel] = chain(start, panel.blocks)
+    if interval is not None and not interval.is_whole:
+        blocks = _within(blocks, interval, settings.legend)
+    return _Opened(replace(panel, blocks=blocks), chromosome, known)
 
 
 def _within(blocks: Iterator[Panel], interval: Interval, legend: Path) -> Iterator[Panel]:

@@ -23,10 +23,14 @@ from rnnimp.formats.partition import read_partition
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.sites.panel import NO_MARKER_FLAGS, PanelStream, Sites, alt_frequency, chromosome_in_ids, known_chromosome
-from rnnimp.sites.regions import Region, RegionLimits, plan_regions
+from rnnimp.sites.ploidy import ABSENT
+from rnnimp.sites.regions import Region, RegionLimits, plan_parts
 from rnnimp.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
+
+MOST_PARTS = 3
+"""Of a chromosome: chrX has two pseudoautosomal regions, and what is between them."""
 
 REGION_INFO_COLUMNS = (
     "imp_start_pos",
@@ -82,14 +86,15 @@ def split(
     """
     _check_outputs(str(output_prefix), [hap, legend, partition])
     earlier = _listed_regions(str(output_prefix))
-    stream, sites = _with_frequencies(open_panel(hap, legend, chromosome=chromosome, keep_monomorphic=False), legend)
+    panel = _open(hap, legend, chromosome)
+    stream, sites, has_haploid = _with_frequencies(panel, legend)
     kept, kept_sites = select_sites(sites, settings)
     known, in_ids = known_chromosome(sites), chromosome_in_ids(sites)
     if known is not None and in_ids is not None and not same_chromosome(known, in_ids):
         raise DataError(f"expected chromosome {known}, found ids of chromosome {in_ids}; check --chromosome", legend)
     stops = [] if partition is None else read_partition(partition, known)
     kept_sites = replace(kept_sites, chromosome=known)
-    regions = plan_regions(kept_sites, settings.limits, stops)
+    regions = plan_parts(kept_sites, ploidy_parts(has_haploid, sites.positions, legend)[kept], settings.limits, stops)
     assert kept_sites.swapped is not None
     logger.info(
         "%s, %s: %s (%d with alleles swapped) and %d to impute kept, in %s",
@@ -101,7 +106,7 @@ def split(
         counted(len(regions), "region"),
     )
     _write_regions(
-        open_panel(hap, legend, chromosome=chromosome, keep_monomorphic=False),
+        _open(hap, legend, chromosome),
         str(output_prefix),
         regions,
         kept,
@@ -110,6 +115,10 @@ def split(
     _write_tables(str(output_prefix), regions, kept_sites)
     _remove_stale(str(output_prefix), earlier, len(regions))
     return regions
+
+
+def _open(hap: str | Path, legend: str | Path, chromosome: str | None) -> PanelStream:
+    return open_panel(hap, legend, chromosome=chromosome, keep_monomorphic=False, keep_absent=True)
 
 
 _ENDINGS = ("hap.gz", "legend.gz")
@@ -146,15 +155,35 @@ def _remove_stale(prefix: str, earlier: set[str], n_regions: int) -> None:
         )
 
 
-def _with_frequencies(stream: PanelStream, legend: str | Path) -> tuple[PanelStream, Sites]:
-    parts = []
+def _with_frequencies(stream: PanelStream, legend: str | Path) -> tuple[PanelStream, Sites, NDArray[np.bool_]]:
+    """The panel, its sites with frequencies, and the sites where a sample is haploid, bool (n_sites,)."""
+    parts, has_haploid = [], []
     for block in stream.blocks:
         if block.sites.is_marker is None:
             raise DataError(NO_MARKER_FLAGS, legend, 1)
         parts.append(replace(block.sites, a1_freq=alt_frequency(block.alleles)))
+        has_haploid.append((block.alleles == ABSENT).any(axis=1))
     if not parts:
         raise DataError("expected sites, found none; is it the legend of a whole chromosome?", legend)
-    return stream, Sites.concatenate(parts)
+    return stream, Sites.concatenate(parts), np.concatenate(has_haploid)
+
+
+def ploidy_parts(has_haploid: NDArray[np.bool_], positions: NDArray[np.int64], legend: str | Path) -> NDArray[np.int64]:
+    """Number the parts of a chromosome in which samples keep their ploidy, int64 (n_sites,), from 0.
+
+    Raises:
+        DataError: if there are more than chrX has.
+    """
+    changes = np.flatnonzero(np.diff(has_haploid))
+    if len(changes) > MOST_PARTS - 1:
+        raise DataError(
+            f"expected haploid samples between the two pseudoautosomal regions of chromosome X, found them in "
+            f"{(len(changes) + 1 + int(has_haploid[0])) // 2} separate parts, the first change after position "
+            f"{positions[changes[0]]}; make the files with rnnimp prepare",
+            legend,
+        )
+    numbers: NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.diff(has_haploid))]).astype(np.int64)
+    return numbers
 
 
 def select_sites(sites: Sites, settings: SplitSettings) -> tuple[NDArray[np.int64], Sites]:

@@ -39,6 +39,18 @@ _LENGTHS = {
 }  # fmt: skip
 """Lengths of the assemblies' chromosomes in base pairs, as their FASTA indexes give them."""
 
+_PSEUDOAUTOSOMAL_ENDS = {
+    "NCBI36": (2709520, 154584238),
+    "GRCh37": (2699520, 154931044),
+    "GRCh38": (2781479, 155701383),
+    "T2T-CHM13v2": (2394410, 153925835),
+}
+"""Last position of chrX's first pseudoautosomal region and first position of the second, by build.
+
+GRCh37 and GRCh38: the Genome Reference Consortium's table of regions. NCBI36: UCSC's description of hg18. T2T-CHM13v2:
+the consortium's `chm13v2.0_PAR.bed`. The outer ends are those of the chromosome.
+"""
+
 _WINDOW_SITES = 200
 _N_WINDOWS = 5
 _LARGEST_SHIFT = 10_000_000
@@ -66,6 +78,19 @@ def possible_builds(chromosome: str | None, last_position: int) -> tuple[str, ..
     """
     lengths = {} if chromosome is None else _lengths_of(chromosome)
     return tuple(build for build in _LENGTHS if lengths.get(build, last_position) >= last_position)
+
+
+def once_in_males(build: str) -> tuple[int, int]:
+    """First and last position of the part of chrX that males have once, between the pseudoautosomal regions.
+
+    Args:
+        build: One of `BUILDS`.
+
+    >>> once_in_males("GRCh37"), once_in_males("GRCh38")
+    ((2699521, 154931043), (2781480, 155701382))
+    """
+    first, second = _PSEUDOAUTOSOMAL_ENDS[build]
+    return first + 1, second - 1
 
 
 def contigs_of(build: str, like: str) -> tuple[tuple[str, int], ...]:

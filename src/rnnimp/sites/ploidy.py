@@ -6,6 +6,7 @@ changes a few times along a chromosome at most, so that it is held by stretches.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +54,44 @@ class Ploidy:
         """The same stretches for the samples at `indices`, in that order."""
         return Ploidy(self.first_positions, self.is_haploid[:, indices])
 
+    def with_borders(self, positions: NDArray[np.int64], borders: Collection[int]) -> Ploidy:
+        """The stretches with each border between two typed sites moved to a known one, if only one is there.
+
+        Args:
+            positions: Positions at which the ploidy was seen, int64 (n_sites,), rising.
+            borders: First positions of the chromosome's parts, as far as they are known.
+
+        >>> ploidy = Ploidy(np.array([10, 50]), np.array([[True], [False]]))
+        >>> ploidy.with_borders(np.array([10, 30, 50]), [40, 90]).first_positions.tolist()
+        [10, 40]
+        """
+        first = self.first_positions.copy()
+        for index in range(1, len(first)):
+            before = positions[np.searchsorted(positions, first[index]) - 1]
+            between = {border for border in borders if before < border <= first[index]}
+            if len(between) == 1:
+                first[index] = between.pop()
+        return Ploidy(first, self.is_haploid)
+
 
 class PloidyRecorder:
-    """Puts stretches together while sites are read in order."""
+    """Puts stretches together while sites are read in order.
 
-    def __init__(self) -> None:
+    Args:
+        only_on: The only chromosome on which samples may be haploid, such as `X`; None for any.
+    """
+
+    def __init__(self, only_on: str | None = None) -> None:
+        self._only_on = only_on
         self._positions: list[int] = []
         self._stretches: list[NDArray[np.bool_]] = []
         self._is_known: NDArray[np.bool_] | None = None
+
+    def serves(self, chromosome: str | None) -> bool:
+        """Whether haploid samples of a chromosome are recorded."""
+        if self._only_on is None:
+            return True
+        return chromosome is not None and plain_chromosome(chromosome).upper() == self._only_on
 
     def add(self, position: int, is_haploid: NDArray[np.bool_], is_known: NDArray[np.bool_]) -> None:
         """Record which samples are haploid at the next site.

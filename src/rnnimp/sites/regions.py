@@ -11,6 +11,7 @@ imputed site. Flanks reach into neighbouring bodies.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,14 +22,21 @@ from numpy.typing import NDArray
 from rnnimp.choices import BODY_MARKERS, FLANK_MARKERS, IMPUTED_SITES
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.sites.panel import Sites
+from rnnimp.wording import counted
 
 _OPTIONS = {
     "body_markers": "--body-marker-count-limit",
     "flank_markers": "--flanking-marker-count-limit",
     "imputed_sites": "--imp-site-count-limit",
 }
+LEAST_MARKERS = 2
+"""Of a part of a chromosome that gets regions: training needs as many."""
+
 SMALLEST_LAST_REGION = 0.2
 """A piece's last region with a smaller share of the site limit joins the one before it."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,10 @@ class Region:
         """All rows of the region in order: flank markers, body, flank markers."""
         return np.concatenate([self.left_flank, np.arange(self.body.start, self.body.stop), self.right_flank])
 
+    def shifted(self, by: int) -> Region:
+        """The same region over sites of which `by` more come first."""
+        return Region(range(self.body.start + by, self.body.stop + by), self.left_flank + by, self.right_flank + by)
+
 
 def plan_regions(sites: Sites, limits: RegionLimits, piece_stops: Sequence[int] = ()) -> list[Region]:
     """Cut a chromosome into regions.
@@ -97,6 +109,43 @@ def plan_regions(sites: Sites, limits: RegionLimits, piece_stops: Sequence[int] 
     bodies = [body for start, stop in pairwise(borders) for body in _bodies_of_piece(is_marker, start, stop, limits)]
     marker_rows = np.flatnonzero(is_marker)
     return [_with_flanks(body, marker_rows, limits) for body in bodies]
+
+
+def plan_parts(
+    sites: Sites, parts: NDArray[np.int64], limits: RegionLimits, piece_stops: Sequence[int] = ()
+) -> list[Region]:
+    """Cut a chromosome into regions that have all their rows, flanks too, in one part of it.
+
+    Samples have the same ploidy in a part: chrX has three. A part without two markers and a site to impute gets no
+    region, unless it is the only one.
+
+    Args:
+        sites: See `plan_regions`.
+        parts: Number of each site's part, int64 (n_sites,); rising.
+        limits: The sizes.
+        piece_stops: See `plan_regions`.
+
+    Raises:
+        DataError: if nothing can be imputed in any part.
+    """
+    if not len(parts) or parts[0] == parts[-1]:
+        return plan_regions(sites, limits, piece_stops)
+    regions: list[Region] = []
+    for part in np.unique(parts).tolist():
+        start, stop = np.searchsorted(parts, [part, part + 1]).tolist()
+        own = sites[start:stop]
+        n_markers = int(np.count_nonzero(own.markers()))
+        if n_markers < LEAST_MARKERS or n_markers == len(own):
+            logger.warning(
+                "warning: %s to %d, a part of the chromosome with a ploidy of its own, gets no region: %s and %d to "
+                "impute there",
+                *(own.positions[0], own.positions[-1], counted(n_markers, "marker"), len(own) - n_markers),
+            )
+            continue
+        regions += [region.shifted(start) for region in plan_regions(own, limits, piece_stops)]
+    if not regions:
+        raise DataError("no part of the chromosome has two array markers and a site to impute; check the markers")
+    return regions
 
 
 def _bodies_of_piece(is_marker: NDArray[np.bool_], start: int, stop: int, limits: RegionLimits) -> list[range]:

@@ -20,7 +20,8 @@ from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN, gaps_of_sites
 from rnnimp.sites.frequencies import coarse_frequency
-from rnnimp.sites.panel import Panel, alt_frequency, haplotype_columns
+from rnnimp.sites.haploid_males import haploid_samples, paired_columns
+from rnnimp.sites.panel import Panel, alt_frequency, default_sample_names, haplotype_columns
 from rnnimp.training.augmentation import MASKED, allele_seed, crossover_weights
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.recombined_pool import RecombinedPool, recombined_pool
@@ -34,11 +35,12 @@ class RegionData:
     """A region's panel, split into training and validation samples.
 
     Attributes:
-        panel: Flank markers and the body's sites, in order, with marker flags.
+        panel: Flank markers and the body's sites, in order, with marker flags. Two haploid people stand as one sample.
         training: The samples to train on, int64.
         validation: The samples held out, int64.
         map_cm: Genetic positions, float64 (n_rows,); None if there is no map.
         exact_frequencies: Whether the model gives allele frequencies exactly; see `TrainingSettings`.
+        people: Numbers of people to train on and held out; None if they are as many as samples.
     """
 
     panel: Panel
@@ -46,13 +48,15 @@ class RegionData:
     validation: NDArray[np.intp]
     map_cm: NDArray[np.float64] | None = None
     exact_frequencies: bool = False
+    people: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, panel: Panel, settings: TrainingSettings, genetic_map: GeneticMap | None = None) -> RegionData:
         """Hold out samples for validation, the same ones for every region of a panel.
 
         Args:
-            panel: See above.
+            panel: See above; `ABSENT` as the second allele of haploid people at all sites. They are paired, so that
+                each haplotype is there once; of an odd number one is left out.
             settings: The recipe.
             genetic_map: Genetic map of the chromosome.
 
@@ -78,7 +82,22 @@ class RegionData:
         validation = held_out_samples(n_samples, n_held_out, settings.seed)
         training = np.setdiff1d(np.arange(n_samples), validation)
         map_cm = None if genetic_map is None else genetic_map.at(panel.sites.positions)
-        return cls(panel, training, validation, map_cm, settings.exact_frequencies)
+        is_haploid = haploid_samples(panel.alleles)
+        if not is_haploid.any():
+            return cls(panel, training, validation, map_cm, settings.exact_frequencies)
+        columns = [paired_columns(people, is_haploid) for people in (training, validation)]
+        n_training, n_validation = (len(part) // 2 for part in columns)
+        if n_training < least or n_validation < 2:
+            raise DataError(
+                f"expected haplotypes of {least} or more pairs of haploid people to train on, and of 2 held out, found "
+                f"{n_training} and {n_validation}; the panel is too small for --validation-sample-size"
+            )
+        paired = Panel(
+            panel.sites, panel.alleles[:, np.concatenate(columns)], default_sample_names(n_training + n_validation)
+        )
+        numbers = np.arange(n_training + n_validation)
+        people = len(training), len(validation)
+        return cls(paired, numbers[:n_training], numbers[n_training:], map_cm, settings.exact_frequencies, people)
 
     @cached_property
     def is_marker(self) -> NDArray[np.bool_]:
@@ -118,6 +137,11 @@ class RegionData:
             coded = self.training_bytes(settings, device)[self.is_marker]
             markers = np.where(coded == MASKED, -1, coded.astype(np.int8)).astype(np.int8)
         return marker_features(markers, settings.feature_size)
+
+    @property
+    def n_people(self) -> tuple[int, int]:
+        """Numbers of people to train on, and held out."""
+        return self.people or (len(self.training), len(self.validation))
 
     def n_trained_on(self, settings: TrainingSettings) -> int:
         """Haplotypes that are trained on."""

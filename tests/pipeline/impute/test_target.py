@@ -440,7 +440,7 @@ def test_males_of_a_real_target_stay_haploid(tmp_path: Path) -> None:
     n_imputed = 0
     for variant, genotypes in zip(bgen.BgenReader(str(tmp_path / "x.bgen")), table.probabilities, strict=True):
         assert last_diploid < first_haploid
-        is_haploid = males if variant.pos >= first_haploid else np.zeros_like(males)
+        is_haploid = males if variant.pos > 2_699_520 else np.zeros_like(males)
         assert variant.ploidy.tolist() == np.where(is_haploid, 1, 2).tolist()
         alt = variant.probabilities.reshape(len(males), 2, 2)[:, 0, 1]
         assert not genotypes[is_haploid, 1].any()

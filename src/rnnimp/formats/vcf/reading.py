@@ -119,7 +119,8 @@ def _phased_calls(
     unphased: Unphased | None,
 ) -> NDArray[np.integer]:
     """Allele numbers, (n_samples, 2); below 0 for missing."""
-    calls, phased = _diploid_calls(record, reader, ploidy)
+    recorder = ploidy if ploidy is not None and ploidy.serves(record.CHROM) else None
+    calls, phased = _diploid_calls(record, reader, recorder)
     if not phased.all():
         doubtful = np.flatnonzero(~phased & (calls[:, 0] != calls[:, 1]))
         if doubtful.size and unphased is not None:

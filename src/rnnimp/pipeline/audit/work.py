@@ -19,6 +19,7 @@ from rnnimp.pipeline.audit.settings import AuditSettings
 from rnnimp.pipeline.outputs import check_outputs, require_output_name
 from rnnimp.pipeline.train.run import read_data_list
 from rnnimp.sites.panel import Panel, alleles_checksum, default_sample_names
+from rnnimp.sites.ploidy import ABSENT
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,13 @@ def read_training_panel(prefix: str, region: BundleRegion) -> Panel:
     Raises:
         DataError: if they have others.
     """
-    panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
+    panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz", keep_absent=True).read()
+    if (panel.alleles == ABSENT).any():
+        raise DataError(
+            "expected people with two haplotypes, found haploid ones; an audit of chromosome X needs --regions of its "
+            "pseudoautosomal parts",
+            f"{prefix}.hap.gz",
+        )
     is_same = panel.sites.keys() == region.sites.keys()
     if not is_same or not np.array_equal(panel.sites.markers(), region.sites.markers()):
         raise DataError(

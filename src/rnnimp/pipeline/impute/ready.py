@@ -27,7 +27,7 @@ from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_t
 from rnnimp.pipeline.impute.empirical import EmpiricalR2
 from rnnimp.pipeline.impute.output import accurate_sites
 from rnnimp.pipeline.impute.report import TargetReport, log_report, require_fit, save_report
-from rnnimp.pipeline.impute.target import Target, with_ploidy
+from rnnimp.pipeline.impute.target import Target, with_known_borders, with_ploidy
 from rnnimp.pipeline.impute.whole_model import missing_text
 from rnnimp.sites.chromosomes import whole_chromosome
 from rnnimp.sites.interval import Interval, parse_interval, require_one_chromosome
@@ -139,6 +139,7 @@ def ready_to_impute(
     """
     checked = _checked_target(options, target, model, report)
     plan = planned(options, checked)
+    target = with_known_borders(target, options.chromosome or target.panel.sites.chromosome or model.chromosome)
     empirical = EmpiricalR2() if options.empirical_r2 else None
     return ReadyImputation(plan, checked.report, target, options, checked.called_shares, empirical)
 

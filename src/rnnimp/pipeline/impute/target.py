@@ -17,6 +17,8 @@ from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf import reading as vcf
+from rnnimp.sites.chromosomes import plain_chromosome
+from rnnimp.sites.genome_build import build_of_length, once_in_males, possible_builds
 from rnnimp.sites.panel import ImputedBlock, Panel
 from rnnimp.sites.ploidy import Ploidy, PloidyRecorder, may_be_haploid
 from rnnimp.wording import counted, first_few
@@ -168,8 +170,22 @@ def report_haploid(target: Target, chromosome: str | None) -> None:
     )
 
 
+def with_known_borders(target: Target, chromosome: str | None) -> Target:
+    """The target with its changes of ploidy on chrX where the pseudoautosomal regions end.
+
+    Its genotypes only say that they end between two typed sites. Imputed sites there get the ploidy of their own part.
+    """
+    if target.ploidy is None or chromosome is None or plain_chromosome(chromosome).upper() != "X":
+        return target
+    positions, length = target.panel.sites.positions, target.contig_length
+    build = None if length is None else build_of_length("X", length)
+    builds = possible_builds("X", int(positions[-1])) if build is None else (build,)
+    borders = {border for known in builds for border in (once_in_males(known)[0], once_in_males(known)[1] + 1)}
+    return replace(target, ploidy=target.ploidy.with_borders(positions, borders))
+
+
 def with_ploidy(block: ImputedBlock, ploidy: Ploidy | None) -> ImputedBlock:
-    """The block with who is haploid at its sites; imputed ones are as the typed site before them."""
+    """The block with who is haploid at its sites; imputed ones are as the typed site before them in their part."""
     if ploidy is None:
         return block
     is_haploid = ploidy.at(block.sites.positions)

@@ -116,7 +116,8 @@ class DeviceTraining:
                 if at_once is None:
                     at_once = regions_at_once(job.data, self._work.settings, self._device)
                     logger.info("%s: up to %d regions at once", self._device, at_once)
-            self._run_group(jobs)
+            for group in _with_as_many_held_out(jobs):
+                self._run_group(group)
 
     def _run_group(self, jobs: Sequence[Job]) -> None:
         """Train a group. If it fails as a whole, train its halves, so that in the end only the faulty region fails."""
@@ -144,3 +145,11 @@ class DeviceTraining:
         middle = len(jobs) // 2
         self._run_group(jobs[:middle])
         self._run_group(jobs[middle:])
+
+
+def _with_as_many_held_out(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs by the number of their validation samples, which differs between the parts of chrX."""
+    groups: dict[int, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(len(job.data.validation), []).append(job)
+    return list(groups.values())

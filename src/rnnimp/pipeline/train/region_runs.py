@@ -124,7 +124,7 @@ class RegionRuns:
             logger.info("region %d: finished before, kept", number)
             return None
         files.forget_failure()
-        panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz").read()
+        panel = open_panel(f"{prefix}.hap.gz", f"{prefix}.legend.gz", keep_absent=True).read()
         data = RegionData.of(panel, work.settings, self._genetic_map)
         write_json(files.settings, expected)  # only now: files that could not be read may be corrected
         return data
