@@ -15,7 +15,7 @@ from rnnimp.cli import main
 from rnnimp.formats.bundle import open_bundle
 from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.imputation import matched_target
-from rnnimp.imputation.matched_target import MatchedTarget, join_model, match_target
+from rnnimp.imputation.matched_target import MatchedTarget, join_model, match_target, separate_starts
 from rnnimp.sites.matching import SiteMatch, match_again, match_sites
 from rnnimp.sites.panel import Panel, Sites
 from rnnimp.sites.target_checks import flip_strand
@@ -161,3 +161,17 @@ def test_where_ref_of_a_marker_is_not_known_the_target_keeps_its_own(
     assert written.panel.sites.a0.tolist() == a0.tolist()
     np.testing.assert_array_equal(written.panel.alleles, target.alleles)
     assert ("the model's legends have no column swap" in caplog.text) == (not has_reference)
+
+
+def test_regions_that_share_no_site_with_those_before_them(tmp_path: Path) -> None:
+    _, regions = tiny_chromosome(np.random.default_rng(8), n_regions=4, n_samples=3)
+    write_tiny_bundle(tmp_path / "m", regions)
+    model = join_model(open_bundle(tmp_path / "m"))
+    ends = [(int(region.sites.positions[0]), int(region.sites.positions[-1])) for region in model.regions]
+    expected = [first for number, (first, _) in enumerate(ends) if number and first > max(e for _, e in ends[:number])]
+    assert separate_starts(model) == expected
+    moved = [
+        replace(region, sites=replace(region.sites, positions=region.sites.positions + (10**7 if number > 1 else 0)))
+        for number, region in enumerate(model.regions)
+    ]
+    assert ends[2][0] + 10**7 in separate_starts(replace(model, regions=tuple(moved[::-1])))

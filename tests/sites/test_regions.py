@@ -14,7 +14,7 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.hapslegend import read_legend
 from rnnimp.formats.partition import read_partition
 from rnnimp.sites.panel import Sites
-from rnnimp.sites.regions import Region, RegionLimits, plan_regions
+from rnnimp.sites.regions import Region, RegionLimits, plan_parts, plan_regions
 
 PUBLISHED = RegionLimits(body_markers=200, flank_markers=50, imputed_sites=1000)
 
@@ -163,3 +163,26 @@ def test_blocks_of_one_chromosome_may_have_several_names(tmp_path: Path) -> None
     path = tmp_path / "x.bed"
     path.write_text("chr22 0 10\nCHR22 10 20\n22 20 30\n21 0 5\n")
     assert read_partition(path, "22") == [10, 20, 30]
+
+
+def test_regions_have_all_their_rows_in_one_part() -> None:
+    flags = "m..m.m..m" * 12
+    sites, limits = sites_of(flags), RegionLimits(body_markers=4, flank_markers=6, imputed_sites=5)
+    parts = np.repeat([0, 1, 2], [20, 60, len(flags) - 80])
+    regions = plan_parts(sites, parts, limits)
+    assert all(len(set(parts[region.rows].tolist())) == 1 for region in regions)
+    alone = [plan_regions(sites[slice(start, stop)], limits) for start, stop in ((0, 20), (20, 80), (80, len(flags)))]
+    expected = [
+        (region.rows + start).tolist() for start, found in zip((0, 20, 80), alone, strict=True) for region in found
+    ]
+    assert [region.rows.tolist() for region in regions] == expected
+    one = plan_parts(sites, np.zeros(len(flags), np.int64), limits)
+    assert [region.rows.tolist() for region in one] == [region.rows.tolist() for region in plan_regions(sites, limits)]
+
+
+def test_parts_without_two_markers_and_a_site_get_no_region() -> None:
+    parts = np.repeat([0, 1, 2], [4, 8, 3])
+    regions = plan_parts(sites_of("m...m..m..m.mmm"), parts, PUBLISHED)
+    assert [(region.body.start, region.body.stop) for region in regions] == [(5, 12)]
+    with pytest.raises(DataError, match="no part of the chromosome has two array markers"):
+        plan_parts(sites_of("m...mm"), np.repeat([0, 1], [4, 2]), PUBLISHED)

@@ -13,9 +13,10 @@ from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.network.recurrent.features import marker_features
 from rnnimp.network.region_coding import CERTAIN
-from rnnimp.sites.panel import haplotype_columns
+from rnnimp.sites.panel import Panel, haplotype_columns
+from rnnimp.sites.ploidy import ABSENT
 from rnnimp.training.augmentation import allele_seed
-from rnnimp.training.data import RegionData, TensorFeeder
+from rnnimp.training.data import RegionData, TensorFeeder, held_out_samples
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.recombined_pool import recombined_pool
 from rnnimp.training.soft_targets import LiStephensModel
@@ -120,3 +121,45 @@ def test_a_pool_needs_people_to_recombine_beside_the_teachers() -> None:
     with pytest.raises(DataError, match="expected 2 or more samples to train on"):
         settings = TrainingSettings(n_states=16, state_carriers=2, teacher_share=0.5, validation_samples=5)
         RegionData.of(random_panel(np.random.default_rng(0), n_samples=6), settings)
+
+
+def with_haploid(panel: Panel, haploid: list[int]) -> Panel:
+    alleles = panel.alleles.copy()
+    alleles[:, [2 * index + 1 for index in haploid]] = ABSENT
+    return replace(panel, alleles=alleles)
+
+
+def test_each_haplotype_of_haploid_people_is_there_once() -> None:
+    panel = random_panel(np.random.default_rng(0), n_samples=30, missing_share=0.05)
+    settings = TrainingSettings(validation_samples=8, seed=3)
+    haploid = list(range(0, 30, 2))
+    data = RegionData.of(with_haploid(panel, haploid), settings)
+    held_out = held_out_samples(30, 8, 3)
+    assert data.n_people == (22, 8)
+    for people, found in (
+        (np.setdiff1d(np.arange(30), held_out), data.training_alleles),
+        (held_out, data.validation_rows().T),
+    ):
+        columns = [2 * index + side for index in people.tolist() for side in (0, 1) if side == 0 or index % 2]
+        left_out = len([index for index in people.tolist() if index % 2 == 0]) % 2
+        own = sorted(panel.alleles[:, column].tobytes() for column in columns)
+        there = sorted(np.ascontiguousarray(column).tobytes() for column in found.T)
+        assert len(there) == len(own) - left_out
+        assert set(there) <= set(own)
+        assert len(set(there)) == len(there)
+    assert data.n_trained_on(settings) == data.training_alleles.shape[1]
+
+
+def test_the_same_people_are_held_out_in_all_parts_of_a_chromosome() -> None:
+    panel = random_panel(np.random.default_rng(1), n_samples=30)
+    settings = TrainingSettings(validation_samples=8)
+    whole = RegionData.of(panel, settings)
+    part = RegionData.of(with_haploid(panel, [1, 4, 5, 9, 11, 20]), settings)
+    held_out = {row.tobytes() for row in whole.validation_rows()}
+    assert {row.tobytes() for row in part.validation_rows()} <= held_out
+
+
+def test_too_few_haploid_people() -> None:
+    panel = with_haploid(random_panel(np.random.default_rng(1), n_samples=8), list(range(8)))
+    with pytest.raises(DataError, match=r"pairs of haploid people .* found 2 and 1; the panel is too small"):
+        RegionData.of(panel, TrainingSettings(validation_samples=3))

@@ -64,6 +64,20 @@ class JoinedModel:
         return any(region.has_hmm is False for region in self.regions)
 
 
+def separate_starts(model: JoinedModel) -> list[int]:
+    """First positions of the regions behind all sites of the regions before them; not of the first region.
+
+    Flanks reach into neighbouring regions, except where a part of chrX ends.
+    """
+    starts, end = [], 0
+    for region in sorted(model.regions, key=lambda region: int(region.sites.positions[0])):
+        first = int(region.sites.positions[0])
+        if 0 < end < first:
+            starts.append(first)
+        end = max(end, int(region.sites.positions[-1]))
+    return starts
+
+
 def join_model(bundle: Bundle) -> JoinedModel:
     """Join the sites of a model's regions.
 

@@ -54,23 +54,23 @@ class Ploidy:
         """The same stretches for the samples at `indices`, in that order."""
         return Ploidy(self.first_positions, self.is_haploid[:, indices])
 
-    def with_borders(self, positions: NDArray[np.int64], borders: Collection[int]) -> Ploidy:
-        """The stretches with each border between two typed sites moved to a known one, if only one is there.
+    def with_borders(self, positions: NDArray[np.int64], *borders: Collection[int]) -> Ploidy:
+        """The stretches, with each border between two typed sites moved to a known one.
 
         Args:
             positions: Positions at which the ploidy was seen, int64 (n_sites,), rising.
-            borders: First positions of the chromosome's parts, as far as they are known.
+            borders: First positions of the chromosome's parts, by each source that knows some. The first source with
+                just one between the two sites decides. Where none has, the border stays.
 
         >>> ploidy = Ploidy(np.array([10, 50]), np.array([[True], [False]]))
-        >>> ploidy.with_borders(np.array([10, 30, 50]), [40, 90]).first_positions.tolist()
+        >>> ploidy.with_borders(np.array([10, 30, 50]), [35, 45], [20, 40, 90]).first_positions.tolist()
         [10, 40]
         """
         first = self.first_positions.copy()
         for index in range(1, len(first)):
-            before = positions[np.searchsorted(positions, first[index]) - 1]
-            between = {border for border in borders if before < border <= first[index]}
-            if len(between) == 1:
-                first[index] = between.pop()
+            before, after = positions[np.searchsorted(positions, first[index]) - 1], first[index]
+            between = [{border for border in source if before < border <= after} for source in borders]
+            first[index] = next((found.pop() for found in between if len(found) == 1), after)
         return Ploidy(first, self.is_haploid)
 
 

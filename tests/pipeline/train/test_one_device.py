@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from helpers import random_panel
 from rnnimp.errors import DataError
+from rnnimp.formats.hapslegend import HapsLegendWriter
 from rnnimp.pipeline.train import one_device as stage
 from rnnimp.pipeline.train.region_runs import RegionRuns
 from rnnimp.pipeline.train.work import Work
+from rnnimp.sites.ploidy import ABSENT
 from rnnimp.training.batched import networks as batched_networks
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.recipe import TrainingSettings
@@ -52,6 +56,16 @@ def test_a_group_is_trained_at_once_and_exported(work: Work, grouped: list[list[
     assert len(models(tmp_path / "out")) == 3
     assert run_groups(work) == {}
     assert grouped == [[1, 2, 3]], "finished regions are not trained again"
+
+
+@pytest.mark.slow
+def test_parts_of_chrx_with_fewer_held_out_pairs_are_groups_of_their_own(work: Work, grouped: list[list[int]]) -> None:
+    panel = random_panel(np.random.default_rng(1), n_sites=20, n_samples=20, chromosome="X")
+    panel.alleles[:, 1:20:2] = ABSENT
+    with HapsLegendWriter(work.prefixes[1]) as writer:
+        writer.write(panel.sites, panel.alleles)
+    assert run_groups(work) == {}
+    assert grouped == [[1, 3], [2]]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from rnnimp.formats.files import sha256_of
 from rnnimp.formats.vcf.header import INCOMPLETE_MODEL, MODEL_CHECKSUM
 from rnnimp.imputation.engines.choice import load_engine
 from rnnimp.imputation.impute import impute
-from rnnimp.imputation.matched_target import JoinedModel, match_target
+from rnnimp.imputation.matched_target import JoinedModel, match_target, separate_starts
 from rnnimp.imputation.plan import ImputationPlan, plan_imputation, restrict
 from rnnimp.pipeline.impute.checks import CheckedTarget, check_target, without_typed_only
 from rnnimp.pipeline.impute.empirical import EmpiricalR2
@@ -139,7 +139,8 @@ def ready_to_impute(
     """
     checked = _checked_target(options, target, model, report)
     plan = planned(options, checked)
-    target = with_known_borders(target, options.chromosome or target.panel.sites.chromosome or model.chromosome)
+    chromosome = options.chromosome or target.panel.sites.chromosome or model.chromosome
+    target = with_known_borders(target, chromosome, separate_starts(model))
     empirical = EmpiricalR2() if options.empirical_r2 else None
     return ReadyImputation(plan, checked.report, target, options, checked.called_shares, empirical)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -170,10 +171,16 @@ def report_haploid(target: Target, chromosome: str | None) -> None:
     )
 
 
-def with_known_borders(target: Target, chromosome: str | None) -> Target:
+def with_known_borders(target: Target, chromosome: str | None, model_borders: Collection[int] = ()) -> Target:
     """The target with its changes of ploidy on chrX where the pseudoautosomal regions end.
 
     Its genotypes only say that they end between two typed sites. Imputed sites there get the ploidy of their own part.
+
+    Args:
+        target: The target.
+        chromosome: Name of the chromosome.
+        model_borders: First positions of the model's regions that share no site with the regions before them, as at the
+            end of a part. Where these do not decide, the genome builds that the target may have do.
     """
     if target.ploidy is None or chromosome is None or plain_chromosome(chromosome).upper() != "X":
         return target
@@ -181,7 +188,7 @@ def with_known_borders(target: Target, chromosome: str | None) -> Target:
     build = None if length is None else build_of_length("X", length)
     builds = possible_builds("X", int(positions[-1])) if build is None else (build,)
     borders = {border for known in builds for border in (once_in_males(known)[0], once_in_males(known)[1] + 1)}
-    return replace(target, ploidy=target.ploidy.with_borders(positions, borders))
+    return replace(target, ploidy=target.ploidy.with_borders(positions, model_borders, borders))
 
 
 def with_ploidy(block: ImputedBlock, ploidy: Ploidy | None) -> ImputedBlock:
