@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from rnnimp.pipeline.audit.regions import read_states
 from rnnimp.pipeline.audit.results import CEILING, FLOOR, MODEL
 from rnnimp.pipeline.audit.run import audit
 from rnnimp.pipeline.audit.settings import AuditSettings
-from rnnimp.pipeline.audit.work import AuditFiles
+from rnnimp.pipeline.audit.work import AuditFiles, read_training_panel
 from rnnimp.sites.panel import Panel
+from rnnimp.sites.ploidy import ABSENT
 from rnnimp.training.data import held_out_samples
 from rnnimp.training.recipe import DEFAULT_SEED
 from tiny_model import tiny_region, write_tiny_bundle
@@ -328,3 +330,14 @@ def test_a_model_of_the_published_programs_kind_is_audited(trained, tmp_path):
     assert results.model.rnnimp_version is None and results.model.n_states == 0
     assert results.people.n_members == results.people.n_training == 60
     assert results.over_all("loss").n_outsiders == 15
+
+
+def test_haploid_people_are_refused(trained, tmp_path):
+    panel = trained.panels[0]
+    alleles = panel.alleles.copy()
+    alleles[:, 1] = ABSENT
+    sites = replace(panel.sites, chromosome="X", ids=np.array([f"s{row}" for row in range(len(panel.sites))]))
+    with HapsLegendWriter(tmp_path / "x") as writer:
+        writer.write(sites, alleles)
+    with pytest.raises(DataError, match=r"people with two haplotypes, found haploid ones; .*--regions"):
+        read_training_panel(str(tmp_path / "x"), open_bundle(trained.with_hmm).regions[0])
