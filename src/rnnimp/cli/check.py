@@ -51,7 +51,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the stage."""
     from rnnimp.formats.json_files import json_bytes
-    from rnnimp.pipeline.check.run import run_check
+    from rnnimp.pipeline.check.run import check_chromosomes, run_check
+    from rnnimp.pipeline.impute.chromosomes import settings_by_chromosome
     from rnnimp.pipeline.impute.run import ImputeSettings
 
     names = (
@@ -60,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
     )
     prefix = STANDARD_STREAM if args.output_prefix is None else args.output_prefix
     settings = ImputeSettings(output_prefix=prefix, **{name: getattr(args, name) for name in names})
-    result = run_check(settings)
-    text = json_bytes(result.as_dict(), sort_keys=False, allow_nan=False).decode() if args.json else result.text()
-    sys.stdout.write(text)
-    return result.exit_code(args.strict)
+    parts = settings_by_chromosome(settings, args.chromosomes)
+    results = {"": run_check(settings)} if parts is None else check_chromosomes(parts)
+    if args.json:
+        content = {name: result.as_dict() for name, result in results.items()}
+        sys.stdout.write(json_bytes(content.get("", content), sort_keys=False, allow_nan=False).decode())
+    else:
+        titles = {name: f"chromosome {name}\n\n" if name else "" for name in results}
+        sys.stdout.write("\n".join(titles[name] + result.text() for name, result in results.items()))
+    return max(result.exit_code(args.strict) for result in results.values())

@@ -40,7 +40,10 @@ def add_parser(subparsers: Any) -> None:
         "      --output imputed/chr22.vcf.gz --threads 4\n\n"
         "  # a region, as PGEN, with well imputed sites only\n"
         "  rnnimp impute --pgen phased.pgen --model-prefix results/models/chr22 \\\n"
-        "      --region 22:50.3-50.6Mb --min-r2 0.3 --output imputed/part.pgen",
+        "      --region 22:50.3-50.6Mb --min-r2 0.3 --output imputed/part.pgen\n\n"
+        "  # all chromosomes that have a model, one file each\n"
+        "  rnnimp impute --vcf phased/chr@.vcf.gz --model-prefix results/models/chr@ \\\n"
+        "      --output imputed/chr@.vcf.gz",
     )
     add_target(parser.add_argument_group("target", "The phased genotypes to impute."))
     add_model(parser.add_argument_group("model"))
@@ -69,7 +72,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="parts of the chromosome (default: one per region of the model)",
     )
-    parser.set_defaults(run=run, output_format=None)
+    parser.set_defaults(run=run, left_behind=left_behind, output_format=None)
 
 
 def add_model(group: argparse._ArgumentGroup) -> None:
@@ -78,7 +81,15 @@ def add_model(group: argparse._ArgumentGroup) -> None:
         "--model-prefix",
         required=True,
         metavar="PREFIX",
-        help="the model: files PREFIX_1.onnx (or .ort) and PREFIX_1.legend.gz, and so on",
+        help="the model: files PREFIX_1.onnx (or .ort) and PREFIX_1.legend.gz, and so on. {chrom}, or @ in the last "
+        "part of the path, stands for the chromosome: the target and --output may have it too, and all chromosomes are "
+        "taken one after the other",
+    )
+    group.add_argument(
+        "--chromosomes",
+        metavar="LIST",
+        help="chromosomes to take where --model-prefix has {chrom} or @, such as 1-22,X (default: all whose model "
+        "exists)",
     )
 
 
@@ -203,6 +214,7 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the stage."""
     from rnnimp.formats.vcf.header import parse_fields
+    from rnnimp.pipeline.impute.chromosomes import impute_chromosomes, settings_by_chromosome
     from rnnimp.pipeline.impute.run import ImputeSettings, run_impute
 
     if args.num_tasks is not None and not args.slurm:
@@ -236,10 +248,29 @@ def run(args: argparse.Namespace) -> None:
         typed_only=args.typed_only,
         empirical_r2=args.empirical_r2,
     )
+    parts = settings_by_chromosome(settings, args.chromosomes)
     if args.slurm:
-        _submit(args, settings)
-    else:
+        for part in [settings] if parts is None else parts.values():
+            _submit(_with_paths(args, part), part)
+    elif parts is None:
         run_impute(settings)
+    else:
+        impute_chromosomes(parts)
+
+
+def left_behind(args: argparse.Namespace) -> str:
+    """What to say when the command was interrupted."""
+    from rnnimp.pipeline.chromosomes import has_place
+
+    if has_place(args.model_prefix) and not args.slurm:
+        return "finished chromosomes are kept: run the same command again to resume. No unfinished file was left"
+    return "no unfinished file was left"
+
+
+def _with_paths(args: argparse.Namespace, settings: ImputeSettings) -> argparse.Namespace:
+    """The arguments with the paths and the chromosome of the settings."""
+    names = ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "chromosome", "model_prefix", "output_prefix")
+    return argparse.Namespace(**{**vars(args), **{name: getattr(settings, name) for name in names}})
 
 
 def _submit(args: argparse.Namespace, settings: ImputeSettings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnimp.choices import ENGINES, LEAST_COPIES, TRAINING_DEVICES
@@ -16,6 +17,16 @@ from rnnimp.cluster.slices import TaskSlice, parse_regions
 from rnnimp.errors import SettingsError, needs_training_packages
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.numbers import LARGEST
+from rnnimp.pipeline.chromosomes import (
+    CHROMOSOMES,
+    PLACE,
+    chosen_chromosomes,
+    each_chromosome,
+    filled,
+    filled_input,
+    has_place,
+    parse_chromosomes,
+)
 from rnnimp.training.recipe import LEAST_STATES, RECIPES, disclosure
 
 if TYPE_CHECKING:
@@ -150,11 +161,23 @@ def add_parser(subparsers: Any) -> None:
         "      --genetic-map chr22.b37.gmap.gz --threads 4\n\n"
         "  # on a Slurm cluster, with one GPU per task\n"
         "  rnnimp train --data-list data/split/chr22.list --output results/chr22 \\\n"
-        "      --slurm --partition gpu --gpus-per-task 1 --time 12:00:00",
+        "      --slurm --partition gpu --gpus-per-task 1 --time 12:00:00\n\n"
+        "  # all chromosomes whose list exists\n"
+        "  rnnimp train --data-list data/split/chr@.list --output results/chr@",
     )
     data = parser.add_argument_group("data and output")
     data.add_argument(
-        "--data-list", required=True, metavar="FILE", help="list of regions that 'rnnimp split' wrote, PREFIX.list"
+        "--data-list",
+        required=True,
+        metavar="FILE",
+        help="list of regions that 'rnnimp split' wrote, PREFIX.list. {chrom}, or @ in the last part of the path, "
+        "stands for the chromosome: --output must have it too, --genetic-map may, and all are trained one after "
+        "the other",
+    )
+    data.add_argument(
+        "--chromosomes",
+        metavar="LIST",
+        help="chromosomes to train where --data-list has {chrom} or @, such as 1-22,X (default: all whose list exists)",
     )
     data.add_argument(
         "--output",
@@ -287,6 +310,42 @@ def run(args: argparse.Namespace) -> None:
     if args.slurm and task is not None:
         raise SettingsError("--slurm assigns the regions to tasks itself; give --slurm or --task, not both")
     require_address_space(TRAINING_BYTES, "training")
+    parts = _parts(args)
+    if parts is None:
+        _train(args, regions, task)
+    else:
+        each_chromosome(parts, lambda _, part: _train(part, regions, task), "trained")
+
+
+def _parts(args: argparse.Namespace) -> dict[str, argparse.Namespace] | None:
+    """The arguments of each chromosome; None if the paths have no place for its name."""
+    if not has_place(args.data_list) or Path(args.data_list).exists():
+        option = "--chromosomes" if args.chromosomes is not None else "--output"
+        if args.chromosomes is not None or PLACE in args.output_prefix:
+            raise SettingsError(
+                f"{option} is for several chromosomes: --data-list needs {PLACE} or @ too, as chr@.list"
+            )
+        return None
+    if not has_place(args.output_prefix):
+        raise SettingsError(f"--output needs {PLACE} or @ as --data-list has, found {args.output_prefix}")
+    if args.chromosome is not None or args.regions is not None:
+        option = "--chromosome" if args.chromosome is not None else "--regions"
+        raise SettingsError(f"{option} goes with one chromosome; choose several with --chromosomes")
+    names = None if args.chromosomes is None else parse_chromosomes(args.chromosomes)
+    lists = {name: filled(args.data_list, name) for name in CHROMOSOMES}
+    chosen = chosen_chromosomes(names, lists, lambda path: Path(path).exists(), "the list of regions")
+    return {name: _of_chromosome(args, name) for name in chosen}
+
+
+def _of_chromosome(args: argparse.Namespace, name: str) -> argparse.Namespace:
+    paths = {"data_list": filled(args.data_list, name), "output_prefix": filled(args.output_prefix, name)}
+    if args.genetic_map is not None:
+        paths["genetic_map"] = filled_input(args.genetic_map, name)
+    return argparse.Namespace(**{**vars(args), **paths})
+
+
+def _train(args: argparse.Namespace, regions: tuple[int, ...] | None, task: TaskSlice | None) -> None:
+    """Train the regions of one list, here or on a cluster."""
     with nullcontext() if args.slurm else choose_display() as display:  # first, since importing torch takes seconds
         with needs_training_packages("training"):
             from rnnimp.pipeline.train.run import train

@@ -6,6 +6,7 @@ constant over megabases. A search for such a shift therefore distinguishes anoth
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,9 @@ GRCh37 and GRCh38: the Genome Reference Consortium's table of regions. NCBI36: U
 the consortium's `chm13v2.0_PAR.bed`. The outer ends are those of the chromosome.
 """
 
+_UCSC_NAMES = {"NCBI36": "hg18", "GRCh37": "hg19", "GRCh38": "hg38"}
+"""Names in the chain files that UCSC offers."""
+
 _WINDOW_SITES = 200
 _N_WINDOWS = 5
 _LARGEST_SHIFT = 10_000_000
@@ -91,6 +95,27 @@ def once_in_males(build: str) -> tuple[int, int]:
     """
     first, second = _PSEUDOAUTOSOMAL_ENDS[build]
     return first + 1, second - 1
+
+
+def liftover_command(target: Collection[str], model: Collection[str]) -> str | None:
+    """A command of CrossMap that brings a target to a model's build, with the file names of UCSC.
+
+    Args:
+        target: Builds that the target may have.
+        model: Builds that the model may have.
+
+    Returns:
+        The command; None if the builds do not suggest one pair of NCBI36, GRCh37 and GRCh38.
+
+    >>> liftover_command(["GRCh38"], ["GRCh37", "T2T-CHM13v2"])
+    'CrossMap vcf hg38ToHg19.over.chain.gz TARGET.vcf.gz hg19.fa LIFTED.vcf'
+    """
+    common = set(target) & set(model)
+    sources, goals = ([build for build in _UCSC_NAMES if build in of and build not in common] for of in (target, model))
+    if len(sources) != 1 or len(goals) != 1:
+        return None
+    source, goal = _UCSC_NAMES[sources[0]], _UCSC_NAMES[goals[0]]
+    return f"CrossMap vcf {source}To{goal.capitalize()}.over.chain.gz TARGET.vcf.gz {goal}.fa LIFTED.vcf"
 
 
 def contigs_of(build: str, like: str) -> tuple[tuple[str, int], ...]:

@@ -6,6 +6,7 @@ is read, and is a finding rather than damage, is counted instead: repeated sites
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rnnimp.pipeline.check import tables
 from rnnimp.pipeline.check.expected import expected_accuracy
 from rnnimp.pipeline.check.quality import TargetQuality, target_quality
 from rnnimp.pipeline.check.text import check_text
+from rnnimp.pipeline.chromosomes import each_chromosome
 from rnnimp.pipeline.impute.ready import compared_target, planned
 from rnnimp.pipeline.impute.report import TargetReport
 from rnnimp.pipeline.impute.run import ImputeSettings, chosen_target
@@ -87,6 +89,27 @@ def run_check(settings: ImputeSettings) -> CheckResult:
     if output_files(settings):
         _write(settings, result)
     return result
+
+
+def check_chromosomes(parts: Mapping[str, ImputeSettings]) -> dict[str, CheckResult]:
+    """Check the targets of several chromosomes.
+
+    Args:
+        parts: Settings by the chromosome's name.
+
+    Returns:
+        The findings by the chromosome's name.
+
+    Raises:
+        DataError: at the end, naming the chromosomes whose files cannot be read.
+    """
+    results: dict[str, CheckResult] = {}
+
+    def check(name: str, settings: ImputeSettings) -> None:
+        results[name] = run_check(settings)
+
+    each_chromosome(parts, check, "checked")
+    return results
 
 
 def _compared(settings: ImputeSettings, bundle: Bundle, target: Target) -> CheckResult:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rnnimp.choices import LEAST_SHARE
 from rnnimp.errors import DataError
 from rnnimp.formats.json_files import write_json
+from rnnimp.sites.genome_build import liftover_command
 from rnnimp.sites.matching import no_marker_text
 from rnnimp.sites.target_checks import (
     LOW_SHARE,
@@ -146,9 +147,7 @@ def _strand_warnings(report: TargetReport, flip: bool) -> list[str]:
 
 def _errors(report: TargetReport, coverage: Sequence[RegionCoverage]) -> list[str]:
     if _has_other_build(report):
-        return [
-            f"{_build_mismatch(report)}; bring the target to the model's build, for example with CrossMap or liftOver"
-        ]
+        return [f"{_build_mismatch(report)}; lift the target over to the model's build, {_liftover(report)}"]
     counts = report.counts
     if not counts["observed_markers"]:
         return [no_marker_text(counts["missing_markers"], counts["mismatched"], counts["strand_flipped"])]
@@ -180,6 +179,13 @@ def _build_mismatch(report: TargetReport) -> str | None:
             f"{shift['n_tried']} SNPs)"
         )
     return told
+
+
+def _liftover(report: TargetReport) -> str:
+    """How to bring the target to the model's build: the command, if both builds are known well enough to name files."""
+    build = report.genome_build
+    command = liftover_command(tuple(build["possible_for_target"]), tuple(build["possible_for_model"]))
+    return "for example with CrossMap or liftOver" if command is None else f"for example: {command}"
 
 
 def _has_most_markers(report: TargetReport) -> bool:
