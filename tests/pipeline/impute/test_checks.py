@@ -343,7 +343,7 @@ def test_target_of_another_build_is_told(tmp_path: Path, capsys: pytest.CaptureF
         assert build["target"] == "GRCh38"
         assert "found positions of GRCh38 in the target and of GRCh37 or T2T-CHM13v2 in the model" in message
         command = "CrossMap vcf hg38ToHg19.over.chain.gz TARGET.vcf.gz hg19.fa LIFTED.vcf"
-        assert f"; lift the target over to the model's build, for example: {command}; give --force" in message
+        assert message.endswith(f"; lift the target over to the model's build, for example: {command}")
 
 
 def test_region_does_not_help_against_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
