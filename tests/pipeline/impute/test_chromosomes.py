@@ -153,3 +153,17 @@ def test_a_model_of_another_chromosome_is_refused(folder: Path, capsys: pytest.C
     (folder / "t22.vcf").rename(folder / "t19.vcf")
     assert impute(folder, "t@.vcf", "out/chr@") == 1
     assert "expected the model of chromosome 19, found one of 22" in error_line(capsys)
+
+
+def test_slurm_gets_one_submission_per_chromosome(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = []
+
+    def submit(settings: ImputeSettings, arguments: list[str], *_: object) -> None:
+        submitted.append((Path(settings.output_prefix).name, arguments))
+
+    monkeypatch.setattr("rnnimp.pipeline.impute.slurm.submit_imputation", submit)
+    assert impute(folder, "t@.vcf", "out/chr@.vcf.gz", "--slurm") == 0
+    assert [name for name, _ in submitted] == [f"chr{name}.vcf.gz" for name in NAMES]
+    for name, (_, arguments) in zip(NAMES, submitted, strict=True):
+        assert f"--vcf={folder}/t{name}.vcf" in arguments
+        assert f"--model-prefix={folder}/m/chr{name}" in arguments
