@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnimp.scoring.accuracy import minor_percent
-from rnnimp.scoring.bootstrap import corrected_interval, weighted_r2
+from rnnimp.scoring.bootstrap import DIFFERENCE_LIMITS, spread_interval, weighted_r2
 
 _BLOCK_NUMBERS = 1 << 17
 
@@ -72,7 +72,7 @@ class Gain:
     Attributes:
         rival: Index of the rival that scores highest on the samples as they are.
         estimate: Difference to that rival on the samples as they are.
-        lower: End of the difference's 95% interval; see `corrected_interval`.
+        lower: End of the difference's 95% interval; see `spread_interval`.
         upper: The other end of the interval.
         share_above: Share of the replicates in which the score is above every rival.
     """
@@ -102,7 +102,8 @@ def gains(own: NDArray[np.float64], rivals: NDArray[np.float64]) -> list[Gain]:
         rival = int(np.argmax(np.where(np.isnan(theirs[:, 0]), -np.inf, theirs[:, 0])))
         difference = ours - theirs[rival]
         above = float(np.mean(ours[1:] > theirs[:, 1:].max(axis=0)))
-        found.append(Gain(rival, float(difference[0]), *corrected_interval(difference[0], difference[1:]), above))
+        interval = spread_interval(difference[0], difference[1:], DIFFERENCE_LIMITS)
+        found.append(Gain(rival, float(difference[0]), *interval, above))
     return found
 
 

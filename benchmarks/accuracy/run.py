@@ -42,7 +42,7 @@ from rnnimp.errors import RnnimpError
 from rnnimp.formats.files import AtomicGroup
 from rnnimp.formats.tables import aligned_text, number_text, write_table
 from rnnimp.pipeline.evaluate.calibration import calibration_tables, write_calibration
-from rnnimp.scoring.bootstrap import corrected_interval
+from rnnimp.scoring.bootstrap import DIFFERENCE_LIMITS, spread_interval
 
 YARDSTICK = "Beagle"
 EDGES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -208,7 +208,8 @@ def print_robustness(results: Mapping[str, Scores], scoring: Scoring) -> None:
             continue
         lost += [(name, program, *map(signed, loss[0])) for program, loss in losses.items()]
         beyond = losses[OWN] - losses[YARDSTICK]
-        bounds = zip(*(corrected_interval(float(column[0]), column[1:]) for column in beyond.T), strict=True)
+        ends = (spread_interval(float(column[0]), column[1:], DIFFERENCE_LIMITS) for column in beyond.T)
+        bounds = zip(*ends, strict=True)
         lost.append((name, f"{OWN} beyond {YARDSTICK}", *map(signed, beyond[0])))
         lost += [(name, f"{end}, 95%", *map(signed, row)) for end, row in zip(("lower", "upper"), bounds, strict=True)]
     print(f"\n{TITLES['mean']}, poorer inputs\n\n{aligned_text(reached)}", end="")

@@ -3,7 +3,7 @@
 1. `SampleDraws` draws how often each replicate contains each unit: a sample, or from `MOST_UNITS` samples on a random
    group of samples.
 2. `CellReplicates` adds up what the replicates' scores need, block by block.
-3. `spread_interval` gives the interval of a score, and `corrected_interval` that of the difference of two scores.
+3. `spread_interval` gives the interval of a score, or of the difference of two scores.
 
 A replicate has the same genotypes with other weights of the units. One matrix product therefore gives a sum of all
 sites and replicates, and no genotype is copied.
@@ -29,11 +29,13 @@ LEVEL = 0.95
 
 _BLOCK_NUMBERS = 1 << 17
 _NORMAL = NormalDist()
-_TIE = 1e-12  # scores that differ by less are equal but for rounding
 _ROUNDING = 1e-13  # a weighted variance this small, relative to the mean square, is that of equal values
 
 Interval = tuple[float, float]
 """Lower and upper end; NaN where there is none."""
+
+SCORE_LIMITS: Interval = (0.0, 1.0)
+DIFFERENCE_LIMITS: Interval = (-1.0, 1.0)
 
 
 def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[np.float64]:
@@ -46,50 +48,30 @@ def resampling_weights(n_samples: int, n_replicates: int, seed: int) -> NDArray[
     return rng.multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=n_replicates).astype(np.float64)
 
 
-def spread_interval(estimate: float, replicates: NDArray[np.float64], level: float = LEVEL) -> Interval:
-    """Interval of a score of samples by the standard deviation of the replicates, around the score of the samples.
+def spread_interval(
+    estimate: float, replicates: NDArray[np.float64], limits: Interval = SCORE_LIMITS, level: float = LEVEL
+) -> Interval:
+    """Interval by the standard deviation of the replicates, around the estimate (Efron & Tibshirani 1993, ch. 13).
 
-    The replicates' own values are too high: with some samples drawn several times, a site's r2 is that of fewer
-    samples.
+    Only the spread of the replicates counts, not where they lie. They are biased: with some samples drawn several
+    times, a site's r2 is that of fewer samples, and sites whose rare alleles were not drawn do not count. The bias is
+    often greater than the spread, above all that of a difference between a good and a bad imputation. Percentile, basic
+    and bias-corrected intervals then miss the estimate, or shrink to a point.
 
     Args:
-        estimate: Score of the samples as they are, from 0 to 1.
+        estimate: Score of the samples as they are, or a difference of two scores.
         replicates: Replicates, float64 (n_replicates,); NaN is left out.
-        level: Share of samplings whose interval contains the true score, if scores were normal.
+        limits: Least and greatest possible value: `SCORE_LIMITS` or `DIFFERENCE_LIMITS`.
+        level: Share of samplings whose interval contains the true value, if values were normal.
 
     Returns:
-        Lower and upper end, from 0 to 1; NaN with fewer than two replicates.
+        Lower and upper end within the limits; NaN with fewer than two replicates.
     """
     known = replicates[~np.isnan(replicates)]
     if known.size < 2 or np.isnan(estimate):
         return float("nan"), float("nan")
     reach = _NORMAL.inv_cdf((1 + level) / 2) * float(np.std(known, ddof=1))
-    return max(0.0, estimate - reach), min(1.0, estimate + reach)
-
-
-def corrected_interval(estimate: float, replicates: NDArray[np.float64], level: float = LEVEL) -> Interval:
-    """Bias-corrected percentile interval of the bootstrap (Efron 1981, Can J Statist 9:139).
-
-    A mean over sites needs the correction. Rare alleles are absent from many replicates. Their sites then do not count,
-    and the mean is over other sites.
-
-    Args:
-        estimate: Estimate of the samples as they are.
-        replicates: Replicates, float64 (n_replicates,); NaN is left out.
-        level: Share of the replicates between the two ends if there were no bias.
-
-    Returns:
-        Lower and upper end; NaN without any replicate.
-    """
-    known = replicates[~np.isnan(replicates)]
-    if not known.size or np.isnan(estimate):
-        return float("nan"), float("nan")
-    is_equal = np.abs(known - estimate) <= _TIE
-    share_below = (np.count_nonzero((known < estimate) & ~is_equal) + np.count_nonzero(is_equal) / 2) / known.size
-    shift = 2 * _NORMAL.inv_cdf(min(max(share_below, 0.5 / known.size), 1 - 0.5 / known.size))
-    spread = _NORMAL.inv_cdf((1 + level) / 2)
-    lower, upper = np.quantile(known, [_NORMAL.cdf(shift - spread), _NORMAL.cdf(shift + spread)])
-    return float(lower), float(upper)
+    return max(limits[0], estimate - reach), min(limits[1], estimate + reach)
 
 
 def weighted_r2(sums: NDArray[np.float64]) -> NDArray[np.float64]:

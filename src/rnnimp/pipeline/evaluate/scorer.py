@@ -13,10 +13,10 @@ from rnnimp.pipeline.evaluate.results import MEASURES, Difference, GroupScores, 
 from rnnimp.scoring.accuracy import Pairs, SiteStatistics
 from rnnimp.scoring.bins import BinScores, CellSums
 from rnnimp.scoring.bootstrap import (
+    DIFFERENCE_LIMITS,
     CellReplicates,
     ReplicateScores,
     SampleDraws,
-    corrected_interval,
     spread_interval,
 )
 from rnnimp.scoring.by_sample import SampleSums
@@ -154,7 +154,7 @@ class Scorer:
                 for measure in MEASURES:
                     value = getattr(scores, measure) - getattr(rivals, measure)
                     drawn_difference = getattr(drawn, measure) - getattr(rival_drawn, measure)
-                    interval = corrected_interval(value, drawn_difference)
+                    interval = spread_interval(value, drawn_difference, DIFFERENCE_LIMITS)
                     place_of = (cell.by, cell.group, cell.label)
                     yield Difference(self._name, reference._name, *place_of, measure, value, interval)
 
