@@ -30,7 +30,7 @@ BLOCK = 8  # a transposition's edge; widths of matrices are multiples of it
 WIDEST = 40  # columns of `add_outer_products` at once
 
 _FLOAT = ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+VECTOR = ir.VectorType(_FLOAT, LANES)
 _INTEGERS = ir.VectorType(ir.IntType(32), LANES)
 
 
@@ -41,30 +41,31 @@ class _Lanes(types.Type):
         super().__init__(name=f"float32x{LANES}")
 
 
-_LANES = _Lanes()
+LANES_TYPE = _Lanes()
 
 
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
-        super().__init__(manager, numba_type, _VECTOR)
+        super().__init__(manager, numba_type, VECTOR)
 
 
-def _splat(builder: Any, value: Any, numba_type: Any) -> Any:
+def as_vector(builder: Any, value: Any, numba_type: Any) -> Any:
     """A vector of a Lanes value or of a floating-point number."""
     if isinstance(numba_type, _Lanes):
         return value
-    return _spread(builder, builder.fptrunc(value, _FLOAT) if numba_type == types.float64 else value, LANES)
+    return spread(builder, builder.fptrunc(value, _FLOAT) if numba_type == types.float64 else value, LANES)
 
 
-def _spread(builder: Any, number: Any, width: int) -> Any:
+def spread(builder: Any, number: Any, width: int) -> Any:
+    """A vector with the same number everywhere."""
     vector = ir.VectorType(number.type, width)
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     order = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), order)
 
 
-def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """`a * b + c`, rounded once where the processor can."""
     function = ir.FunctionType(c.type, [c.type] * 3)
     name = f"llvm.fmuladd.v{c.type.count}f32"
@@ -79,14 +80,14 @@ def _define_operator(function: Callable[..., Any], instruction: str) -> None:
     @intrinsic
     def compute(typing_context: Any, left: Any, right: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-            a, b = (_splat(builder, *pair) for pair in zip(operands, signature.args, strict=True))
+            a, b = (as_vector(builder, *pair) for pair in zip(operands, signature.args, strict=True))
             return getattr(builder, instruction)(a, b)
 
-        return _LANES(left, right), generate
+        return LANES_TYPE(left, right), generate
 
     @overload(function)
     def choose(left: Any, right: Any) -> Any:
-        if _is_operand(left) and _is_operand(right) and _LANES in (left, right):
+        if _is_operand(left) and _is_operand(right) and LANES_TYPE in (left, right):
             return apply
         return None
 
@@ -108,9 +109,11 @@ def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """`a * b + c`; each a vector or a number."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        return _multiply_add(builder, *(_splat(builder, *pair) for pair in zip(operands, signature.args, strict=True)))
+        return multiply_add(
+            builder, *(as_vector(builder, *pair) for pair in zip(operands, signature.args, strict=True))
+        )
 
-    return _LANES(a, b, c), generate
+    return LANES_TYPE(a, b, c), generate
 
 
 @intrinsic
@@ -118,9 +121,9 @@ def splat(typing_context: Any, number: Any) -> Any:
     """A vector of equal numbers."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        return _splat(builder, operands[0], signature.args[0])
+        return as_vector(builder, operands[0], signature.args[0])
 
-    return _LANES(number), generate
+    return LANES_TYPE(number), generate
 
 
 @intrinsic
@@ -128,11 +131,11 @@ def clamp(typing_context: Any, x: Any, lowest: Any, highest: Any) -> Any:
     """`x` within bounds; NaN stays NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        value, low, high = (_splat(builder, *pair) for pair in zip(operands, signature.args, strict=True))
+        value, low, high = (as_vector(builder, *pair) for pair in zip(operands, signature.args, strict=True))
         value = builder.select(builder.fcmp_ordered("<", high, value), high, value)
         return builder.select(builder.fcmp_ordered(">", low, value), low, value)
 
-    return _LANES(x, lowest, highest), generate
+    return LANES_TYPE(x, lowest, highest), generate
 
 
 @intrinsic
@@ -140,14 +143,15 @@ def total(typing_context: Any, x: Any) -> Any:
     """The sum of a vector's numbers, float32."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        kind = ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR])
+        kind = ir.FunctionType(_FLOAT, [_FLOAT, VECTOR])
         add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
         return builder.call(add, [ir.Constant(_FLOAT, 0.0), operands[0]], fastmath=("reassoc",))
 
     return types.float32(x), generate
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+def pointer_into(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """The address of `array[offset]`."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [offset])
 
@@ -165,9 +169,9 @@ def load(typing_context: Any, array: Any, offset: Any) -> Any:
     """`array[offset : offset + LANES]` of a flat float32 array."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        return _load(builder, _pointer(context, builder, signature.args[0], *operands), _VECTOR)
+        return _load(builder, pointer_into(context, builder, signature.args[0], *operands), VECTOR)
 
-    return _LANES(array, types.int64), generate
+    return LANES_TYPE(array, types.int64), generate
 
 
 @intrinsic
@@ -175,7 +179,7 @@ def store(typing_context: Any, array: Any, offset: Any, x: Any) -> Any:
     """`array[offset : offset + LANES] = x` in a flat float32 array."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        _store(builder, operands[2], _pointer(context, builder, signature.args[0], *operands[:2]))
+        _store(builder, operands[2], pointer_into(context, builder, signature.args[0], *operands[:2]))
         return context.get_dummy_value()
 
     return types.void(array, types.int64, x), generate
@@ -187,13 +191,13 @@ def _scale(typing_context: Any, x: Any, shifted: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
         bits, number = (builder.bitcast(operand, _INTEGERS) for operand in operands)
-        exponent = builder.shl(number, _spread(builder, ir.Constant(ir.IntType(32), 23), LANES))
-        return builder.bitcast(builder.add(bits, exponent), _VECTOR)
+        exponent = builder.shl(number, spread(builder, ir.Constant(ir.IntType(32), 23), LANES))
+        return builder.bitcast(builder.add(bits, exponent), VECTOR)
 
-    return _LANES(x, shifted), generate
+    return LANES_TYPE(x, shifted), generate
 
 
-_SHIFT = 12582912.0  # 1.5 * 2 ** 23
+INTEGER_SHIFT = 12582912.0  # 1.5 * 2 ** 23
 # 2 ** f = 1 + f * (C1 + f * (C2 + ...)) for -0.5 <= f <= 0.5, relative error of 2 ** f under 1e-7
 _C1, _C2, _C3 = 0.6931471805599453, 0.2402265069591007, 0.0555041086648216
 _C4, _C5, _C6 = 0.0096181291076285, 0.0013333558146428, 0.00015403530393
@@ -203,8 +207,8 @@ _C4, _C5, _C6 = 0.0096181291076285, 0.0013333558146428, 0.00015403530393
 def _exp2_parts(x: Any) -> Any:
     """`shifted` for `_scale`, with the integer nearest to x; f, what is left; and `(2 ** f - 1) / f`."""
     x = clamp(x, -126.0, 126.0)
-    shifted = x + _SHIFT
-    f = x - (shifted - _SHIFT)
+    shifted = x + INTEGER_SHIFT
+    f = x - (shifted - INTEGER_SHIFT)
     return shifted, f, fma(f, fma(f, fma(f, fma(f, fma(f, _C6, _C5), _C4), _C3), _C2), _C1)
 
 
@@ -228,7 +232,7 @@ def _define_prefetch(flags: tuple[int, int, int], purpose: str) -> Any:
     @intrinsic
     def prefetch(typing_context: Any, array: Any, offset: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-            address = _pointer(context, builder, signature.args[0], *operands)
+            address = pointer_into(context, builder, signature.args[0], *operands)
             pointer = builder.bitcast(address, ir.IntType(8).as_pointer())
             kind = ir.FunctionType(ir.VoidType(), [pointer.type] + [ir.IntType(32)] * 3)
             function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -265,20 +269,20 @@ def add_product(
     """
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        first_a = _pointer(context, builder, signature.args[1], *operands[1:3])
-        first_b = _pointer(context, builder, signature.args[5], *operands[5:7])
+        first_a = pointer_into(context, builder, signature.args[1], *operands[1:3])
+        first_b = pointer_into(context, builder, signature.args[5], *operands[5:7])
         row_stride, step_stride = operands[3:5]
         held = []
         for row in range(sums.count):
             held.append(cgutils.alloca_once_value(builder, builder.extract_value(operands[0], row)))
         with cgutils.for_range(builder, operands[8]) as loop:
             vector_at = builder.mul(loop.index, operands[7])
-            vector = _load(builder, builder.gep(first_b, [vector_at]), _VECTOR)
+            vector = _load(builder, builder.gep(first_b, [vector_at]), VECTOR)
             at = builder.gep(first_a, [builder.mul(loop.index, step_stride)])
             for row, slot in enumerate(held):
                 place = builder.mul(row_stride, ir.Constant(row_stride.type, row))
                 number = builder.load(builder.gep(at, [place]), align=4, typ=_FLOAT)
-                product = _multiply_add(builder, _spread(builder, number, LANES), vector, builder.load(slot))
+                product = multiply_add(builder, spread(builder, number, LANES), vector, builder.load(slot))
                 builder.store(product, slot)
         return cgutils.pack_array(builder, [builder.load(slot) for slot in held])
 
@@ -302,9 +306,9 @@ def add_outer_products(
     """
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        first_c = _pointer(context, builder, signature.args[0], *operands[:2])
-        first_a = _pointer(context, builder, signature.args[3], *operands[3:5])
-        first_b = _pointer(context, builder, signature.args[5], *operands[5:7])
+        first_c = pointer_into(context, builder, signature.args[0], *operands[:2])
+        first_a = pointer_into(context, builder, signature.args[3], *operands[3:5])
+        first_b = pointer_into(context, builder, signature.args[5], *operands[5:7])
         c_stride, b_stride = operands[2], operands[7]
         pieces, starts = _register_widths(width.literal_value), []
         for index in range(len(pieces)):
@@ -327,8 +331,8 @@ def add_outer_products(
                 number = builder.load(builder.gep(first_a, [place]), align=4, typ=_FLOAT)
                 for index, vector in enumerate(vectors):
                     slot = held[row * len(vectors) + index][1]
-                    factor = _spread(builder, number, vector.type.count)
-                    builder.store(_multiply_add(builder, factor, vector, builder.load(slot)), slot)
+                    factor = spread(builder, number, vector.type.count)
+                    builder.store(multiply_add(builder, factor, vector, builder.load(slot)), slot)
         for place, slot in held:
             _store(builder, builder.load(slot), place)
         return context.get_dummy_value()
@@ -344,8 +348,8 @@ def transpose_block(
     """Write a `BLOCK` by `BLOCK` piece of a matrix transposed."""
 
     def generate(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
-        first = _pointer(context, builder, signature.args[0], *operands[:2])
-        first_target = _pointer(context, builder, signature.args[3], *operands[3:5])
+        first = pointer_into(context, builder, signature.args[0], *operands[:2])
+        first_target = pointer_into(context, builder, signature.args[3], *operands[3:5])
         stride, target_stride = operands[2], operands[5]
         places = [ir.Constant(stride.type, index) for index in range(BLOCK)]
         kind = ir.VectorType(_FLOAT, BLOCK)

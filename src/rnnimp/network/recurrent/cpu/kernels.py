@@ -116,8 +116,8 @@ def _expect_writing(width, at, states, current, gates, kept):  # type: ignore
 
 
 @numba.njit(inline="always")
-def _gru_start(shape, weights, layer, marker, unit, alt):  # type: ignore
-    """n, r and z before the products."""
+def gru_start(shape, weights, layer, marker, unit, alt):  # type: ignore
+    """n, r and z of a GRU's unit before the products."""
     if layer == 0:
         row = (marker * shape.width + unit) * 6
         n = fma(alt, weights.table[row + 3], weights.table[row])
@@ -150,7 +150,7 @@ def _gru_layer(shape, weights, layer, marker, alt, below, states, previous, curr
     for unit in range(width):
         _expect_writing(width, (unit + 1) * LANES, states, current, gates, kept)
         own = layer * width + unit
-        n, r, z = _gru_start(shape, weights, layer, marker, unit, alt)
+        n, r, z = gru_start(shape, weights, layer, marker, unit, alt)
         if layer > 0:
             n, r, z = add_product((n, r, z), weights.input, (own - width) * width * 3, 1, 3, below, 0, LANES, width)
         m = splat(weights.bias[own * 4 + 3])
@@ -166,8 +166,8 @@ def _gru_layer_by_pairs(shape, weights, layer, marker, alt, below, states, previ
         _expect_writing(width, (unit + 2) * LANES, states, current, gates, kept)
         _expect_writing(width, (unit + 3) * LANES, states, current, gates, kept)
         own = layer * width + unit
-        n, r, z = _gru_start(shape, weights, layer, marker, unit, alt)
-        n2, r2, z2 = _gru_start(shape, weights, layer, marker, unit + 1, alt)
+        n, r, z = gru_start(shape, weights, layer, marker, unit, alt)
+        n2, r2, z2 = gru_start(shape, weights, layer, marker, unit + 1, alt)
         if layer > 0:
             at = (own - width) * width * 3
             n, r, z, n2, r2, z2 = add_product((n, r, z, n2, r2, z2), weights.input, at, 1, 6, below, 0, LANES, width)
@@ -214,7 +214,7 @@ def _lstm_layer(shape, weights, layer, marker, alt, below, states, previous, cur
 
 
 @kernel
-def _steps_read(shape, places):  # type: ignore
+def steps_read(shape, places):  # type: ignore
     """Number of markers up to the last whose states are read: no site reads the flank behind the last site."""
     steps = shape.n_markers
     while steps > 0 and places[shape.n_markers - steps if shape.from_right else steps - 1] < 0:
@@ -237,7 +237,7 @@ def forward_tile(shape, weights, alt, states, n_kept, gates, below, output, plac
     per_layer = tile * (2 if shape.has_cell_state else 1)
     per_marker = per_layer * shape.n_layers
     states[:per_marker] = 0.0
-    for step in range(shape.n_markers if len(gates) else _steps_read(shape, places)):
+    for step in range(shape.n_markers if len(gates) else steps_read(shape, places)):
         marker = shape.n_markers - 1 - step if shape.from_right else step
         here = load(alt, marker * LANES)
         for layer in range(shape.n_layers):

@@ -33,7 +33,7 @@ from rnnimp.network.recurrent.weights import LayerWeights, StackWeights
 from rnnimp.network.region_coding import Floats
 
 
-class _GateLayout(NamedTuple):
+class GateLayout(NamedTuple):
     """How the kernels order a cell's gates; see `kernels.py` on the four rows.
 
     Attributes:
@@ -51,9 +51,9 @@ class _GateLayout(NamedTuple):
     group: int
 
 
-_GATE_LAYOUTS = {
-    "GRU": _GateLayout((2, 0, 1), (0, 1, 2), slice(3), slice(1, 4), GRU_UNITS),
-    "LSTM": _GateLayout((0, 1, 2, 3), (0, 1, 2, 3), slice(4), slice(4), 1),
+GATE_LAYOUTS = {
+    "GRU": GateLayout((2, 0, 1), (0, 1, 2), slice(3), slice(1, 4), GRU_UNITS),
+    "LSTM": GateLayout((0, 1, 2, 3), (0, 1, 2, 3), slice(4), slice(4), 1),
 }
 
 
@@ -81,14 +81,14 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
         stack: The weights.
         features: Features of alleles 0 and 1, float32 (n_markers, 2, feature_size).
     """
-    layout = _GATE_LAYOUTS[stack.cell]
+    layout = GATE_LAYOUTS[stack.cell]
     n_gates, n_units = len(layout.input), stack.layers[0].recurrent.shape[1]
     width = -(-n_units // BLOCK) * BLOCK
-    inputs = [_by_gate(layer.input, layout.input, width, width) for layer in stack.layers[1:]]
-    recurrents = [_by_gate(layer.recurrent, layout.recurrent, width, width) for layer in stack.layers]
-    biases = [_bias(layer, layout, width) for layer in stack.layers]
+    inputs = [by_gate(layer.input, layout.input, width, width) for layer in stack.layers[1:]]
+    recurrents = [by_gate(layer.recurrent, layout.recurrent, width, width) for layer in stack.layers]
+    biases = [padded_bias(layer, layout, width) for layer in stack.layers]
     weights = Weights(
-        table=aligned(_table(stack.layers[0], features, layout.input, biases[0])),
+        table=aligned(input_table(stack.layers[0], features, layout.input, biases[0])),
         bias=aligned(np.array(biases)),
         input=aligned(np.array([_groups_of_units(part, layout.group) for part in inputs])),
         recurrent=aligned(np.array([_groups_of_units(part, layout.group) for part in recurrents])),
@@ -100,7 +100,7 @@ def pack(stack: StackWeights, features: Floats) -> PackedStack:
     return PackedStack(stack.cell, shape, weights, features)
 
 
-def _by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
+def by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
     """(n_gates * n_units, ...) -> (n_gates, width, ...), the gates in the order given, padded with 0."""
     parts = rows.reshape(len(gates), -1, *rows.shape[1:])[list(gates)]
     result = np.zeros((len(gates), *padded), np.float32)
@@ -108,20 +108,20 @@ def _by_gate(rows: Floats, gates: tuple[int, ...], *padded: int) -> Floats:
     return result
 
 
-def _bias(layer: LayerWeights, layout: _GateLayout, width: int) -> Floats:
+def padded_bias(layer: LayerWeights, layout: GateLayout, width: int) -> Floats:
     """(width, 4), the sum of both biases where a row has both."""
     rows = np.zeros((GATES, width), np.float32)
-    rows[layout.input_rows] = _by_gate(layer.input_bias, layout.input, width)
-    rows[layout.recurrent_rows] += _by_gate(layer.recurrent_bias, layout.recurrent, width)
+    rows[layout.input_rows] = by_gate(layer.input_bias, layout.input, width)
+    rows[layout.recurrent_rows] += by_gate(layer.recurrent_bias, layout.recurrent, width)
     return rows.T
 
 
-def _table(layer: LayerWeights, features: Floats, gates: tuple[int, ...], bias: Floats) -> Floats:
+def input_table(layer: LayerWeights, features: Floats, gates: tuple[int, ...], bias: Floats) -> Floats:
     """(n_markers, width, 2, n_gates): the input product of allele 0 with the bias, and the difference for allele 1."""
     product = _product(_offset_and_slope(features), layer.input.T)
-    by_gate = product.reshape(len(features), 2, len(gates), -1)[:, :, list(gates)].transpose(0, 3, 1, 2)
+    parts = product.reshape(len(features), 2, len(gates), -1)[:, :, list(gates)].transpose(0, 3, 1, 2)
     table = np.zeros((len(features), len(bias), 2, len(gates)), np.float32)
-    table[:, : by_gate.shape[1]] = by_gate
+    table[:, : parts.shape[1]] = parts
     table[:, :, 0] += bias[:, : len(gates)]
     return table
 
@@ -231,12 +231,11 @@ def _forward(
     room: int,
 ) -> tuple[Floats, Kept]:
     n_tiles, n_rows = len(alt), sum(stack.shape.n_units for stack in stacks) + room
-    output = aligned_empty(len(gaps) * n_rows * n_tiles * LANES)
-    by_gap = output.reshape(len(gaps), n_rows, n_tiles * LANES)
-    by_gap[(gaps == 0) | (gaps == stacks[0].shape.n_markers)] = 0
+    by_gap = empty_output(stacks[0].shape, gaps, n_rows, n_tiles)
+    output = by_gap.reshape(-1)
     kept = Kept(alt, [], [])
     jobs: list[tuple[Any, ...]] = []
-    for stack, places in zip(stacks, _places(stacks, gaps, n_rows), strict=True):
+    for stack, places in zip(stacks, places_of([stack.shape for stack in stacks], gaps, n_rows), strict=True):
         shape = stack.shape
         n_kept = 2 if workspace is None else shape.n_markers + 1
         n_states, n_gates = _sizes(shape, n_kept)
@@ -248,6 +247,13 @@ def _forward(
             jobs.append((stack, alt[tile], *memory, n_kept, output, places, tile, n_tiles))
     deal(_forward_job, jobs, threads)
     return by_gap, kept
+
+
+def empty_output(shape: Shape, gaps: NDArray[np.int64], n_rows: int, n_tiles: int) -> Floats:
+    """Memory for the states at gaps, float32 (n_gaps, n_rows, n_padded); 0 in the outermost gaps."""
+    by_gap = aligned_empty(len(gaps) * n_rows * n_tiles * LANES).reshape(len(gaps), n_rows, n_tiles * LANES)
+    by_gap[(gaps == 0) | (gaps == shape.n_markers)] = 0
+    return by_gap
 
 
 def _sizes(shape: Shape, n_kept: int) -> tuple[int, int]:
@@ -267,16 +273,16 @@ def _forward_job(
     )
 
 
-def _places(stacks: Sequence[PackedStack], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
+def places_of(shapes: Sequence[Shape], gaps: NDArray[np.int64], n_rows: int) -> list[NDArray[np.int64]]:
     """For each stack and marker, the first row of the output for its states, or -1. Each gap has `n_rows` rows."""
     result, first = [], 0
-    for stack in stacks:
-        markers = gaps if stack.shape.from_right else gaps - 1
-        exists = (markers >= 0) & (markers < stack.shape.n_markers)
-        places = np.full(stack.shape.n_markers, -1, np.int64)
+    for shape in shapes:
+        markers = gaps if shape.from_right else gaps - 1
+        exists = (markers >= 0) & (markers < shape.n_markers)
+        places = np.full(shape.n_markers, -1, np.int64)
         places[markers[exists]] = np.flatnonzero(exists) * n_rows + first
         result.append(places)
-        first += stack.shape.n_units
+        first += shape.n_units
     return result
 
 
@@ -299,7 +305,8 @@ def backward(
     n_tiles, output = len(kept.alt), np.ascontiguousarray(d_states).reshape(-1)
     jobs: list[tuple[Any, ...]] = []
     sums = []
-    for number, (stack, places) in enumerate(zip(stacks, _places(stacks, gaps, d_states.shape[1]), strict=True)):
+    all_places = places_of([stack.shape for stack in stacks], gaps, d_states.shape[1])
+    for number, (stack, places) in enumerate(zip(stacks, all_places, strict=True)):
         by_tile = np.zeros((n_tiles, sum(_gradient_sizes(stack.shape))), np.float32)
         sums.append(by_tile)
         for tile in range(n_tiles):
@@ -343,7 +350,7 @@ def _unpack(stack: PackedStack, buffer: Floats) -> StackWeights:
     inputs = list(gradients.input.reshape(-1, n, width, width)[:, :, units, units])
     inputs.insert(0, _first_input_gradient(table, stack.features))
     recurrents = gradients.recurrent.reshape(-1, n, width, width)[:, :, units, units]
-    layout = _GATE_LAYOUTS[stack.cell]
+    layout = GATE_LAYOUTS[stack.cell]
     layers = [
         LayerWeights(
             _by_gate_back(d_input, layout.input),
