@@ -63,3 +63,8 @@ def test_names_must_differ(results: Path) -> None:
 def test_labels_are_not_empty(text: str) -> None:
     with pytest.raises(SettingsError, match="LABEL=PREFIX"):
         labelled(text)
+
+
+def test_the_json_file_names_an_evaluation_too() -> None:
+    assert labelled("eval/chr22.evaluation.json") == (None, "eval/chr22")
+    assert labelled("Beagle=eval/beagle.evaluation.json") == ("Beagle", "eval/beagle")

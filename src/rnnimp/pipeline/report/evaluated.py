@@ -27,6 +27,7 @@ BY_SAMPLES, BY_TYPE, BY_REGION = "samples", "type", "region"
 
 _COMMAND = "rnnimp evaluate"
 _SITES, _SAMPLES, _GROUPS, _DIFFERENCES = "sites.tsv.gz", "samples.tsv.gz", "groups.tsv", "differences.tsv"
+_JSON = "evaluation.json"
 _SITE_COLUMNS = ("position", "maf", "r2")
 _CALIBRATION = {
     "estimates": (ESTIMATE_COLUMNS, ("sites",), ("mean_estimate", "mean_r2")),
@@ -77,18 +78,22 @@ class Evaluated:
 def labelled(text: str) -> tuple[str | None, str]:
     """Label and prefix of an evaluation that is given as `PREFIX` or `LABEL=PREFIX`.
 
+    The prefix may also be given as `PREFIX.evaluation.json`.
+
     Raises:
         SettingsError: for an empty name.
 
     >>> labelled("eval/chr22"), labelled("Beagle=eval/beagle")
     ((None, 'eval/chr22'), ('Beagle', 'eval/beagle'))
+    >>> labelled("eval/chr22.evaluation.json")
+    (None, 'eval/chr22')
     """
     label, separator, prefix = text.partition("=")
     if not separator:
         label, prefix = "", text
     if not prefix or (separator and not label):
         raise SettingsError(f"--accuracy takes PREFIX or LABEL=PREFIX, found '{text}'")
-    return label or None, prefix
+    return label or None, prefix.removesuffix(f".{_JSON}")
 
 
 def evaluated_paths(prefix: str) -> list[Path]:
