@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def test_groups_and_regions_are_shown(results: Path) -> None:
     section = section_of(results, "both")
     picture = part(section, "accuracy_by_group")
     assert isinstance(picture, Picture)
+    assert json.dumps(picture.chart).count('"symbolFillColor": "var(--text)"') >= 2  # seen on a dark page
     assert set(column(picture.data["groups"], "group")) == {"A", "B"}
     assert set(column(part(section, "accuracy_by_region").table, "region")) == {"left", "right"}
     names = {p.name for p in section_of(results, "x").parts if isinstance(p, (Picture, Listing))}

@@ -15,6 +15,7 @@ from rnnimp.pipeline.report.parts import Chart, Listing, Part, Picture, Section,
 from rnnimp.pipeline.report.reading import number
 from rnnimp.pipeline.report.scored_samples import sample_parts
 
+_KIND_CHANNELS = ("shape", "strokeDash")
 _SCORES = ("mean_r2", "mean_r2_low", "mean_r2_high")
 _INTERVAL = "Bars are 95% intervals from a bootstrap over samples."
 
@@ -173,7 +174,9 @@ def _by_group(evaluations: Sequence[Evaluated]) -> list[Part]:
                 table.append((name, part.label, row["maf_percent"], int(row["samples"]), int(row["varying"]), *values))
     labels = [part.label for part in evaluations]
     kinds = {"color": charts.series("group", names)["color"]}
-    kinds |= {channel: charts.series("imputation", labels)[channel] for channel in ("shape", "strokeDash")}
+    kinds |= {
+        channel: charts.without_colour(charts.series("imputation", labels)[channel]) for channel in _KIND_CHANNELS
+    }
     columns = ("group", "imputation", "maf_percent", "samples", "sites", "mean r2", "from", "to")
     return [
         Picture(

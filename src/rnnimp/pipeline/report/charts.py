@@ -155,6 +155,11 @@ def series(field: str, names: Sequence[str], with_dashes: bool = True) -> Chart:
     return channels | ({"strokeDash": channel(_DASHES)} if with_dashes else {})
 
 
+def without_colour(channel: Chart) -> Chart:
+    """The channel with a legend in the colour of text; without a colour of its own it is black, also on a dark page."""
+    return channel | {"legend": channel["legend"] | {"symbolFillColor": "var(--text)"}}
+
+
 def tooltip(*fields: tuple[str, str, str]) -> list[Chart]:
     """What is shown on hovering: field, title and number format each; the format may be empty."""
     return [{"field": field, "title": title, **({"format": shape} if shape else {})} for field, title, shape in fields]
