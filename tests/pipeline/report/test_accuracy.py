@@ -98,3 +98,10 @@ def test_scores_at_other_sites_give_a_warning(results: Path) -> None:
 def test_bins_of_any_edges_have_a_place() -> None:
     assert bin_percent("0.1-10") == pytest.approx(1)
     assert 0 < bin_percent("0-5") < 5
+
+
+def test_no_imputation_is_called_best_of_equal_ones(results: Path) -> None:
+    prefix = f"{results}/accuracy/x"
+    found = accuracy_section(read_evaluations([f"first={prefix}", f"second={prefix}"]))
+    assert found is not None
+    assert "All have the same mean r2" in found.meaning

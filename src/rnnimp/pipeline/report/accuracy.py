@@ -41,7 +41,13 @@ def accuracy_section(evaluations: Sequence[Evaluated]) -> Section | None:
 
 def _best(evaluations: Sequence[Evaluated]) -> str:
     known = [(r2, part.label) for part in evaluations if (r2 := number(part.overall()["mean_r2"])) is not None]
-    return f" {max(known)[1]} has the greatest mean r2." if len(known) > 1 else ""
+    if len(known) < 2:
+        return ""
+    greatest = round(max(known)[0], 4)  # as shown
+    best = [label for r2, label in known if round(r2, 4) == greatest]
+    if len(best) == len(known):
+        return " All have the same mean r2, to four digits."
+    return f" {', '.join(best)} {'has' if len(best) == 1 else 'have'} the greatest mean r2."
 
 
 def _facts(evaluations: Sequence[Evaluated]) -> list[tuple[str, str]]:
