@@ -157,6 +157,23 @@ def test_heterozygous_males_are_refused(tmp_path: Path, panel: Panel, capsys: py
     assert "found 1 sample of unknown sex (Sample_1)" in error_line(capsys)
 
 
+def test_males_in_both_codings_need_their_sex(tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
+    vcf = write_vcf(tmp_path / "x.vcf", panel)
+    lines = vcf.read_text().splitlines()
+    column = 9 + MALES[1]
+    for number, line in enumerate(lines):
+        cells = line.split("\t")
+        if len(cells) > column and len(cells[column]) == 1:
+            cells[column] = f"{cells[column]}|{cells[column]}"
+            lines[number] = "\t".join(cells)
+    vcf.write_text("\n".join(lines) + "\n")
+    assert run_prepare(tmp_path, panel, vcf, "--build", "GRCh37") == 1
+    assert "1 sample with two but no heterozygous genotype (Sample_3); give --sex" in error_line(capsys)
+    sexes = str(write_sexes(tmp_path / "sex.txt", panel))
+    assert run_prepare(tmp_path, panel, vcf, "--build", "GRCh37", "--sex", sexes) == 0
+    assert np.array_equal(prepared(tmp_path / "data").alleles, expected_alleles(panel))
+
+
 def test_triploid_genotypes_are_refused(tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
     vcf = write_vcf(tmp_path / "x.vcf", panel)
     lines = vcf.read_text().splitlines()

@@ -133,6 +133,7 @@ class _Survey:
     def males(self, names: tuple[str, ...], path: Path) -> NDArray[np.bool_]:
         """A panel that writes one allele for some males does so for all; else males have no heterozygous genotype."""
         if self.is_haploid.any() or not self.n_sites:
+            self._require_one_coding(names, path)
             return self.is_haploid
         unknown = np.flatnonzero(self.zygosity.unknown())
         if unknown.size:
@@ -144,6 +145,18 @@ class _Survey:
                 path,
             )
         return self.zygosity.males()
+
+    def _require_one_coding(self, names: tuple[str, ...], path: Path) -> None:
+        """Refuse males with two alleles beside others with one: they would count twice."""
+        is_doubtful = self.zygosity.males() & ~self.zygosity.unknown() & ~self.is_haploid
+        found = [names[index] for index in np.flatnonzero(is_doubtful)]
+        if found:
+            raise DataError(
+                "expected one allele in all males or in none, found samples with one allele, and "
+                f"{counted(len(found), 'sample')} with two but no heterozygous genotype ({first_few(found)}); "
+                "give --sex",
+                path,
+            )
 
 
 def _survey(stream: PanelStream, recorder: PloidyRecorder, part: tuple[int, int] | None) -> _Survey:
