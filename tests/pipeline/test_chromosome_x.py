@@ -114,9 +114,14 @@ def test_a_panel_of_haps_and_legend_gives_the_same_files(tmp_path: Path, panel: 
         assert np.array_equal(prepared(tmp_path / f"out_{name}").alleles, expected_alleles(panel))
 
 
-def test_a_pseudoautosomal_region_needs_no_sex(tmp_path: Path, panel: Panel) -> None:
+def test_a_pseudoautosomal_region_needs_no_sex(
+    tmp_path: Path, panel: Panel, capsys: pytest.CaptureFixture[str]
+) -> None:
     vcf = write_vcf(tmp_path / "x.vcf", panel, "two", length=LENGTH)
     assert run_prepare(tmp_path, panel, vcf, "--region", "X:1-2600000") == 0
+    told = capsys.readouterr().err
+    assert "chromosome X, GRCh37: no site from 2699521 to 154931043, where males have one haplotype" in told
+    assert "female" not in told
     assert np.array_equal(prepared(tmp_path / "data").alleles, panel.alleles[FIRST_PAR])
 
 

@@ -70,6 +70,7 @@ def with_haploid_males(
     build = options.build or _build_of(opened)
     part = None if build is None else once_in_males(build)
     males = None if options.sex is None else _listed_males(options.sex, opened.sample_names)
+    survey = None
     if part is None or males is None:
         if not path.is_file():
             raise DataError("expected a file that can be read twice, found a pipe; give --sex and --build", path)
@@ -77,15 +78,21 @@ def with_haploid_males(
         survey = _survey(reopen(survey_recorder), survey_recorder, part)
         part = part or survey.part(path)
         males = survey.males(opened.sample_names, path) if males is None else males
-    logger.info(
-        "chromosome X%s: %s with one haplotype from %d to %d, and %s",
-        "" if build is None else f", {build}",
-        counted(int(males.sum()), "male"),
-        *part,
-        counted(int((~males).sum()), "female"),
-    )
+    has_sites = survey is None or survey.n_sites > 0 or bool(males.any())
+    _log_males(build, part, males, has_sites)
     rule = _Rule(part, males, opened.sample_names, path)
     return replace(opened, blocks=rule.applied(opened.blocks, recorder))
+
+
+def _log_males(build: str | None, part: tuple[int, int], males: NDArray[np.bool_], has_sites: bool) -> None:
+    name = "chromosome X" if build is None else f"chromosome X, {build}"
+    if not has_sites:
+        logger.info("%s: no site from %d to %d, where males have one haplotype", name, *part)
+        return
+    logger.info(
+        "%s: %s with one haplotype from %d to %d, and %s",
+        *(name, counted(int(males.sum()), "male"), *part, counted(int((~males).sum()), "female")),
+    )
 
 
 def _build_of(stream: PanelStream) -> str | None:
