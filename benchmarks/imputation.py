@@ -4,19 +4,23 @@
         --markers ../shared/data/kgp3_chr20/omni2.5_markers.tsv \\
         --test-samples ../shared/data/kgp3_chr20/test_samples.txt --work-dir build/imputation
 
-The panel without the test samples is split into regions of the published size. Models of the published shape (two
-networks of 4 x 40 GRU units in both directions) get random weights: time does not depend on the weights. They impute
-sites from 0.5% MAF on. The other programs impute all sites of the panel, or the same sites with `--panel-sites model`.
-Their panel is in their own format, which is made before the clock starts. They get no genetic map.
+`--model PREFIX` names a trained model, such as the packaged one. Without it, the panel without the test samples is
+split into regions of the published size, and models of the published shape (two networks of 4 x 40 GRU units in both
+directions) get random weights: time does not depend on the weights. They impute sites from 0.5% MAF on. The other
+programs impute all sites of the panel, or the same sites with `--panel-sites model`. Their panel is in their own
+format, which is made before the clock starts. They get no genetic map.
 
 All programs read one bgzipped VCF of the typed sites and write one with GT, DS and GP. The first 100 samples are the
 test samples. Further samples are mosaics of the panel's haplotypes with one crossover per 100 kb, so that few
-haplotypes are equal within a region. The benchmark needs bcftools; absent programs are skipped.
+haplotypes are equal within a region. The programs run in turns. Of the runs of a program, the least time and the
+largest memory count. `--results FILE` also writes the table as JSON, with the processor. The benchmark needs bcftools;
+absent programs are skipped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import shutil
@@ -24,12 +28,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from llvmlite import binding
 
 from rnnimp.formats import hapslegend
+from rnnimp.formats.bundle import bundle_files
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.hapslegend import read_legend, write_legend
 from rnnimp.formats.vcf.header import VcfContent
@@ -47,6 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--markers", required=True, metavar="FILE", help="the array's sites")
     parser.add_argument("--test-samples", required=True, metavar="FILE", help="samples that are imputed")
     parser.add_argument("--work-dir", required=True, type=Path, metavar="DIR", help="inputs, used again by later runs")
+    parser.add_argument("--model", type=Path, metavar="PREFIX", help="trained model (default: random weights)")
     parser.add_argument(
         "--samples", default="100,1000,10000", metavar="LIST", help="numbers of samples (default: %(default)s)"
     )
@@ -59,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--repeats", default=3, type=int, metavar="N", help="runs, of which the best counts (default: 3)"
     )
+    parser.add_argument("--results", type=Path, metavar="FILE", help="JSON file with all figures (default: none)")
     return parser.parse_args()
 
 
@@ -72,14 +81,23 @@ def run(command: Sequence[str | Path]) -> None:
     subprocess.run([str(word) for word in command], check=True, stderr=subprocess.DEVNULL)
 
 
+def prepare(args: argparse.Namespace) -> None:
+    """Divide the panel into training and test samples."""
+    data = args.work_dir / "data"
+    if not (data / "train" / "x.sample").exists():
+        run(rnnimp("prepare", "--vcf", args.panel, "--markers", args.markers, "--test-samples", args.test_samples,
+                   "--output-dir", data, "--name", "x"))  # fmt: skip
+
+
 def make_model(args: argparse.Namespace) -> Path:
-    """Split the panel, and give each region networks with random weights."""
+    """The trained model; else split the panel, and give each region networks with random weights."""
+    if args.model is not None:
+        model: Path = args.model
+        return model
     folder: Path = args.work_dir
     prefix, data = folder / "model" / "m", folder / "data"
     if prefix.parent.exists():
         return prefix
-    run(rnnimp("prepare", "--vcf", args.panel, "--markers", args.markers, "--test-samples", args.test_samples,
-               "--output-dir", data, "--name", "x"))  # fmt: skip
     run(rnnimp("split", "--hap", data / "train" / "x.hap.gz", "--legend", data / "train" / "x.legend.gz",
                "--output-prefix", data / "split" / "x", *REGION_LIMITS, "--imp-site-count-limit", "1000"))  # fmt: skip
     unfinished = folder / "model.part"
@@ -161,16 +179,16 @@ def write_target(path: Path, panel: Panel) -> None:
             writer.write(ImputedBlock(sites[part], panel.alleles[part].astype(np.float32), is_typed[part]))
 
 
-def make_panel(args: argparse.Namespace, size: str) -> tuple[Path, Path]:
-    """The panel for Beagle and for Minimac4, at the sites of the model."""
+def make_panel(args: argparse.Namespace, size: str, model: Path) -> tuple[Path, Path]:
+    """The panel for Beagle and for Minimac4, at all sites or those of the model."""
     folder: Path = args.work_dir
     names = [name for name in read_panel_names(folder) if name]
     chosen = names if size == "full" else names[: len(names) // 2]
-    stem = f"panel_{size}_{args.panel_sites}"
+    stem = f"panel_{size}_{'all' if args.panel_sites == 'all' else model.name}"
     vcf, msav, bref = (folder / f"{stem}.{ending}" for ending in ("vcf.gz", "msav", "bref3"))
     if not vcf.exists():
         (folder / "samples.txt").write_text("\n".join(chosen) + "\n")
-        sites = sorted({key for path in folder.glob("model/*.legend.gz") for key in positions_of(path)})
+        sites = sorted({position for path in legends(model) for position in positions_of(path)})
         (folder / "sites.txt").write_text("".join(f"{chromosome_of(args)}\t{position}\n" for position in sites))
         only: list[str | Path] = ["-T", folder / "sites.txt"] if args.panel_sites == "model" else []
         run(["bcftools", "view", "-S", folder / "samples.txt", *only, "-Oz", "-o", vcf, args.panel])
@@ -185,6 +203,11 @@ def make_panel(args: argparse.Namespace, size: str) -> tuple[Path, Path]:
 def read_panel_names(folder: Path) -> list[str]:
     """The training samples."""
     return [line.split()[1] for line in read_lines(folder / "data" / "train" / "x.sample")[2:]]
+
+
+def legends(model: Path) -> list[Path]:
+    """The legends of all regions of a model."""
+    return [path for path in bundle_files(model) if path.name.endswith(".legend.gz")]
 
 
 def positions_of(legend: Path) -> list[int]:
@@ -237,33 +260,81 @@ def commands(args: argparse.Namespace, target: Path, model: Path, bref: Path, ms
     return {"rnnimp": rnnimp("impute", *ours), "minimac4": [str(word) for word in minimac4], "beagle": beagle}
 
 
+@dataclass(frozen=True)
+class Row:
+    """The cost of one program beside that of rnnimp.
+
+    Attributes:
+        n_samples: Samples that were imputed.
+        panel: `full` or `half`.
+        program: Name of the program.
+        cost: Least times and largest memory of the runs.
+        wall_ratio: Seconds per second of rnnimp; None without rnnimp.
+        cpu_ratio: CPU seconds per CPU second of rnnimp; None without rnnimp.
+    """
+
+    n_samples: int
+    panel: str
+    program: str
+    cost: Cost
+    wall_ratio: float | None
+    cpu_ratio: float | None
+
+    def text(self) -> str:
+        """A row of the table."""
+        cost = self.cost
+        ratios = ["-" if ratio is None else f"{ratio:.2f}" for ratio in (self.wall_ratio, self.cpu_ratio)]
+        cells = [f"{self.n_samples:,}", self.panel, self.program, f"{cost.wall:.1f}", f"{cost.cpu:.1f}"]
+        return f"| {' | '.join([*cells, f'{cost.memory:.0f}', *ratios])} |"
+
+
+def rows_of(costs: dict[str, list[Cost]], n_samples: int, panel: str) -> list[Row]:
+    """What the runs of each program cost."""
+    best = {tool: summary(runs) for tool, runs in costs.items()}
+    ours = best.get("rnnimp")
+    rows = []
+    for tool, cost in best.items():
+        ratios = (None, None) if ours is None else (cost.wall / ours.wall, cost.cpu / ours.cpu)
+        rows.append(Row(n_samples, panel, tool, cost, *ratios))
+    return rows
+
+
+def summary(runs: list[Cost]) -> Cost:
+    """The least times, which other work on the machine affects least, and the largest memory."""
+    return Cost(min(run.wall for run in runs), min(run.cpu for run in runs), max(run.memory for run in runs))
+
+
+def processor() -> dict[str, Any]:
+    """Name of the processor, and which of the vector instructions it has that kernels may use."""
+    features = binding.get_host_cpu_features()
+    used = ("avx2", "fma", "avx512f", "avx512vnni", "avx512bf16")
+    return {"name": binding.get_host_cpu_name(), "instructions": [name for name in used if features.get(name)]}
+
+
 def main() -> None:
     """Make what is missing, run all programs in turns, print the table."""
     args = parse_arguments()
     args.work_dir.mkdir(parents=True, exist_ok=True)
+    prepare(args)
     model = make_model(args)
     tools = [tool for tool in args.tools.split(",") if tool == "rnnimp" or shutil.which(tool)]
-    print(f"| samples | panel | program | wall, s | CPU, s | memory, MB | rnnimp is faster by |\n|{'---|' * 7}")
+    print(f"| samples | panel | program | wall, s | CPU, s | memory, MB | wall ratio | CPU ratio |\n|{'---|' * 8}")
+    rows: list[Row] = []
     for n_samples in map(int, args.samples.split(",")):
         target = make_target(args, n_samples)
         for size in args.panels.split(","):
-            bref, msav = make_panel(args, size)
+            bref, msav = (Path(), Path()) if tools == ["rnnimp"] else make_panel(args, size, model)
             chosen = commands(args, target, model, bref, msav)
             costs: dict[str, list[Cost]] = {tool: [] for tool in tools}
             for _ in range(args.repeats):
                 for tool in tools:
                     costs[tool].append(measure(chosen[tool], args.work_dir / f"{tool}.log"))
-            report(costs, n_samples, size)
-
-
-def report(costs: dict[str, list[Cost]], n_samples: int, size: str) -> None:
-    """Print the best run of each program."""
-    best = {tool: min(runs, key=lambda cost: cost.wall) for tool, runs in costs.items()}
-    ours = best.get("rnnimp")
-    for tool, cost in best.items():
-        ratio = f"{cost.wall / ours.wall:.1f}" if ours is not None else "-"
-        cells = f"{n_samples:,} | {size} | {tool} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.memory:.0f} | {ratio}"
-        print(f"| {cells} |", flush=True)
+            rows += rows_of(costs, n_samples, size)
+            print(*(row.text() for row in rows[-len(tools) :]), sep="\n", flush=True)
+    if args.results is not None:
+        about = {"model": str(args.model or "random weights"), "panel_sites": args.panel_sites, "threads": args.threads}
+        content = {"processor": processor(), **about, "repeats": args.repeats, "rows": [asdict(row) for row in rows]}
+        args.results.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":
