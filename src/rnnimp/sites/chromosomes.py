@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]{0,99}")
 _PLINK_NUMBERS = {"23": "X", "24": "Y", "25": "X", "26": "MT", "M": "MT"}
@@ -21,6 +22,7 @@ def same_chromosome(first: str, second: str) -> bool:
     return plain_chromosome(first) == plain_chromosome(second)
 
 
+@lru_cache(maxsize=1024)  # readers ask for each site
 def plain_chromosome(name: str) -> str:
     """The name without a `chr` before it; X, Y and MT for PLINK's numbers, X for the pseudoautosomal regions.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,7 +24,7 @@ from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen.reading import read_psam
 from rnnimp.formats.unphased import Unphased
 from rnnimp.formats.vcf import reading as vcf
-from rnnimp.pipeline.impute.target import TargetFiles, read_target
+from rnnimp.pipeline.impute.target import TargetFiles, read_target, require_present
 from rnnimp.sites.panel import ImputedBlock, Panel, PanelStream, Sites, alt_frequency
 from rnnimp.sites.ploidy import PloidyRecorder
 from tiny_model import tiny_region, write_tiny_bundle
@@ -317,6 +318,28 @@ def test_another_kind_of_file_is_told_before_the_model_is_read(
     assert f"t.x: expected a {option.upper()} file, found {found}; name a .{option} file" in error_line(capsys)
     assert main([*command[:1], f"--{option}", f"{tmp_path}/no", *command[3:], "--output-prefix", "y"]) == 1
     assert "cannot be read" in error_line(capsys)
+
+
+def test_what_is_there_may_be_a_file_or_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    require_present(tmp_path / "file")
+    require_present(tmp_path / "pipe")
+    for name in ("absent", "file/below", "nul\0"):
+        with pytest.raises(DataError, match=r"cannot be read \(.*check the path"):
+            require_present(tmp_path / name)
+
+
+@pytest.mark.parametrize("absent", ["vcf", "haps", "hap", "legend", "sample", "samples", "exclude-samples"])
+def test_an_absent_file_is_named_before_the_model_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], absent: str
+) -> None:
+    (tmp_path / "there").write_text("")
+    together = {"hap": ("hap", "legend"), "legend": ("hap", "legend"), "vcf": ("vcf",), "haps": ("haps",)}
+    given = together.get(absent, ("haps", absent))
+    files = [f"--{name}={tmp_path}/{'absent' if name == absent else 'there'}" for name in given]
+    assert main(["impute", *files, f"--model-prefix={tmp_path}/none", f"--output={tmp_path}/y.vcf"]) == 1
+    assert error_line(capsys).startswith(f"rnnimp: error: {tmp_path}/absent: cannot be read (No such file")
 
 
 def chrx(folder: Path, region: str) -> Path:

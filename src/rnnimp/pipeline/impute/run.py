@@ -36,6 +36,7 @@ from rnnimp.pipeline.impute.target import (
     read_target,
     report_haploid,
     require_kind,
+    require_present,
 )
 from rnnimp.pipeline.impute.whole_model import missing_text, require_whole
 from rnnimp.pipeline.outputs import check_outputs
@@ -98,8 +99,11 @@ class ImputeSettings(TargetFiles):
 
     def input_files(self) -> list[str | Path]:
         """All files that are read: the target's, and those of the model that are there."""
-        lists = (self.samples, self.exclude_samples, self.exclude_sites)
-        return [*self.files(), *(name for name in lists if name is not None), *bundle_files(self.model_prefix)]
+        return [*self.files(), *self.lists(), *bundle_files(self.model_prefix)]
+
+    def lists(self) -> list[str]:
+        """The files that name samples and sites."""
+        return [name for name in (self.samples, self.exclude_samples, self.exclude_sites) if name is not None]
 
     @property
     def output(self) -> OutputSettings:
@@ -131,8 +135,10 @@ def run_impute(settings: ImputeSettings) -> Path:
     check_outputs(settings.output.files(), settings.input_files())
     settings.output.report_ending()
     require_device(settings.device)
-    require_kind(settings)
     require_library(settings.output)
+    require_kind(settings)
+    for path in settings.lists():
+        require_present(path)
     bundle = open_bundle(settings.model_prefix)
     require_whole(bundle, settings.force)
     target, chromosome = chosen_target(settings, bundle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from rnnimp.choices import STANDARD_STREAM
 from rnnimp.errors import DataError, SettingsError
 from rnnimp.formats import bgen, hapslegend, shapeit
 from rnnimp.formats.biallelic import REPEATED
-from rnnimp.formats.files import read_lines
+from rnnimp.formats.files import read_lines, unreadable
 from rnnimp.formats.pgen import reading as pgen_input
 from rnnimp.formats.pgen import writing as pgen
 from rnnimp.formats.unphased import Unphased
@@ -94,13 +95,28 @@ class Target:
     ploidy: Ploidy | None = None
 
 
-def require_kind(files: TargetFiles) -> None:
-    """Look whether a BGEN or PGEN is one, and can be read here: before the model is opened.
+def require_present(path: str | Path) -> None:
+    """Look whether there is anything at a path: a file, a pipe or a device.
 
     Raises:
-        DataError: if the file is missing or of another kind.
+        DataError: if there is nothing, or nothing that this user can find.
+    """
+    try:
+        Path(path).stat()
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error if isinstance(error, OSError) else OSError(str(error))) from error
+
+
+def require_kind(files: TargetFiles) -> None:
+    """Look whether the files are there, and a BGEN or PGEN is one and can be read here: before the model is opened.
+
+    Raises:
+        DataError: if a file is missing, or a BGEN or PGEN is of another kind.
         RnnimpError: if the library is not installed, naming the extra.
     """
+    for path in (files.hap, files.legend, files.haps, files.vcf, files.sample):
+        if path is not None and path != STANDARD_STREAM:
+            require_present(path)
     if files.bgen is not None:
         bgen.library()
         bgen.require_bgen(files.bgen)
