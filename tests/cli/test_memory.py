@@ -18,7 +18,10 @@ def test_causes_are_looked_at_too() -> None:
     assert is_lack_of_memory(outer)
     assert is_lack_of_memory(MemoryError())
     assert is_lack_of_memory(OSError(12, "Cannot allocate memory"))
+    assert is_lack_of_memory(SystemError("error return without exception set"))
+    assert is_lack_of_memory(SystemError("<function f at 0x7f> returned NULL without setting an exception"))
     assert not is_lack_of_memory(ImportError("no module"))
+    assert not is_lack_of_memory(SystemError("bad argument to internal function"))
 
 
 def test_a_limit_that_is_too_low_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

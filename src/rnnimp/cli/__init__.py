@@ -150,7 +150,7 @@ def _code_of(argv: Sequence[str] | None, script: PublishedScript | None) -> int:
             raise
         remedy = f"install it, for example with '{sys.executable} -m pip install {package}'"
         return _report(f"this Python has no package '{package}'; {remedy}", EXIT_FAILURE)
-    except (MemoryError, ImportError, OSError) as error:
+    except (MemoryError, ImportError, OSError, SystemError) as error:
         if not is_lack_of_memory(error):
             if isinstance(error, OSError) and error.filename is not None:  # such as a name too long for the disk
                 logger.debug("where the error occurred:", exc_info=error)

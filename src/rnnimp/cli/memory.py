@@ -10,7 +10,11 @@ NO_MEMORY = "not enough memory; free some, or raise the limit of the job or of '
 TRAINING_BYTES = 1_200_000_000
 """Address space with which a small training was seen to run; PyTorch aborts the process with half of it."""
 
-_SIGNS = re.compile("cannot allocate memory|failed to map segment|not enough memory|find/load shared object", re.I)
+_SIGNS = re.compile(
+    "cannot allocate memory|failed to map segment|not enough memory|find/load shared object"
+    "|without exception set|without setting an exception",  # SystemError: there was no memory for an exception
+    re.I,
+)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
