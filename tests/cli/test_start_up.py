@@ -64,6 +64,7 @@ def test_help_of_each_command_loads_parsers_only(command: str) -> None:
     ("arguments", "expected"),
     [
         (["impute", "--vcf", "absent.vcf.gz", "--model-prefix", "MODEL"], "absent.vcf.gz: cannot be read"),
+        (["check", "--vcf", "absent.vcf.gz", "--model-prefix", "MODEL"], "absent.vcf.gz: cannot be read"),
         (["impute", "--vcf", "FILE", "--model-prefix", "absent"], "absent: expected a model"),
         (["evaluate", "--imputed", "absent.vcf.gz", "--truth", "FILE"], "absent.vcf.gz: cannot be read"),
         (["inspect", "absent"], "absent: expected a file"),

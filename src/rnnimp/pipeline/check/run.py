@@ -26,8 +26,8 @@ from rnnimp.pipeline.check.text import check_text
 from rnnimp.pipeline.chromosomes import each_chromosome
 from rnnimp.pipeline.impute.ready import compared_target, planned
 from rnnimp.pipeline.impute.report import TargetReport
-from rnnimp.pipeline.impute.run import ImputeSettings, chosen_target
-from rnnimp.pipeline.impute.target import Target, require_kind
+from rnnimp.pipeline.impute.run import ImputeSettings, chosen_target, require_inputs
+from rnnimp.pipeline.impute.target import Target
 from rnnimp.pipeline.impute.whole_model import incomplete_text
 from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.wording import counted
@@ -78,7 +78,7 @@ def run_check(settings: ImputeSettings) -> CheckResult:
         DataError: if a file is missing or damaged, or target and model are of different chromosomes.
     """
     check_outputs(output_files(settings), settings.input_files())
-    require_kind(settings)
+    require_inputs(settings)
     bundle = open_bundle(settings.model_prefix)
     unphased = Unphased()
     # repeated sites are counted, so that all findings are known at once

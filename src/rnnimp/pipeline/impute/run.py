@@ -117,6 +117,18 @@ class ImputeSettings(TargetFiles):
         return ImputeOptions(**{item.name: getattr(self, item.name) for item in fields(ImputeOptions)})
 
 
+def require_inputs(settings: ImputeSettings) -> None:
+    """Look whether the target's files and the lists are there, before the model is opened.
+
+    Raises:
+        DataError: if a file is missing or of another kind.
+        RnnimpError: if a library that reads it is not installed.
+    """
+    require_kind(settings)
+    for path in settings.lists():
+        require_present(path)
+
+
 def run_impute(settings: ImputeSettings) -> Path:
     """Impute a target and write it in the chosen format.
 
@@ -136,9 +148,7 @@ def run_impute(settings: ImputeSettings) -> Path:
     settings.output.report_ending()
     require_device(settings.device)
     require_library(settings.output)
-    require_kind(settings)
-    for path in settings.lists():
-        require_present(path)
+    require_inputs(settings)
     bundle = open_bundle(settings.model_prefix)
     require_whole(bundle, settings.force)
     target, chromosome = chosen_target(settings, bundle)
