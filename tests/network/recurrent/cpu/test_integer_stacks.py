@@ -155,3 +155,21 @@ def test_what_is_supported() -> None:
     assert not integer_stacks.is_supported(StackWeights("LSTM", False, stack.layers))
     stack.layers[1].recurrent[0, 0] = np.inf
     assert not integer_stacks.is_supported(stack)
+
+
+@pytest.mark.parametrize(("weight", "is_supported"), [(3.0, True), (100.0, False), (1e30, False)])
+def test_a_weight_far_larger_than_the_others_asks_for_float32(weight: float, is_supported: bool) -> None:
+    stack = random_stack(4, 48, False)
+    stack.layers[2].recurrent[5, 7] = weight
+    assert integer_stacks.is_supported(stack) == is_supported
+
+
+def test_the_rounding_error_is_that_of_rounded_sums() -> None:
+    stack = random_stack(1, 40, False)
+    states = np.random.default_rng(0).uniform(-1, 1, (2000, 40))
+    rows = stack.layers[0].recurrent
+    sizes = np.abs(rows.astype(np.float64))
+    factor = np.minimum(32_767 / sizes.max(axis=1), 0.95 * 2**31 / 32_000 / sizes.sum(axis=1))
+    found = whole_sums(np.rint(states * 32_000).astype(np.int64), rows, factor) / 32_000
+    errors = found - states @ rows.astype(np.float64).T
+    assert 0 < errors.std(axis=0).max() < integer_stacks.rounding_error(stack) < 4 * errors.std()

@@ -33,6 +33,9 @@ _MOST_LAYERS = 8  # each further layer leaves fewer bits for a state
 _LARGEST_STATE = 32_000  # not 32,767: a state may pass 1 by a rounding error, and sums of states are rounded too
 _LARGEST_WEIGHT = 32_767
 _LARGEST_SUM = 2**31 / 1.03  # room for the same rounding errors
+_LARGEST_ERROR = 4e-3
+"""Largest expected error of a sum before its gate, as `rounding_error` gives it. Trained networks have 5e-4 to 9e-4."""
+
 _BEFORE_TANH = np.array([1, 0.5, 0.5, 1], np.float32)  # of n, r, z, m: sigmoid(x) = (1 + tanh(x / 2)) / 2
 
 
@@ -45,9 +48,32 @@ class IntegerStack:
 
 
 def is_supported(stack: StackWeights) -> bool:
-    """Whether `pack` takes a stack: GRU layers, not too many, with finite weights."""
+    """Whether `pack` takes a stack: GRU layers, not too many, whose weights are finite and of similar sizes."""
     arrays = (array for layer in stack.layers for array in layer)
-    return stack.cell == "GRU" and len(stack.layers) <= _MOST_LAYERS and all(np.isfinite(a).all() for a in arrays)
+    is_packable = (
+        stack.cell == "GRU" and len(stack.layers) <= _MOST_LAYERS and all(np.isfinite(a).all() for a in arrays)
+    )
+    return is_packable and rounding_error(stack) <= _LARGEST_ERROR
+
+
+def rounding_error(stack: StackWeights) -> float:
+    """Expected error of a sum before its gate, from rounding weights and states: the standard deviation, of all rows
+    the largest.
+
+    A number that is rounded to multiples of d is off by d / sqrt(12). A large weight makes its row's factor small, and
+    so the errors of the row's other weights large.
+    """
+    n_layers, n_units = len(stack.layers), stack.layers[0].recurrent.shape[1]
+    width, state_scale = _width(n_units), _state_scale(n_layers)
+    worst = 0.0
+    for number, layer in enumerate(stack.layers):
+        rows = _float_rows(layer, number, width)
+        factor = _factors(rows, number, width, state_scale)
+        of_states = np.square(rows).sum(axis=(0, 3)) / state_scale**2
+        is_used = rows.any(axis=(0, 3))
+        of_weights = np.where(is_used, n_units * (1 + (number > 0)) / factor**2, 0)
+        worst = max(worst, float(np.sqrt((of_states + of_weights) / 12).max()))
+    return worst
 
 
 def pack(stack: StackWeights, features: Floats) -> IntegerStack:
@@ -58,8 +84,7 @@ def pack(stack: StackWeights, features: Floats) -> IntegerStack:
         features: Features of alleles 0 and 1, float32 (n_markers, 2, feature_size).
     """
     layout, n_layers, n_units = GATE_LAYOUTS["GRU"], len(stack.layers), stack.layers[0].recurrent.shape[1]
-    width = -(-n_units // BLOCK) * BLOCK
-    state_scale = _LARGEST_STATE // max(1, n_layers - 1)
+    width, state_scale = _width(n_units), _state_scale(n_layers)
     biases = [padded_bias(layer, layout, width) for layer in stack.layers]
     table = input_table(stack.layers[0], features, layout.input, biases[0])
     steps, inputs, recurrents = [], [], []
@@ -86,19 +111,38 @@ def _whole_rows(
 
     The layer with number 0 has no input product, since that is in the table.
     """
+    rows = _float_rows(layer, number, width)
+    factor = _factors(rows, number, width, state_scale)
+    return np.rint(rows * factor[:, :, None]).astype(np.int16), factor
+
+
+def _float_rows(layer: LayerWeights, number: int, width: int) -> NDArray[np.float64]:
+    """The weights of the input and the recurrent product by gate, (2, 4, width, width)."""
     layout = GATE_LAYOUTS["GRU"]
     rows = np.zeros((2, 4, width, width))
     if number:
         rows[0, layout.input_rows] = by_gate(layer.input, layout.input, width, width)
     rows[1, layout.recurrent_rows] = by_gate(layer.recurrent, layout.recurrent, width, width)
+    return rows
+
+
+def _factors(rows: NDArray[np.float64], number: int, width: int, state_scale: int) -> NDArray[np.float64]:
+    """The factor of each row, (4, width); 1 for a row of zeros."""
     sizes = np.abs(rows)
     largest = sizes.max(axis=(0, 3))
     largest_sum = number * sizes[0].sum(axis=2) + sizes[1].sum(axis=2)  # the layer's input is up to `number`
     from_rounding = (number + 1) * width / 2
     with np.errstate(divide="ignore"):
         factor = np.minimum(_LARGEST_WEIGHT / largest, (_LARGEST_SUM / state_scale - from_rounding) / largest_sum)
-    factor = np.where(largest > 0, factor, 1.0)
-    return np.rint(rows * factor[:, :, None]).astype(np.int16), factor
+    return np.where(largest > 0, factor, 1.0)
+
+
+def _width(n_units: int) -> int:
+    return -(-n_units // BLOCK) * BLOCK
+
+
+def _state_scale(n_layers: int) -> int:
+    return _LARGEST_STATE // max(1, n_layers - 1)
 
 
 def _pairs(rows: NDArray[np.int16]) -> Words:
