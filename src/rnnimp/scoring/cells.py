@@ -30,6 +30,15 @@ SitePairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Indices of sites, and of the group that each is in; a site may be in several, or in none."""
 
 
+def bin_label(edges: Edges) -> str:
+    """A bin as text, with all digits of its edges and without exponents, in which a minus sign would stand.
+
+    >>> bin_label((0.5, 1.0)), bin_label((0.00001, 12.3456789))
+    ('0.5-1', '0.00001-12.3456789')
+    """
+    return "-".join(np.format_float_positional(edge, trim="-") for edge in edges)
+
+
 class Division(Protocol):
     """Divides sites into groups."""
 
@@ -137,7 +146,7 @@ class Cell:
     @property
     def label(self) -> str:
         """The bin of minor allele frequency as text."""
-        return "all" if self.is_all else f"{self.edges[0]:g}-{self.edges[1]:g}"
+        return "all" if self.is_all else bin_label(self.edges)
 
 
 @dataclass(frozen=True, eq=False)

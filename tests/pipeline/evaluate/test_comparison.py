@@ -32,6 +32,7 @@ from rnnimp.pipeline.evaluate.inputs import EvaluateInputs, EvaluateSettings
 from rnnimp.pipeline.evaluate.results import GroupScores, Results
 from rnnimp.pipeline.evaluate.run import evaluate_all
 from rnnimp.pipeline.evaluate.sources import GenotypeSource
+from rnnimp.pipeline.report.evaluated import read_evaluations
 from rnnimp.scoring import accuracy, bootstrap
 from vcf_files import write_vcf
 
@@ -243,6 +244,35 @@ def test_the_command_writes_tables_with_names_and_json(tmp_path: Path, capsys: p
     differences = (tmp_path / "x.differences.tsv").read_text().splitlines()
     assert len(differences) == 1 + len(content["differences"])
     assert (tmp_path / "x.genotypes.tsv").read_text().startswith("imputed\tmaf_percent\t")
+
+
+def test_bins_of_tiny_frequencies_have_plain_labels(tmp_path: Path) -> None:
+    case = Case(tmp_path, 7)
+    files = [*map(str, case.imputed.values()), "--truth", str(case.truth)]
+    options = ["--bins", "0.00001,12.3456789,50", "--bootstrap", "20", "--calibration", "--chromosome", "22"]
+    assert main(["evaluate", "--imputed", *files, *options, "--output", f"{tmp_path}/x"]) == 0
+    content = json.loads((tmp_path / "x.evaluation.json").read_text())
+    bins = [[0.00001, 12.3456789], [12.3456789, 50.0]]
+    assert {tuple(each["maf_percent"] or ()) for each in content["differences"]} == {*map(tuple, bins), ()}
+    rows = [line.split("\t") for line in (tmp_path / "x.bins.tsv").read_text().splitlines()]
+    labels = ["0.00001-12.3456789", "12.3456789-50", "all"]
+    assert [row[1] for row in rows[1:]] == 2 * labels
+    found = read_evaluations([f"{tmp_path}/x"])[0]
+    assert [row["maf_percent"] for row in found.scores("all")] == labels
+
+
+@pytest.mark.parametrize("option", ["--frequencies", "--typed"])
+def test_sites_of_another_chromosome_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    case = Case(tmp_path, 7)
+    rows = [f"rs{site.position} {site.position} {site.ref} {site.alt} 0.2 21" for site in case.sites]
+    names = "id position a0 a1 a1_freq chromosome"
+    (tmp_path / "other.legend").write_text("\n".join([names, *rows, ""]))
+    files = ["--imputed", str(case.imputed["a"]), "--truth", str(case.truth)]
+    assert main(["evaluate", *files, option, f"{tmp_path}/other.legend", "--all-sites"]) == 1
+    (error,) = capsys.readouterr().err.splitlines()[-1:]
+    assert f"22 imputed and 21 in {option}" in error
 
 
 def test_one_file_has_no_column_of_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

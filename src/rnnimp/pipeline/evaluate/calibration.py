@@ -32,7 +32,7 @@ from rnnimp.scoring.calibration import (
     maf_groups,
     slope_of,
 )
-from rnnimp.scoring.cells import Edges
+from rnnimp.scoring.cells import Edges, bin_label
 from rnnimp.sites.panel import GenotypeTable
 
 _Group = TypeVar("_Group")
@@ -205,7 +205,7 @@ def _tables() -> dict[tuple[str, ...], Callable[[Calibration, int], Iterator[tup
 def _estimate_rows(calibration: Calibration, n_decimals: int) -> Iterator[tuple[str, ...]]:
     for name, score in calibration.scores.items():
         for edges, agreement in score.by_estimate:
-            yield name, "estimate", _label(edges), *_agreement_cells(agreement, n_decimals)
+            yield name, "estimate", bin_label(edges), *_agreement_cells(agreement, n_decimals)
         for label, agreement in _labelled(score.by_maf):
             yield name, "maf_percent", label, *_agreement_cells(agreement, n_decimals)
 
@@ -235,13 +235,9 @@ def _reliability_rows(calibration: Calibration, n_decimals: int) -> Iterator[tup
         columns = (group.reliability.n, group.reliability.stated, group.reliability.observed)
         for edges, n, stated, observed in zip(pairwise(PROBABILITY_EDGES), *columns, strict=True):
             means = (total / n if n else float("nan") for total in (stated, observed))
-            yield label, _label(edges), str(n), *(number_text(mean, n_decimals) for mean in means)
+            yield label, bin_label(edges), str(n), *(number_text(mean, n_decimals) for mean in means)
 
 
 def _labelled(groups: Sequence[tuple[Edges, _Group]]) -> Iterator[tuple[str, _Group]]:
     for number, (edges, group) in enumerate(groups, start=1):
-        yield "all" if number == len(groups) else _label(edges), group
-
-
-def _label(edges: Edges) -> str:
-    return f"{edges[0]:g}-{edges[1]:g}"
+        yield "all" if number == len(groups) else bin_label(edges), group

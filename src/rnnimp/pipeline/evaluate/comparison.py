@@ -214,6 +214,8 @@ class Comparison:
             *(("imputed", "in the imputed ids", cursor) for cursor in self._opened.imputed.values()),
             ("in the truth", "in the truth's ids", self._opened.truth),
         ]
+        others = (("--frequencies", self._opened.panel), ("--typed", self._opened.typed))
+        cursors += [(f"in {name}", f"in the ids of {name}", each) for name, each in others if each is not None]
         places: list[tuple[str, str | None]] = []
         for where, ids, cursor in cursors:
             places += [(where, cursor.chromosome), (ids, cursor.chromosome_in_ids if with_ids else None)]

@@ -38,6 +38,7 @@ from rnnimp.pipeline.evaluate.sources import GenotypeSource
 from rnnimp.scoring.accuracy import minor_percent
 from rnnimp.scoring.bins import BinScores
 from rnnimp.scoring.bootstrap import LEVEL, SEED
+from rnnimp.scoring.cells import bin_label
 from rnnimp.scoring.measures import concordance, imputation_quality, non_reference_discordance
 
 NAME_COLUMN = "imputed"
@@ -105,7 +106,7 @@ def _interval_rows(results: Results) -> Iterator[tuple[str, list[tuple[str, ...]
 
 def _bin_rows(bins: Sequence[BinScores], n_decimals: int) -> Iterator[tuple[str, ...]]:
     for number, scores in enumerate(bins, start=1):
-        label = "all" if number == len(bins) else f"{scores.lower:g}-{scores.upper:g}"
+        label = "all" if number == len(bins) else bin_label((scores.lower, scores.upper))
         values = (scores.mean_r2, scores.aggregate_r2, scores.concordance, scores.discordance, scores.mean_iqs)
         yield label, str(scores.n_sites), str(scores.n_varying), *(number_text(value, n_decimals) for value in values)
 

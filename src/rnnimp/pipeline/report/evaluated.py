@@ -37,7 +37,7 @@ _CALIBRATION = {
 """For each table its columns, and those of them that are whole numbers and real ones."""
 
 _GROUP_REALS = ("mean_r2", "mean_r2_low", "mean_r2_high", "aggregate_r2", "concordance", "nrd")
-_BIN = re.compile(rf"{ALL}|\d{{1,2}}(\.\d{{1,9}})?-\d{{1,2}}(\.\d{{1,9}})?")
+_BIN = re.compile(rf"{ALL}|\d{{1,2}}(\.\d{{1,20}})?-\d{{1,2}}(\.\d{{1,20}})?")
 
 Rows = Sequence[dict[str, str]]
 
