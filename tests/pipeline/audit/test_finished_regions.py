@@ -145,6 +145,14 @@ def test_a_refused_audit_keeps_nothing(trained, tmp_path, attacked, monkeypatch)
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_what_a_killed_audit_left_half_written_is_removed(trained, tmp_path):
+    folder = tmp_path / "out" / "a.audit_regions"
+    folder.mkdir(parents=True)
+    (folder / ".region_2.npz.abc.part").write_bytes(b"scores of people")
+    audit(files_of(trained, tmp_path), FEW)
+    assert not folder.exists()
+
+
 def test_the_message_says_how_to_resume(trained, tmp_path, attacked, capsys):
     files = ["--model-prefix", str(trained.with_hmm), "--data-list", str(trained.data_list)]
     command = ["audit", *files, "--output", str(tmp_path / "a"), "--allow-few-outsiders"]

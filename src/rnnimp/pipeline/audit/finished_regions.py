@@ -102,9 +102,9 @@ class FinishedRegions:
             np.savez(file, **values)  # type: ignore[arg-type]
 
     def remove(self) -> None:
-        """Remove all regions that were kept, those of other runs too."""
+        """Remove all regions that were kept, those of other runs too, and what a killed run left half-written."""
         with suppress(OSError):
-            for path in self._folder.glob("region_*.npz"):
+            for path in [*self._folder.glob("region_*.npz"), *self._folder.glob(".region_*.npz.*")]:
                 path.unlink()
             self._folder.rmdir()
 
