@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,20 @@ def test_scores_at_other_sites_give_a_warning(results: Path) -> None:
     (warning,) = section_of(results, "x", "y").warnings
     assert "evaluate them in one command" in warning
     assert "greatest" not in section_of(results, "x").meaning
+    assert "greatest" not in section_of(results, "x", "y").meaning
     assert accuracy_section([]) is None
+
+
+def test_as_many_other_sites_or_samples_give_a_warning(results: Path) -> None:
+    (one,) = read_evaluations([f"{results}/accuracy/x"])
+    moved = replace(one, label="moved", positions=one.positions + 1)
+    others = replace(one, label="others", samples=[{**row, "sample": f"Q{row['sample']}"} for row in one.samples])
+    for other, text in ((moved, "at the same sites"), (others, "for the same samples")):
+        section = accuracy_section([one, other])
+        assert section is not None
+        (warning,) = section.warnings
+        assert text in warning
+        assert "greatest" not in section.meaning
 
 
 def test_bins_of_any_edges_have_a_place() -> None:

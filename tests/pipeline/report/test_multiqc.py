@@ -60,6 +60,14 @@ def test_lines_go_over_classes_of_frequency(folder: Path) -> None:
     assert not (folder / "y.rnnimp_accuracy_mqc.json").exists()
 
 
+def test_what_is_not_known_of_a_sample_is_left_out(tmp_path: Path) -> None:
+    rows = [f"s{number}\t1.0\t{100 + number % 3}\t0.0{1 + number % 7}\n" for number in range(30)]
+    table = ["sample\tcalled\talt_alleles\tuncertainty\n", *rows, "far\tNA\t900\tNA\n"]
+    (tmp_path / "z.samples.tsv").write_text("".join(table))
+    assert main(["report", "--imputed", f"{tmp_path}/z", "--multiqc", f"{tmp_path}/out"]) == 0
+    assert content(tmp_path / "out", "z", "samples")["data"]["z: far"] == {"alt_alleles": 900.0}
+
+
 @pytest.mark.slow
 def test_multiqc_shows_both_runs(folder: Path, tmp_path: Path) -> None:
     if shutil.which("multiqc") is None:

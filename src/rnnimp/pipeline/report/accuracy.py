@@ -40,6 +40,8 @@ def accuracy_section(evaluations: Sequence[Evaluated]) -> Section | None:
 
 
 def _best(evaluations: Sequence[Evaluated]) -> str:
+    if not (_same_sites(evaluations) and _same_samples(evaluations)):
+        return ""
     known = [(r2, part.label) for part in evaluations if (r2 := number(part.overall()["mean_r2"])) is not None]
     if len(known) < 2:
         return ""
@@ -65,13 +67,26 @@ def _facts(evaluations: Sequence[Evaluated]) -> list[tuple[str, str]]:
 
 
 def _warnings(evaluations: Sequence[Evaluated]) -> list[str]:
-    counts = [f"{part.label} {int(part.overall()['sites']):,}" for part in evaluations]
-    if len({count.rpartition(" ")[2] for count in counts}) == 1:
-        return []
-    return [
-        f"not all imputations were scored at the same sites ({', '.join(counts)}), so their scores do not compare: "
-        "evaluate them in one command, rnnimp evaluate --imputed FILE FILE"
-    ]
+    remedy = "so their scores do not compare: evaluate them in one command, rnnimp evaluate --imputed FILE FILE"
+    warnings = []
+    for is_same, name in ((_same_sites(evaluations), "sites"), (_same_samples(evaluations), "samples")):
+        if not is_same:
+            counts = ", ".join(f"{part.label} {int(part.overall()[name]):,}" for part in evaluations)
+            where = f"at the same {name}" if name == "sites" else f"for the same {name}"
+            warnings.append(f"not all imputations were scored {where} ({counts}), {remedy}")
+    return warnings
+
+
+def _same_sites(evaluations: Sequence[Evaluated]) -> bool:
+    first = evaluations[0]
+    return all(
+        np.array_equal(part.positions, first.positions) and part.overall()["sites"] == first.overall()["sites"]
+        for part in evaluations
+    )
+
+
+def _same_samples(evaluations: Sequence[Evaluated]) -> bool:
+    return len({frozenset(row["sample"] for row in part.samples) for part in evaluations}) == 1
 
 
 def bin_percent(label: str) -> float:

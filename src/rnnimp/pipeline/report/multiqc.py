@@ -153,11 +153,10 @@ def _outstanding(run: str, imputed: ImputedFiles) -> list[dict[str, Any]]:
     """A table of the samples that stand out, if any does."""
     assert imputed.samples is not None
     samples, far = imputed.samples, outstanding(imputed.samples)
+    columns = {"uncertainty": samples.uncertainty, "alt_alleles": samples.alt_alleles, "called": samples.called}
     data = {
         f"{run}: {samples.names[row]}": {
-            "uncertainty": float(samples.uncertainty[row]),
-            "alt_alleles": float(samples.alt_alleles[row]),
-            "called": float(samples.called[row]),
+            name: float(column[row]) for name, column in columns.items() if not np.isnan(column[row])
         }
         for row in far.tolist()
     }
