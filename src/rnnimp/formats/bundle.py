@@ -27,6 +27,7 @@ from rnnimp.formats.json_files import read_json, write_json
 from rnnimp.formats.manifest_fields import MANIFEST, REGION, SUMMARY
 from rnnimp.formats.schema import excerpt, table_problem
 from rnnimp.network.graph.limits import LARGEST_MODEL_BYTES
+from rnnimp.network.names import HMM, HYBRID
 from rnnimp.sites.chromosomes import is_chromosome_name, same_chromosome
 from rnnimp.sites.panel import Sites, known_chromosome
 from rnnimp.wording import counted, first_few
@@ -39,7 +40,6 @@ FORMAT_VERSION = 1
 LARGEST_LEGEND = 1 << 26
 """Bytes of a region's legend, unpacked."""
 
-_HMM = "copying"  # in the list of a region's networks
 _MODEL_ENDINGS = ("ort", "onnx")
 """In order of preference: an `.ort` file is optimised already, so that it loads much faster."""
 
@@ -65,6 +65,18 @@ class RegionEntry:
     first_position: int
     last_position: int
     summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def networks(self) -> dict[str, Any] | None:
+        """The networks by name, with the validation of each; None if the summary does not list them."""
+        found = self.summary.get("networks")
+        return found if isinstance(found, dict) else None
+
+    def validation_r2(self, network: str = HYBRID) -> float | None:
+        """Mean dosage r2 of a network on the samples held out; None if not known or not defined."""
+        evaluation = (self.networks or {}).get(network)
+        found = evaluation.get("validation_r2") if isinstance(evaluation, dict) else None
+        return float(found) if isinstance(found, (int, float)) and -1 <= found <= 1 else None
 
 
 @dataclass(frozen=True)
@@ -283,8 +295,8 @@ def _open_region(prefix: Path, index: int, files: dict[str, Path], entry: Region
         _require_as_listed(sites, entry, legend)
     step = 0.0 if entry is None else float(entry.summary.get("frequency_step", 0))
     panel = None if entry is None else entry.summary.get("panel")
-    networks = None if entry is None else entry.summary.get("networks")
-    has_hmm = _HMM in networks if isinstance(networks, dict) else None
+    networks = None if entry is None else entry.networks
+    has_hmm = None if networks is None else HMM in networks
     return BundleRegion(index, models[0], legend, sites, checksum, step, panel, has_hmm)
 
 

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from rnnimp.formats.files import atomic_output
+from rnnimp.network.names import HMM, TITLES
 from rnnimp.training.checkpoint import CheckpointFile, require_engine
-from rnnimp.training.names import HMM, TITLES
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import Schedule, Verdict, number, score_of
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from rnnimp.network.hmm.reference import HaplotypeHmm, combined, round_weights
 from rnnimp.network.hmm.weights import MixtureWeight
+from rnnimp.network.names import HIGHER, HMM, HYBRID, LOWER, NETWORKS, TITLES
 from rnnimp.network.recurrent.reference import HybridHead, ImputationNetwork
 from rnnimp.training.augmentation import BatchSource
 from rnnimp.training.checkpoint import CheckpointFile
@@ -26,7 +27,6 @@ from rnnimp.training.data import RegionData, TensorFeeder
 from rnnimp.training.hmm_states import MOST_CANDIDATES, anonymous_states, first_states
 from rnnimp.training.loop import Evaluation, Progress
 from rnnimp.training.loss import site_weights
-from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER, NETWORKS, TITLES
 from rnnimp.training.recipe import LEAST_STATES, TrainingSettings
 from rnnimp.training.trainer import Forward, Objective, Trainer
 

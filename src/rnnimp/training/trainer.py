@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from rnnimp.errors import TrainingError
+from rnnimp.network.names import TITLES
 from rnnimp.training.checkpoint import CheckpointFile
 from rnnimp.training.loop import Evaluation, Measurement, NetworkRun, Progress, TrainingLoop
 from rnnimp.training.loss import expected_alleles, mean_dosage_r2, weighted_cross_entropy
-from rnnimp.training.names import TITLES
 from rnnimp.training.recipe import BETA1, TrainingSettings
 from rnnimp.training.schedule import MedianClip, schedule_of
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from batched_cases import DEVICE, SETTINGS, assert_same, final_states, job
+from rnnimp.network.names import NETWORKS
 from rnnimp.network.region_coding import CERTAIN
 from rnnimp.sites.panel import haplotype_columns
 from rnnimp.training import loop
@@ -18,7 +19,6 @@ from rnnimp.training.batched.batches import ROWS_AT_ONCE, Job
 from rnnimp.training.batched.networks import NetworkGroup, train_group
 from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile
-from rnnimp.training.names import NETWORKS
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import train_region
 

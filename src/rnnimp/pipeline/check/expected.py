@@ -10,13 +10,13 @@ from rnnimp.formats.bundle import Bundle, RegionEntry
 BASIS = (
     "validation_r2 is the mean r2 of the region's networks on samples of the panel held out from training, with all "
     "markers. The expectation goes by the share of these markers that the target has. It rests on measurements with "
-    "models of 1000 Genomes on chromosomes 20 and 22: r2 was up to 0.02 lower with 20% of the markers missing at "
-    "random, and 0.02 to 0.10 lower with every second one missing, rare variants losing most. The target itself was "
-    "not measured: another ancestry than the panel's, errors of phase and of genotypes lower the accuracy further."
+    "the default recipe of version 2.1 on 1000 Genomes, chromosomes 20 and 22: r2 was up to 0.02 lower with 20% of the "
+    "markers missing at random, and 0.02 to 0.10 lower with every second one missing, rare variants losing most. "
+    "Recipes of later versions lose more, most of all models without haplotype HMM. The target itself was not "
+    "measured: another ancestry than the panel's, errors of phase and of genotypes lower the accuracy further."
 )
 """What the expectations rest on. The measurements are in the benchmarks of the documentation."""
 
-_HYBRID = "hybrid"
 _LEVELS = (
     (0.95, "as in validation"),
     (0.8, "slightly lower"),
@@ -60,7 +60,5 @@ def expected_accuracy(regions: Sequence[dict[str, Any]], bundle: Bundle) -> dict
 
 def _validation_r2(entry: RegionEntry | None) -> float | None:
     """Of the network whose results are used; None where the manifest does not give it."""
-    networks = {} if entry is None else entry.summary.get("networks")
-    network = networks.get(_HYBRID) if isinstance(networks, dict) else None
-    found = network.get("validation_r2") if isinstance(network, dict) else None
-    return round(found, 4) if isinstance(found, float) and found == found else None
+    found = None if entry is None else entry.validation_r2()
+    return None if found is None else round(found, 4)

@@ -180,10 +180,8 @@ def _validation_r2(entries: Sequence[RegionEntry]) -> float | None:
     """Mean over regions, weighted by their sites; None if a region has none."""
     total = 0.0
     for entry in entries:
-        networks = entry.summary.get("networks")
-        hybrid = networks.get("hybrid") if isinstance(networks, dict) else None
-        r2 = hybrid.get("validation_r2") if isinstance(hybrid, dict) else None
-        if type(r2) is not float:
+        r2 = entry.validation_r2()
+        if r2 is None:
             return None
         total += r2 * entry.n_sites
     return round(total / sum(entry.n_sites for entry in entries), 4) if entries else None

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from rnnimp.errors import DataError
 from rnnimp.formats.bundle import Manifest, RegionEntry, manifest_path, read_manifest
+from rnnimp.network.names import HYBRID, NETWORKS
 from rnnimp.pipeline.report.reading import UNDEFINED, numbers, read_columns
 from rnnimp.pipeline.train.files import RegionFiles, model_prefix, plan_path
-from rnnimp.training.names import HYBRID, NETWORKS
 
 COLUMNS = ("iteration", "training_loss", "validation_loss", "validation_r2")
 
@@ -41,10 +41,7 @@ class TrainedRegion:
 
     def validation_r2(self, network: str = HYBRID) -> float | None:
         """Mean dosage r2 of a network on the samples held out; None if not known or not defined."""
-        networks = self.entry.summary.get("networks")
-        evaluation = networks.get(network) if isinstance(networks, dict) else None
-        found = evaluation.get("validation_r2") if isinstance(evaluation, dict) else None
-        return float(found) if isinstance(found, (int, float)) and -1 <= found <= 1 else None
+        return self.entry.validation_r2(network)
 
     def people(self, name: str) -> int | None:
         """A number of people: `training_samples` or `validation_samples`; None if not known."""

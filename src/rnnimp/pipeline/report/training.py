@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnimp.cluster.estimate import in_words
+from rnnimp.network.names import HYBRID, NETWORKS, TITLES
 from rnnimp.pipeline.recipes import model_recipe
 from rnnimp.pipeline.report import charts
 from rnnimp.pipeline.report.parts import Chart, Listing, Part, Picture, Section, Table, Value
 from rnnimp.pipeline.report.trained import Trained, TrainedRegion
-from rnnimp.training.names import HYBRID, NETWORKS, TITLES
 from rnnimp.wording import counted, first_few
 
 FINAL = "final model"

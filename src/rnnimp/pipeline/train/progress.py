@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rnnimp.cluster.estimate import in_words
 from rnnimp.formats.json_files import write_json
-from rnnimp.training.names import TITLES
+from rnnimp.network.names import TITLES
 
 if TYPE_CHECKING:
     from rnnimp.training.loop import Evaluation

@@ -26,6 +26,7 @@ from rnnimp.formats.genetic_map import GeneticMap
 from rnnimp.formats.hapslegend import open_panel
 from rnnimp.formats.json_files import write_json
 from rnnimp.network.hmm.reference import HaplotypeHmm
+from rnnimp.network.names import HMM
 from rnnimp.network.recurrent.reference import ImputationNetwork
 from rnnimp.pipeline.recipes import noted_recipe
 from rnnimp.pipeline.train.export import export_region
@@ -36,7 +37,6 @@ from rnnimp.pipeline.train.region_state import write_failure
 from rnnimp.pipeline.train.report import result_line
 from rnnimp.pipeline.train.work import Display, Work
 from rnnimp.training.data import RegionData
-from rnnimp.training.names import HMM
 from rnnimp.training.region import PLAIN, Runner, train_region, trained_networks
 from rnnimp.training.trainer import Forward
 

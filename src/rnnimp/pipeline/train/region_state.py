@@ -20,10 +20,10 @@ from rnnimp.cluster.locks import Held, read_lock
 from rnnimp.errors import DataError
 from rnnimp.formats.files import read_lines
 from rnnimp.formats.json_files import write_json
+from rnnimp.network.names import HMM, HYBRID, NETWORKS, TITLES
 from rnnimp.pipeline.train.files import RegionFiles, read_json, read_settings, read_summary
 from rnnimp.pipeline.train.progress import ProgressNote
 from rnnimp.pipeline.train.schemas import FAILURE, PROGRESS
-from rnnimp.training.names import HMM, HYBRID, NETWORKS, TITLES
 from rnnimp.wording import printable
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnimp.cluster.estimate import in_words
 from rnnimp.cluster.slices import format_regions
-from rnnimp.training.names import HYBRID, TITLES
+from rnnimp.network.names import HYBRID, TITLES
 from rnnimp.wording import MOST_NAMED, counted
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from rnnimp.formats.schema import (
     table_problem,
     whole_number,
 )
+from rnnimp.network.names import HYBRID, NETWORKS
 from rnnimp.sites.interval import LAST_POSITION
-from rnnimp.training.names import HYBRID, NETWORKS
 
 _NUMBER_OR_NULL = NUMBER.or_null()
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnimp.network.names import HIGHER, TITLES
 from rnnimp.training.batched.batches import Job
 from rnnimp.training.batched.optimizer import BatchedAdam
 from rnnimp.training.checkpoint import CheckpointFile, tensor_like
 from rnnimp.training.loop import Measurement, NetworkRun, TrainingLoop
 from rnnimp.training.loss import dosage_r2, mean_over_varying
-from rnnimp.training.names import HIGHER, TITLES
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.schedule import schedule_of
 

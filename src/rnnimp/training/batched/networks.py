@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from rnnimp.cluster.estimate import GPU_REGIONS_AT_ONCE
 from rnnimp.network.hmm.gpu_batch import HmmBatch
+from rnnimp.network.names import HIGHER, HMM, HYBRID, LOWER
 from rnnimp.network.recurrent.cells import CELLS
 from rnnimp.network.recurrent.gpu.network_batch import NetworkBatch
 from rnnimp.network.recurrent.gpu.tuning import stored_units
@@ -27,7 +28,6 @@ from rnnimp.training.batched.group import TrainingGroup
 from rnnimp.training.checkpoint import tensor_like
 from rnnimp.training.data import RegionData
 from rnnimp.training.loss import site_weights
-from rnnimp.training.names import HIGHER, HMM, HYBRID, LOWER
 from rnnimp.training.recipe import TrainingSettings
 from rnnimp.training.region import draw_hmm, draw_network, hmm_state_count
 
