@@ -269,7 +269,9 @@ def left_behind(args: argparse.Namespace) -> str:
 
 def _with_paths(args: argparse.Namespace, settings: ImputeSettings) -> argparse.Namespace:
     """The arguments with the paths and the chromosome of the settings."""
-    names = ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample", "chromosome", "model_prefix", "output_prefix")
+    from rnnimp.pipeline.impute.chromosomes import TARGET_PATHS
+
+    names = (*TARGET_PATHS, "chromosome", "model_prefix", "output_prefix")
     return argparse.Namespace(**{**vars(args), **{name: getattr(settings, name) for name in names}})
 
 

@@ -81,8 +81,8 @@ def _chosen_products(network: FoldedNetwork, products: str) -> str:
     if products == "int16" and not can_multiply_pairs():
         raise SettingsError(f"{PRODUCTS_VARIABLE}=int16 needs a processor with AVX2; choose auto or float32")
     is_chosen = has_pair_products() if products == "auto" else products == "int16"
-    is_possible = all(integer_stacks.is_supported(stack.weights) for stack in network.stacks)
-    return "int16" if is_chosen and is_possible else "float32"
+    is_used = is_chosen and all(integer_stacks.is_supported(stack.weights) for stack in network.stacks)
+    return "int16" if is_used else "float32"
 
 
 def _packed(network: FoldedNetwork, products: str) -> Callable[..., Floats]:

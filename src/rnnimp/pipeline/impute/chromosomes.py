@@ -33,7 +33,9 @@ from rnnimp.pipeline.outputs import check_outputs
 from rnnimp.sites.chromosomes import same_chromosome
 from rnnimp.wording import first_few
 
-_INPUTS = ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample")
+TARGET_PATHS = ("hap", "legend", "haps", "vcf", "bgen", "pgen", "sample")
+"""Settings that name files of the target."""
+
 _WITHOUT_EFFECT = ("threads", "device")
 _FINISHED_ENDING = "finished.json"
 
@@ -71,7 +73,7 @@ def _is_model(prefix: str) -> bool:
 
 def _require_none(settings: ImputeSettings, names: str | None) -> None:
     """Refuse a place for the name in other paths, and a list of chromosomes, where the model's path has none."""
-    paths = {"--output": settings.output_prefix, **{f"--{name}": getattr(settings, name) for name in _INPUTS}}
+    paths = {"--output": settings.output_prefix, **{f"--{name}": getattr(settings, name) for name in TARGET_PATHS}}
     option = next((option for option, path in paths.items() if path is not None and PLACE in path), None)
     option = "--chromosomes" if names is not None else option
     if option is not None:
@@ -91,7 +93,7 @@ def _require_all(settings: ImputeSettings) -> None:
 
 
 def _of(settings: ImputeSettings, name: str) -> ImputeSettings:
-    given = {field: value for field in _INPUTS if (value := getattr(settings, field)) is not None}
+    given = {field: value for field in TARGET_PATHS if (value := getattr(settings, field)) is not None}
     paths: dict[str, Any] = {field: filled_input(value, name) for field, value in given.items()}
     paths |= {field: filled(getattr(settings, field), name) for field in ("model_prefix", "output_prefix")}
     return replace(settings, **paths)
